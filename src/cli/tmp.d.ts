@@ -1,0 +1,1 @@
+export declare const placeholder_cli = 1;

@@ -1,0 +1,2 @@
+export const placeholder_cli = 1;
+//# sourceMappingURL=tmp.js.map

@@ -1,0 +1,93 @@
+/**
+ * The fleet record: the one object that all agents watch in barrier coordination, written by the controller alone and
+ * only by compare-and-set. The rotation record is the audit trail that stays behind.
+ */
+import { sameKey, type KeyIdentity } from "../key-id.js";
+import type { IncarnationId, NodeName, RosterRevision } from "../node.js";
+
+/**
+ * - steady: everyone sends with `current`.
+ * - staging: agents install inbound SAs of `target`; nobody may send with it. The target may still change.
+ * - staged: the first barrier is passed, `through` covers the target, agents switch. Abort is possible.
+ * - draining: the second barrier is passed, every counted node sends only with the target; agents retire `current`.
+ * - aborting: agents go back to `current` and refuse the target; with `purge` they delete it.
+ */
+export type FleetPhase = "steady" | "staging" | "staged" | "draining" | "aborting";
+
+/** Every counted entry of revision up to `revision` holds inbound SAs of `key` from every other such entry. */
+export interface ThroughMark {
+  readonly key: KeyIdentity;
+  readonly revision: RosterRevision;
+}
+
+/** A silent node that no longer counts, until it has restaged. */
+export interface ExcludedNode {
+  readonly name: NodeName;
+  readonly incarnationId: IncarnationId;
+}
+
+export interface FleetRecord {
+  readonly schemaVersion: 1;
+  /** Counts rotations; a rotation keeps its number until it ends. */
+  readonly rotation: number;
+  readonly phase: FleetPhase;
+  readonly current: KeyIdentity | null;
+  readonly target: KeyIdentity | null;
+  readonly through: readonly ThroughMark[];
+  readonly excluded: readonly ExcludedNode[];
+  /** Aborted keys of this turn of the ring. */
+  readonly refused: readonly KeyIdentity[];
+  /** Skip jitter; the current key is compromised and goes at the deadline. */
+  readonly emergency: boolean;
+  /** The second barrier of an abort: every counted node refused the target, so it may be deleted. */
+  readonly purge: boolean;
+  /** Durations that each agent counts from its own first sight of the rotation (emergency) or of `draining`. */
+  readonly retireMs: number;
+  readonly drainMs: number;
+}
+
+export function throughOf(record: FleetRecord, key: KeyIdentity): RosterRevision | null {
+  return record.through.find((mark) => sameKey(mark.key, key))?.revision ?? null;
+}
+
+/** What an operator asks for; the controller (barrier) or every agent (pairwise) acts on it. */
+export interface OperatorRequest {
+  readonly schemaVersion: 1;
+  readonly id: string;
+  readonly kind: "rotate" | "abort";
+  readonly reason: string;
+  readonly by: string;
+  /** Wall clock, ISO 8601, only shown. */
+  readonly at: string;
+  /** rotate: the fleet's current key leaked. */
+  readonly compromised: KeyIdentity | null;
+  /** abort: the key that must not come into use. */
+  readonly abort: KeyIdentity | null;
+}
+
+export interface StragglerNote {
+  readonly name: NodeName;
+  readonly kind: "slow" | "silent" | "excluded";
+  readonly why: string;
+}
+
+/** One rotation, kept as history. Wall-clock times are ISO 8601 and only shown. */
+export interface RotationRecord {
+  readonly schemaVersion: 1;
+  readonly rotation: number;
+  readonly from: KeyIdentity | null;
+  readonly to: KeyIdentity;
+  readonly reason: string;
+  readonly by: string;
+  readonly emergency: boolean;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  readonly outcome: "running" | "done" | "aborted" | "replaced";
+  readonly preflight: { readonly fits: boolean; readonly nodes: number; readonly estimateMs: number; readonly notes: readonly string[] };
+  /** Milliseconds from the start to the moment each phase was entered. */
+  readonly phases: readonly { readonly phase: FleetPhase; readonly at: string; readonly afterMs: number }[];
+  readonly stragglers: readonly StragglerNote[];
+  readonly forcedRetires: number;
+  /** XFRM errors that the nodes counted during the rotation. */
+  readonly errors: number;
+}

@@ -1,0 +1,64 @@
+/** What identifies a node and one lifetime of its dataplane, and where its packets go. */
+import { fail, succeed, type Result } from "./result.js";
+import { limits } from "./limits.js";
+import type { IncarnationNumber, NodeIndex } from "./spi.js";
+
+declare const brand: unique symbol;
+export type NodeName = string & { readonly [brand]: "NodeName" };
+/** 128 random bits, 32 hex digits; never zero (cilium #34223: impossible identities are refused). */
+export type IncarnationId = string & { readonly [brand]: "IncarnationId" };
+/** Logical time of the roster: the registry's revision of its last change. */
+export type RosterRevision = number & { readonly [brand]: "RosterRevision" };
+
+export type AddressFamily = "ipv4" | "ipv6";
+
+/** Where ESP for a node is sent. `udpPort` is the UDP encapsulation port (RFC 3948), null for plain ESP. */
+export interface NodeAddresses {
+  readonly ipv4: string | null;
+  readonly ipv6: string | null;
+  readonly udpPort: number | null;
+}
+
+/** One admitted node. It changes only with SA-relevant fields, and `revision` is when it last did. */
+export interface RosterEntry {
+  readonly name: NodeName;
+  readonly index: NodeIndex;
+  readonly incarnationId: IncarnationId;
+  readonly incarnationNumber: IncarnationNumber;
+  readonly addresses: NodeAddresses;
+  readonly revision: RosterRevision;
+}
+
+const namePattern = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+
+/** DNS subdomain names, as Kubernetes node names are. */
+export function parseNodeName(text: string): Result<NodeName, string> {
+  if (text.length > limits.nodeNameLengthMax || !namePattern.test(text)) {
+    return fail(`node name must be lower case letters, digits, "-" and "." (at most ${limits.nodeNameLengthMax})`);
+  }
+  return succeed(text as NodeName);
+}
+
+const incarnationPattern = /^[0-9a-f]{32}$/;
+
+export function parseIncarnationId(text: string): Result<IncarnationId, string> {
+  if (!incarnationPattern.test(text) || /^0+$/.test(text)) {
+    return fail("incarnation id must be 32 hex digits and not zero");
+  }
+  return succeed(text as IncarnationId);
+}
+
+export function sameAddresses(one: NodeAddresses, other: NodeAddresses): boolean {
+  return one.ipv4 === other.ipv4 && one.ipv6 === other.ipv6 && one.udpPort === other.udpPort;
+}
+
+export function sameEntry(one: RosterEntry, other: RosterEntry): boolean {
+  return (
+    one.name === other.name &&
+    one.revision === other.revision &&
+    one.index === other.index &&
+    one.incarnationId === other.incarnationId &&
+    one.incarnationNumber === other.incarnationNumber &&
+    sameAddresses(one.addresses, other.addresses)
+  );
+}

@@ -1,0 +1,137 @@
+/**
+ * Security associations, policies and the operations on them, as values. Key bytes are never here: an SA names its key
+ * by a `KeyRef`, and the dataplane's adapter derives the bytes when it installs it.
+ */
+import type { KeyId } from "./key-id.js";
+import type { AddressFamily, IncarnationId, NodeName } from "./node.js";
+import type { NodeIndex, Spi } from "./spi.js";
+
+/** One end of an SA's key: all that HKDF binds the key to (design 4.1). */
+export interface KeyEnd {
+  readonly name: NodeName;
+  readonly index: NodeIndex;
+  readonly incarnationId: IncarnationId;
+}
+
+/** Names the key of one SA. Every SA has its own key. */
+export interface KeyRef {
+  readonly keyId: KeyId;
+  readonly from: KeyEnd;
+  readonly to: KeyEnd;
+  readonly family: AddressFamily;
+  readonly mode: "transport" | "tunnel";
+}
+
+export type Direction = "in" | "out";
+
+export interface Endpoint {
+  readonly address: string;
+  readonly udpPort: number | null;
+}
+
+/** The security association that should exist. `direction` is seen from the local node. */
+export interface SaSpec {
+  readonly direction: Direction;
+  readonly spi: Spi;
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
+  readonly key: KeyRef;
+}
+
+/**
+ * A policy towards (out) or from (in) one peer address. An outbound policy is pinned to one SPI, so one update is the
+ * atomic switch, or blocks. An inbound policy accepts every SA of ours from that peer.
+ */
+export interface PolicySpec {
+  readonly direction: Direction;
+  readonly peer: NodeName;
+  readonly family: AddressFamily;
+  readonly remote: Endpoint;
+  readonly action: PolicyAction;
+}
+
+export type PolicyAction =
+  | { readonly kind: "protect"; readonly spi: Spi }
+  | { readonly kind: "accept" }
+  | { readonly kind: "block" };
+
+/**
+ * Deleting the absent and installing the equal succeed. Installing an SA whose slot (direction, remote address, SPI)
+ * holds a different key fails with `EEXIST`: the plan deletes first.
+ */
+export type Operation =
+  | { readonly kind: "install-sa"; readonly sa: SaSpec }
+  | { readonly kind: "delete-sa"; readonly slot: SaSlot }
+  | { readonly kind: "set-policy"; readonly policy: PolicySpec }
+  | { readonly kind: "delete-policy"; readonly policy: PolicySlot };
+
+/** What the kernel looks an SA up by: the destination and the SPI. `remote` is the peer's end, whichever it is. */
+export interface SaSlot {
+  readonly direction: Direction;
+  readonly spi: Spi;
+  readonly remote: Endpoint;
+}
+
+export interface PolicySlot {
+  readonly direction: Direction;
+  readonly family: AddressFamily;
+  readonly remote: Endpoint;
+}
+
+/** An SA of ours as read from the kernel. `key` is what it was recognised as, null for one that no known node explains. */
+export interface SaView {
+  readonly slot: SaSlot;
+  readonly key: KeyRef | null;
+  /** Do the bytes in the kernel equal the bytes derived for `key`? `unverifiable` when the fleet key is not at hand. */
+  readonly bytes: "match" | "mismatch" | "unverifiable";
+  /** Packets that passed the SA: decrypted (in) or encrypted (out). */
+  readonly packets: number;
+  /** Highest sequence number sent or received, 64 bits with ESN; a number, exact to 2^53. */
+  readonly sequence: number;
+}
+
+/** A policy of ours as read from the kernel. */
+export interface PolicyView {
+  readonly slot: PolicySlot;
+  readonly action: PolicyAction;
+}
+
+export function endpointKey(endpoint: Endpoint): string {
+  return endpoint.udpPort === null ? endpoint.address : `${endpoint.address}#${endpoint.udpPort}`;
+}
+
+export function saSlotKey(slot: SaSlot): string {
+  return `${slot.direction} ${slot.spi} ${endpointKey(slot.remote)}`;
+}
+
+export function policySlotKey(slot: PolicySlot): string {
+  return `${slot.direction} ${slot.family} ${endpointKey(slot.remote)}`;
+}
+
+export function sameKeyRef(one: KeyRef | null, other: KeyRef | null): boolean {
+  if (one === null || other === null) return one === other;
+  return (
+    one.keyId === other.keyId &&
+    one.family === other.family &&
+    one.mode === other.mode &&
+    sameKeyEnd(one.from, other.from) &&
+    sameKeyEnd(one.to, other.to)
+  );
+}
+
+function sameKeyEnd(one: KeyEnd, other: KeyEnd): boolean {
+  return one.name === other.name && one.index === other.index && one.incarnationId === other.incarnationId;
+}
+
+export function saSlotOf(sa: SaSpec): SaSlot {
+  return { direction: sa.direction, spi: sa.spi, remote: sa.direction === "in" ? sa.source : sa.destination };
+}
+
+export function policySlotOf(policy: PolicySpec): PolicySlot {
+  return { direction: policy.direction, family: policy.family, remote: policy.remote };
+}
+
+export function sameAction(one: PolicyAction, other: PolicyAction): boolean {
+  if (one.kind !== other.kind) return false;
+  return one.kind !== "protect" || (other.kind === "protect" && one.spi === other.spi);
+}

@@ -1,0 +1,12 @@
+/** The state directory of one agent. */
+import type { Done } from "./failure.js";
+
+export interface StoragePort {
+  /**
+   * Reads a whole document, null when it does not exist. A corrupt one is set aside as `NAME.corrupt` and read as null
+   * after the log said so.
+   */
+  load(name: string, done: Done<string | null>): void;
+  /** Replaces the document atomically and durably: after `done`, a crash at any byte leaves this text or a newer one. */
+  save(name: string, text: string, done: Done<null>): void;
+}
