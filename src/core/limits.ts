@@ -39,6 +39,76 @@ export const limits = {
   massDeletionShareDefault: 0.5,
   readyShareDefault: 0.95,
   rotationHistoryMax: 100,
+  /** The controller looks at leases and deadlines this often when nothing changes. */
+  controllerTickMs: 1_000,
+  /** Pre-flight, before anything was measured: peers whose SAs one agent installs and reads back per second. */
+  stagedPeersPerSecond: 2_000,
+  stagingOverheadMs: 100,
+  /** Pre-flight: one barrier is a report from everyone, a write, and an event to everyone. */
+  barrierRoundMs: 150,
+  /** At the status server of one program. */
+  httpConnectionsMax: 64,
+  configBytesMax: 256 * 1024,
+  /** Longest duration that a configuration file may ask for: 7 days. */
+  configDurationMsMax: 7 * 24 * 3_600_000,
+  /** How often the key file is read besides what the watch tells. */
+  keyFilePollMsDefault: 5_000,
+  /** A change of the key file is read this long after the watch told of it: a writer may not be done. */
+  keyFileSettleMs: 50,
+  /** Copies of one corrupt document that are kept in the state directory. */
+  stateCorruptCopiesMax: 8,
+  /** Attempts to lock the state directory, with a random wait between them. */
+  stateLockAttemptsMax: 5,
+  stateLockWaitMsMin: 20,
+  stateLockWaitMsMax: 120,
+  /** A node that is not covered for its share counts as ready after this long (design 4.3). */
+  readyTimeoutMsDefault: 60_000,
+  /** Anti-replay window of an inbound SA, in packets (design 4.1; RFC 4303, 3.4.3 asks for at least 32). */
+  replayWindowMin: 32,
+  replayWindowDefault: 1_024,
+  replayWindowMax: 4_096,
+  /** SAs of one userspace dataplane: both directions of `peersMax` peers, three keys, and room for replacements. */
+  dataplaneSasMax: 80_000,
+  dataplanePoliciesMax: 40_000,
+  /** Largest UDP payload over IPv4 (65,507) less the most ESP adds: header 8, IV 8, padding 3, trailer 2, ICV 16. */
+  espPayloadBytesMax: 65_470,
+  /** Control protocol between agent and userspace dataplane. */
+  controlFrameBytesMax: 1024 * 1024,
+  controlEntriesPerFrameMax: 256,
+  /** Answers that a client has not read; beyond it is disconnected. */
+  controlUnreadBytesMax: 4 * 1024 * 1024,
+  controlClientsMax: 16,
+  controlListingsMax: 16,
+  controlRequestMsMax: 10_000,
+  controlReconnectMsMin: 50,
+  controlReconnectMsMax: 1_000,
+  registryKeyLengthMax: 512,
+  registryOperationsMax: 64,
+  /** A request, answer or event on the wire: one record with its quotes escaped, and slack. */
+  registryFrameBytesMax: 2 * 1024 * 1024 + 64 * 1024,
+  /** A listing travels in parts of about this size. */
+  registryPartBytes: 256 * 1024,
+  /** Listings that the embedded registry sends at the same time; more wait their turn. */
+  registryListingsMax: 32,
+  registryConnectionsMax: 20_000,
+  registryLeasesMax: 100_000,
+  registryPendingRequestsMax: 1_024,
+  /** Unsent bytes of a connection beyond which its watches lose events and are told to list again. */
+  registryBacklogBytesMax: 8 * 1024 * 1024,
+  /** A connection that takes none of its backlog for this long is closed. */
+  registryStallMsMax: 30_000,
+  /** What a watch can resume from; older is a new listing. */
+  registryHistoryRevisionsMax: 16_384,
+  registryHistoryBytesMax: 64 * 1024 * 1024,
+  registryRequestMsMax: 10_000,
+  registryListingMsMax: 60_000,
+  registryPingMs: 5_000,
+  registryReconnectMsMin: 50,
+  registryReconnectMsMax: 2_000,
+  /** Waits between attempts of a roster write that met another one. */
+  registryConflictMsMin: 4,
+  registryConflictMsMax: 256,
+  registryConflictAttemptsMax: 200,
   /** Packet records kept per node by the lab for per-packet accounting. */
   labPacketRecordsMax: 2_000_000,
 } as const;
@@ -47,4 +117,16 @@ assert(limits.retryMsMin < limits.retryMsMax, "retry limits are ordered");
 assert(limits.leaseMsDefault < limits.silentMsDefault, "a lease ends before its node counts as silent");
 assert(limits.drainMsMin <= limits.drainMsDefault, "drain limits are ordered");
 assert(limits.drainMsDefault < limits.retireDeadlineMsDefault, "a drain fits before the deadline");
+assert(limits.replayWindowMin <= limits.replayWindowDefault, "the default replay window is allowed");
+assert(limits.replayWindowDefault <= limits.replayWindowMax, "replay window limits are ordered");
+assert(limits.dataplaneSasMax >= limits.peersMax * 6, "a rotation of the largest fleet fits the dataplane");
+assert(limits.keyFileSettleMs < limits.keyFilePollMsDefault, "a change settles before the next poll");
+assert(limits.stateLockWaitMsMin < limits.stateLockWaitMsMax, "lock waits are ordered");
+assert(limits.controlReconnectMsMin < limits.controlReconnectMsMax, "reconnect limits are ordered");
 assert(limits.stageDeadlineMsDefault > limits.rotationDurationMsDefault, "staging outlasts jitter");
+assert(limits.registryFrameBytesMax > 2 * limits.recordBytesMax, "a frame holds the largest record");
+assert(limits.registryPartBytes < limits.recordBytesMax, "a part with one more record fits a frame");
+assert(limits.registryBacklogBytesMax > 2 * limits.registryFrameBytesMax, "a backlog holds some frames");
+assert(limits.registryReconnectMsMin < limits.registryReconnectMsMax, "reconnect limits are ordered");
+assert(limits.registryConflictMsMin < limits.registryConflictMsMax, "conflict limits are ordered");
+assert(2 * limits.registryPingMs <= limits.registryRequestMsMax, "two pings fit in one request's time");

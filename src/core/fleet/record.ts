@@ -44,6 +44,14 @@ export interface FleetRecord {
   /** Durations that each agent counts from its own first sight of the rotation (emergency) or of `draining`. */
   readonly retireMs: number;
   readonly drainMs: number;
+  /** The controller's answer to the last operator request. */
+  readonly answer: RequestAnswer | null;
+}
+
+export interface RequestAnswer {
+  readonly requestId: string;
+  readonly accepted: boolean;
+  readonly why: string;
 }
 
 export function throughOf(record: FleetRecord, key: KeyIdentity): RosterRevision | null {

@@ -1,0 +1,111 @@
+/** Keeps the audit record of the rotation that runs: who, why, phases with times, stragglers, loss, forced retires. */
+import { sameKey, type KeyIdentity } from "../key-id.js";
+import type { ControllerEffect, ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
+import { checkPreflight } from "./preflight.js";
+import type { FleetRecord, RotationRecord, StragglerNote } from "./record.js";
+import { findStragglers } from "./stragglers.js";
+
+export function updateAudit(
+  state: ControllerState,
+  record: FleetRecord,
+  observation: ControllerObservation,
+  nowMs: number,
+  options: ControllerOptions,
+  effects: ControllerEffect[],
+): ControllerState {
+  if (record.rotation === 0 || observation.audit === undefined || observation.inFlight.has("put-rotation")) return state;
+  const known = knownAudit(state, record, observation);
+  if (record.phase === "steady" && (known === null || known.outcome !== "running")) return { ...state, audit: known };
+  const timed = startClock(state, known, record, nowMs);
+  const started = known ?? openAudit(timed, record, observation, options);
+  const next = withPhase(started, record, observation, nowMs - (timed.started?.atMs ?? nowMs));
+  const noted = withStragglers(next, findStragglers(record, timed, observation, nowMs, options));
+  if (noted !== known) effects.push({ kind: "put-rotation", rotation: noted });
+  return { ...timed, audit: noted, stagingMs: measuredStaging(noted, options) ?? timed.stagingMs };
+}
+
+function knownAudit(state: ControllerState, record: FleetRecord, observation: ControllerObservation): RotationRecord | null {
+  if (state.audit?.rotation === record.rotation) return state.audit;
+  return observation.audit?.rotation === record.rotation ? observation.audit : null;
+}
+
+function startClock(state: ControllerState, known: RotationRecord | null, record: FleetRecord, nowMs: number): ControllerState {
+  if (state.started?.rotation === record.rotation) return state;
+  const elapsedMs = known?.phases.at(-1)?.afterMs ?? 0;
+  return { ...state, started: { rotation: record.rotation, atMs: nowMs - elapsedMs } };
+}
+
+function openAudit(
+  state: ControllerState,
+  record: FleetRecord,
+  observation: ControllerObservation,
+  options: ControllerOptions,
+): RotationRecord {
+  const { request } = observation;
+  const isRequested = request !== null && record.answer?.requestId === request.id && record.answer.accepted;
+  const nodes = observation.roster.entries.size;
+  const preflight = checkPreflight(nodes, state.stagingMs, record.emergency, options);
+  return {
+    schemaVersion: 1,
+    rotation: record.rotation,
+    from: record.current,
+    to: record.target ?? unreachableTarget(record),
+    reason: isRequested ? request.reason : "the key files offer a newer key",
+    by: isRequested ? request.by : `controller ${options.name}`,
+    emergency: record.emergency,
+    startedAt: observation.wallAt,
+    endedAt: null,
+    outcome: "running",
+    preflight: { fits: preflight.fits, nodes, estimateMs: preflight.estimateMs, notes: preflight.notes },
+    phases: [],
+    stragglers: [],
+    forcedRetires: 0,
+    errors: 0,
+  };
+}
+
+/** A rotation that ended before its audit was opened has only its outcome left to say. */
+function unreachableTarget(record: FleetRecord): KeyIdentity {
+  if (record.current === null) throw new Error("bug: a fleet with rotations has a key");
+  return record.current;
+}
+
+function withPhase(
+  audit: RotationRecord,
+  record: FleetRecord,
+  observation: ControllerObservation,
+  afterMs: number,
+): RotationRecord {
+  const isKnown = audit.phases.at(-1)?.phase === record.phase;
+  const phases = isKnown ? audit.phases : [...audit.phases, { phase: record.phase, at: observation.wallAt, afterMs }];
+  const emergency = audit.emergency || record.emergency;
+  if (isKnown && emergency === audit.emergency) return audit;
+  if (record.phase !== "steady") return { ...audit, phases, emergency };
+  const outcome = sameKey(record.current, audit.to) ? "done" : "aborted";
+  return { ...audit, phases, outcome, endedAt: observation.wallAt, ...losses(audit, observation) };
+}
+
+function losses(audit: RotationRecord, observation: ControllerObservation): { forcedRetires: number; errors: number } {
+  let forcedRetires = 0;
+  let errors = 0;
+  for (const report of observation.reports.values()) {
+    if (report.retired === null || !sameKey(report.retired.key, audit.from)) continue;
+    if (report.retired.forced) forcedRetires += 1;
+    errors += report.retired.errors;
+  }
+  return { forcedRetires, errors };
+}
+
+/** Keeps who was ever excluded or silent; the slow are named only while they are. */
+function withStragglers(audit: RotationRecord, found: readonly StragglerNote[]): RotationRecord {
+  const known = new Set(audit.stragglers.map((note) => `${note.name} ${note.kind}`));
+  const added = found.filter((note) => note.kind !== "slow" && !known.has(`${note.name} ${note.kind}`));
+  return added.length === 0 ? audit : { ...audit, stragglers: [...audit.stragglers, ...added] };
+}
+
+function measuredStaging(audit: RotationRecord, options: ControllerOptions): number | null {
+  const staged = audit.phases.find(({ phase }) => phase === "staged");
+  if (staged === undefined) return null;
+  const jitter = audit.preflight.nodes >= options.jitterMinNodes && !audit.emergency ? options.jitterMaxMs : 0;
+  return Math.max(1, staged.afterMs - jitter);
+}

@@ -1,0 +1,93 @@
+/** What the controller knows and carries. All that matters is in the fleet record; the rest can be lost in a crash. */
+import type { KeyIdentity, KeyRing } from "../key-id.js";
+import type { IncarnationId, NodeName } from "../node.js";
+import type { Report } from "../report.js";
+import type { Roster } from "../roster.js";
+import type { FleetPhase, FleetRecord, OperatorRequest, RotationRecord } from "./record.js";
+
+export interface ControllerOptions {
+  readonly name: string;
+  readonly ring: KeyRing;
+  readonly start: "auto" | "manual";
+  readonly slow: "wait" | "abort";
+  readonly silent: "exclude" | "wait";
+  readonly silentMs: number;
+  readonly excludeShareMax: number;
+  readonly stageDeadlineMs: number;
+  readonly retireDeadlineMs: number;
+  readonly emergencyDeadlineMs: number;
+  readonly drainMs: number;
+  /** For the pre-flight check: what the agents are configured with, and how long a key file takes to reach them. */
+  readonly jitterMaxMs: number;
+  readonly jitterMinNodes: number;
+  readonly keyDistributionMs: number;
+}
+
+export interface ObservedLease {
+  readonly incarnationId: IncarnationId;
+  readonly beat: number;
+}
+
+export interface ControllerObservation {
+  readonly leading: boolean;
+  /** The later of election, reconnect and complete listings, monotonic milliseconds; null while any is missing. */
+  readonly watchingSinceMs: number | null;
+  readonly roster: Roster;
+  readonly reports: ReadonlyMap<NodeName, Report>;
+  readonly leases: ReadonlyMap<NodeName, ObservedLease>;
+  readonly fleet: { readonly version: number; readonly record: FleetRecord | null } | null;
+  readonly request: OperatorRequest | null;
+  /** The stored audit record of the rotation that runs, read on election; undefined while not read yet. */
+  readonly audit: RotationRecord | null | undefined;
+  readonly inFlight: ReadonlySet<ControllerEffect["kind"]>;
+  /** Wall clock, ISO 8601; only shown. */
+  readonly wallAt: string;
+}
+
+export interface ControllerState {
+  /** When this process saw each lease change last. */
+  readonly beats: ReadonlyMap<NodeName, { readonly beat: number; readonly sinceMs: number }>;
+  /** When this process first saw the present rotation and phase. */
+  readonly seen: { readonly rotation: number; readonly phase: FleetPhase; readonly sinceMs: number } | null;
+  /** Rotation start on this process's clock; after a fail-over it continues from the last stored phase. */
+  readonly started: { readonly rotation: number; readonly atMs: number } | null;
+  readonly audit: RotationRecord | null;
+  /** How long the last staging took here, without jitter; null before the first. */
+  readonly stagingMs: number | null;
+  readonly conditions: readonly Condition[];
+}
+
+export const newController: ControllerState = {
+  beats: new Map(),
+  seen: null,
+  started: null,
+  audit: null,
+  stagingMs: null,
+  conditions: [],
+};
+
+/** Something that holds the fleet up and needs a person or a delay. Codes are in docs/reference/errors.md. */
+export interface Condition {
+  readonly code: string;
+  readonly message: string;
+  readonly node: NodeName | null;
+}
+
+export type ControllerEffect =
+  | { readonly kind: "write-fleet"; readonly record: FleetRecord; readonly expectedVersion: number }
+  | { readonly kind: "put-rotation"; readonly rotation: RotationRecord }
+  | { readonly kind: "clear-request"; readonly requestId: string };
+
+export type ControllerNote =
+  | { readonly kind: "fleet-phase"; readonly rotation: number; readonly phase: FleetPhase; readonly target: KeyIdentity | null }
+  | { readonly kind: "excluded"; readonly node: NodeName }
+  | { readonly kind: "included"; readonly node: NodeName }
+  | { readonly kind: "condition"; readonly condition: Condition }
+  | { readonly kind: "answered"; readonly requestId: string; readonly accepted: boolean; readonly why: string };
+
+export interface ControllerStep {
+  readonly state: ControllerState;
+  readonly effects: readonly ControllerEffect[];
+  readonly notes: readonly ControllerNote[];
+  readonly wakeAtMs: number | null;
+}

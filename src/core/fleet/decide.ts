@@ -1,0 +1,284 @@
+/**
+ * The next fleet record, from all that is known now. Every change is one compare-and-set, so two controllers can do no
+ * harm and a crash between any two steps loses nothing. Returns the same record when there is nothing to do.
+ */
+import { includesKey, isNewer, sameKey, type KeyIdentity } from "../key-id.js";
+import type { NodeName } from "../node.js";
+import {
+  countedNodes,
+  hasPurged,
+  hasRefused,
+  hasRetired,
+  hasStaged,
+  hasSwitched,
+  lacksKey,
+  provenThrough,
+  raiseThrough,
+  type CountedNode,
+} from "./barrier.js";
+import type { Condition, ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
+import { checkPreflight } from "./preflight.js";
+import type { FleetRecord, OperatorRequest } from "./record.js";
+
+export interface Decision {
+  readonly record: FleetRecord;
+  readonly conditions: readonly Condition[];
+}
+
+export const newFleet: FleetRecord = {
+  schemaVersion: 1,
+  rotation: 0,
+  phase: "steady",
+  current: null,
+  target: null,
+  through: [],
+  excluded: [],
+  refused: [],
+  emergency: false,
+  purge: false,
+  retireMs: 0,
+  drainMs: 0,
+  answer: null,
+};
+
+export function decideFleet(
+  record: FleetRecord,
+  state: ControllerState,
+  observation: ControllerObservation,
+  phaseMs: number,
+  options: ControllerOptions,
+): Decision {
+  const nodes = countedNodes(observation.roster, observation.reports, record.excluded);
+  if (nodes.length === 0) return { record, conditions: [] };
+  const conflicts = findConflicts(record, nodes);
+  switch (record.phase) {
+    case "steady":
+      return withConditions(decideSteady(record, state, observation, nodes, conflicts, options), conflicts);
+    case "staging":
+      return withConditions(decideStaging(record, observation, nodes, phaseMs, options), conflicts);
+    case "staged":
+      return withConditions(decideStaged(record, observation, nodes), conflicts);
+    case "draining":
+      return withConditions(decideDraining(record, observation, nodes), conflicts);
+    case "aborting":
+      return withConditions(decideAborting(record, observation, nodes), conflicts);
+  }
+}
+
+function withConditions(decision: Decision, conflicts: readonly Condition[]): Decision {
+  return { record: decision.record, conditions: [...conflicts, ...decision.conditions] };
+}
+
+function decided(record: FleetRecord, ...conditions: Condition[]): Decision {
+  return { record, conditions };
+}
+
+function decideSteady(
+  record: FleetRecord,
+  state: ControllerState,
+  observation: ControllerObservation,
+  nodes: readonly CountedNode[],
+  conflicts: readonly Condition[],
+  options: ControllerOptions,
+): Decision {
+  const { request } = observation;
+  const raised = record.current === null ? record : raise(record, observation, nodes, record.current);
+  if (request?.kind === "abort") return decided(answer(raised, request, false, "no rotation is running"));
+  if (request === null && options.start === "manual") return decided(raised);
+  const target = newestOffered(record, nodes, options);
+  if (target === null) {
+    const why = "no node offers a newer key: run `spindle keyfile next` and distribute the file";
+    return decided(request === null ? raised : answer(raised, request, false, why));
+  }
+  if (conflicts.length > 0) {
+    return decided(request === null ? raised : answer(raised, request, false, "key files disagree; see the conditions"));
+  }
+  const emergency = isCompromised(request, record);
+  const preflight = checkPreflight(nodes.length, state.stagingMs, emergency, options);
+  if (!preflight.fits) return refusePreflight(raised, request, preflight.notes);
+  const begun = begin(raised, target, emergency, options);
+  return decided(request === null ? begun : answer(begun, request, true, `rotation ${begun.rotation} started`));
+}
+
+function refusePreflight(record: FleetRecord, request: OperatorRequest | null, notes: readonly string[]): Decision {
+  const message = notes.join("; ");
+  const answered = request === null ? record : answer(record, request, false, message);
+  return decided(answered, { code: "PREFLIGHT_REFUSED", message, node: null });
+}
+
+function isCompromised(request: OperatorRequest | null, record: FleetRecord): boolean {
+  return record.current !== null && sameKey(request?.compromised ?? null, record.current);
+}
+
+function begin(record: FleetRecord, target: KeyIdentity, emergency: boolean, options: ControllerOptions): FleetRecord {
+  return {
+    ...record,
+    rotation: record.rotation + 1,
+    phase: "staging",
+    target,
+    emergency,
+    purge: false,
+    refused: stillRefused(record, target, options),
+    retireMs: emergency ? options.emergencyDeadlineMs : options.retireDeadlineMs,
+    drainMs: options.drainMs,
+  };
+}
+
+/** A refused id may come back once the ring has passed it: when it is no longer ahead of the key that is taken up. */
+function stillRefused(record: FleetRecord, target: KeyIdentity, options: ControllerOptions): readonly KeyIdentity[] {
+  return record.refused.filter((key) => !isNewer(key.keyId, target.keyId, options.ring)).slice(-8);
+}
+
+function answer(record: FleetRecord, request: OperatorRequest, accepted: boolean, why: string): FleetRecord {
+  if (record.answer?.requestId === request.id) return record;
+  return { ...record, answer: { requestId: request.id, accepted, why } };
+}
+
+function raise(
+  record: FleetRecord,
+  observation: ControllerObservation,
+  nodes: readonly CountedNode[],
+  key: KeyIdentity,
+): FleetRecord {
+  const through = raiseThrough(record, key, provenThrough(nodes, key, observation.roster.revision));
+  return through === record.through ? record : { ...record, through };
+}
+
+/** The target may change only here: nobody was ever allowed to send with it. */
+function decideStaging(
+  record: FleetRecord,
+  observation: ControllerObservation,
+  nodes: readonly CountedNode[],
+  phaseMs: number,
+  options: ControllerOptions,
+): Decision {
+  const { request } = observation;
+  const target = targetOf(record);
+  const isLate = phaseMs >= options.stageDeadlineMs;
+  const abort = request?.kind === "abort" ? request : null;
+  if (abort !== null || (isLate && options.slow === "abort")) {
+    return abortIfSafe(record, nodes, abort, "the stage deadline passed");
+  }
+  const newer = newestOffered(record, nodes, options);
+  if (newer !== null && isNewer(newer.keyId, target.keyId, options.ring)) {
+    return decided({ ...record, target: newer, rotation: record.rotation + 1 });
+  }
+  const current = record.current === null ? record : raise(record, observation, nodes, record.current);
+  const escalated = escalate(current, request, options);
+  const proven = provenThrough(nodes, target, observation.roster.revision);
+  if (hasStaged(escalated, proven, observation.roster.revision)) {
+    return decided({ ...escalated, phase: "staged", through: raiseThrough(escalated, target, proven) });
+  }
+  const late: Condition = { code: "STAGE_DEADLINE_PASSED", message: "staging is late; waiting for the stragglers", node: null };
+  return isLate ? decided(escalated, late) : decided(escalated);
+}
+
+/** An operator may learn during a rotation that the key which is leaving has leaked. */
+function escalate(record: FleetRecord, request: OperatorRequest | null, options: ControllerOptions): FleetRecord {
+  if (request?.kind !== "rotate") return record;
+  if (!isCompromised(request, record)) return answer(record, request, false, "a rotation is running");
+  const emergency = { ...record, emergency: true, retireMs: options.emergencyDeadlineMs };
+  return answer(emergency, request, true, "the running rotation is now an emergency");
+}
+
+function targetOf(record: FleetRecord): KeyIdentity {
+  if (record.target === null) throw new Error("bug: a rotation has a target");
+  return record.target;
+}
+
+function decideStaged(record: FleetRecord, observation: ControllerObservation, nodes: readonly CountedNode[]): Decision {
+  const { request } = observation;
+  const target = targetOf(record);
+  if (request?.kind === "abort") return abortIfSafe(record, nodes, request, "");
+  const raised = raise(record, observation, nodes, target);
+  const answered = request === null ? raised : answer(raised, request, false, "a rotation is running");
+  return decided(hasSwitched(nodes, answered, target) ? { ...answered, phase: "draining" } : answered);
+}
+
+/** Past the second barrier somebody may have retired the old key: there is no way back. */
+function decideDraining(record: FleetRecord, observation: ControllerObservation, nodes: readonly CountedNode[]): Decision {
+  const { request } = observation;
+  const target = targetOf(record);
+  const raised = raise(record, observation, nodes, target);
+  const why = request?.kind === "abort" ? "too late: nodes retire the old key already" : "a rotation is running";
+  const answered = request === null ? raised : answer(raised, request, false, why);
+  return decided(hasRetired(nodes, answered, target) ? finish(answered, target) : answered);
+}
+
+function finish(record: FleetRecord, target: KeyIdentity): FleetRecord {
+  const through = record.through.filter((mark) => sameKey(mark.key, target));
+  return { ...record, phase: "steady", current: target, target: null, emergency: false, through };
+}
+
+function abortIfSafe(
+  record: FleetRecord,
+  nodes: readonly CountedNode[],
+  request: OperatorRequest | null,
+  reason: string,
+): Decision {
+  const lacking = record.current === null ? null : lacksKey(nodes, record.current);
+  const why =
+    record.current === null
+      ? "there is no key to go back to"
+      : record.emergency
+        ? "the key to go back to is compromised"
+        : lacking === null
+          ? null
+          : `node ${lacking} does not hold the key to go back to`;
+  if (why === null) {
+    const aborting: FleetRecord = { ...record, phase: "aborting", purge: false };
+    return decided(request === null ? aborting : answer(aborting, request, true, request.reason));
+  }
+  const condition: Condition = { code: "ABORT_REFUSED", message: `${reason} ${why}`.trim(), node: lacking };
+  return decided(request === null ? record : answer(record, request, false, why), condition);
+}
+
+function decideAborting(record: FleetRecord, observation: ControllerObservation, nodes: readonly CountedNode[]): Decision {
+  const target = targetOf(record);
+  const { request } = observation;
+  const base = record.current === null ? record : raise(record, observation, nodes, record.current);
+  const answered = request === null ? base : answer(base, request, false, "an abort is running");
+  if (!answered.purge) return decided(hasRefused(nodes, target) ? { ...answered, purge: true } : answered);
+  if (!hasPurged(nodes, target)) return decided(answered);
+  const through = answered.through.filter((mark) => !sameKey(mark.key, target));
+  const refused = [...answered.refused, target];
+  return decided({ ...answered, phase: "steady", target: null, purge: false, emergency: false, through, refused });
+}
+
+/** The newest key that a counted node's file offers and that the fleet may still take up. */
+function newestOffered(record: FleetRecord, nodes: readonly CountedNode[], options: ControllerOptions): KeyIdentity | null {
+  let newest: KeyIdentity | null = null;
+  for (const { report } of nodes) {
+    const offered = report?.available.at(-1);
+    if (offered === undefined || !isUsable(record, offered, options)) continue;
+    if (newest === null || isNewer(offered.keyId, newest.keyId, options.ring)) newest = offered;
+  }
+  return newest;
+}
+
+function isUsable(record: FleetRecord, key: KeyIdentity, options: ControllerOptions): boolean {
+  if (includesKey(record.refused, key)) return false;
+  return record.current === null || isNewer(key.keyId, record.current.keyId, options.ring);
+}
+
+/** Two check values under one key id: somebody distributed different bytes. Nothing starts until that is mended. */
+function findConflicts(record: FleetRecord, nodes: readonly CountedNode[]): readonly Condition[] {
+  const seen = new Map<number, { key: KeyIdentity; from: string }>();
+  for (const key of [record.current, record.target]) {
+    if (key !== null) seen.set(key.keyId, { key, from: "the fleet" });
+  }
+  const conditions: Condition[] = [];
+  for (const { entry, report } of nodes) {
+    for (const key of report?.available ?? []) {
+      const known = seen.get(key.keyId);
+      if (known === undefined) seen.set(key.keyId, { key, from: entry.name });
+      else if (!sameKey(known.key, key)) conditions.push(conflict(entry.name, key, known.from));
+    }
+  }
+  return conditions;
+}
+
+function conflict(node: NodeName, key: KeyIdentity, from: string): Condition {
+  const message = `key id ${key.keyId} of node ${node} has other bytes than that of ${from}`;
+  return { code: "KEY_CONFLICT", message, node };
+}

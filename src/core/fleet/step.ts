@@ -1,0 +1,109 @@
+/**
+ * The controller's machine: `step(state, observation, now) -> { state, effects }`. It turns reports into one fleet
+ * record. It decides nothing while it does not lead, has not seen complete listings, or sees a roster older than what
+ * the record already promises.
+ */
+import { limits } from "../limits.js";
+import type {
+  Condition,
+  ControllerEffect,
+  ControllerNote,
+  ControllerObservation,
+  ControllerOptions,
+  ControllerState,
+  ControllerStep,
+} from "./controller-state.js";
+import { decideFleet, newFleet } from "./decide.js";
+import { updateAudit } from "./audit.js";
+import type { FleetRecord } from "./record.js";
+import { decideExclusions, observeBeats } from "./stragglers.js";
+
+export function stepController(
+  before: ControllerState,
+  observation: ControllerObservation,
+  nowMs: number,
+  options: ControllerOptions,
+): ControllerStep {
+  const watched: ControllerState = { ...before, beats: observeBeats(before, observation, nowMs) };
+  if (!mayDecide(observation)) return { state: watched, effects: [], notes: [], wakeAtMs: null };
+  const record = observation.fleet?.record ?? newFleet;
+  const state = seePhase(watched, record, nowMs);
+  const notes: ControllerNote[] = [];
+  const decision = decide(record, state, observation, nowMs, options, notes);
+  const effects: ControllerEffect[] = [];
+  const audited = updateAudit(state, record, observation, nowMs, options, effects);
+  wantWrite(record, decision.record, observation, effects);
+  wantClear(record, observation, effects, notes);
+  noteConditions(before.conditions, decision.conditions, notes);
+  const finalState = { ...audited, conditions: decision.conditions };
+  return { state: finalState, effects, notes, wakeAtMs: nowMs + limits.controllerTickMs };
+}
+
+function mayDecide(observation: ControllerObservation): boolean {
+  if (!observation.leading || observation.fleet === null || observation.watchingSinceMs === null) return false;
+  if (!observation.roster.complete) return false;
+  const promised = Math.max(0, ...(observation.fleet.record?.through ?? []).map((mark) => mark.revision));
+  return observation.roster.revision >= promised;
+}
+
+/** Remembers when this process first saw the phase, so that a deadline is counted on one clock. */
+function seePhase(state: ControllerState, record: FleetRecord, nowMs: number): ControllerState {
+  const { seen } = state;
+  if (seen?.rotation === record.rotation && seen.phase === record.phase) return state;
+  return { ...state, seen: { rotation: record.rotation, phase: record.phase, sinceMs: nowMs } };
+}
+
+function decide(
+  record: FleetRecord,
+  state: ControllerState,
+  observation: ControllerObservation,
+  nowMs: number,
+  options: ControllerOptions,
+  notes: ControllerNote[],
+): { readonly record: FleetRecord; readonly conditions: readonly Condition[] } {
+  const { excluded, held } = decideExclusions(record, state, observation, nowMs, options);
+  noteExclusions(record, excluded, notes);
+  const counted = excluded === record.excluded ? record : { ...record, excluded };
+  const phaseMs = nowMs - (state.seen?.sinceMs ?? nowMs);
+  const decision = decideFleet(counted, state, observation, phaseMs, options);
+  const tooMany = held.map((node): Condition => {
+    return { code: "TOO_MANY_SILENT", message: `node ${node} is silent, but too many are to exclude it`, node };
+  });
+  return { record: decision.record, conditions: [...tooMany, ...decision.conditions] };
+}
+
+function noteExclusions(record: FleetRecord, excluded: FleetRecord["excluded"], notes: ControllerNote[]): void {
+  if (excluded === record.excluded) return;
+  const before = new Set(record.excluded.map(({ name }) => name));
+  const after = new Set(excluded.map(({ name }) => name));
+  for (const node of after) if (!before.has(node)) notes.push({ kind: "excluded", node });
+  for (const node of before) if (!after.has(node)) notes.push({ kind: "included", node });
+}
+
+function wantWrite(
+  record: FleetRecord,
+  next: FleetRecord,
+  observation: ControllerObservation,
+  effects: ControllerEffect[],
+): void {
+  if (next === record || observation.inFlight.has("write-fleet") || observation.fleet === null) return;
+  effects.push({ kind: "write-fleet", record: next, expectedVersion: observation.fleet.version });
+}
+
+/** A request goes once the stored record answers it: a crash before that answers it again, with the same result. */
+function wantClear(
+  record: FleetRecord,
+  observation: ControllerObservation,
+  effects: ControllerEffect[],
+  notes: ControllerNote[],
+): void {
+  const { request, inFlight } = observation;
+  if (request === null || record.answer?.requestId !== request.id || inFlight.has("clear-request")) return;
+  effects.push({ kind: "clear-request", requestId: request.id });
+  notes.push({ kind: "answered", requestId: request.id, accepted: record.answer.accepted, why: record.answer.why });
+}
+
+function noteConditions(before: readonly Condition[], after: readonly Condition[], notes: ControllerNote[]): void {
+  const known = new Set(before.map((condition) => condition.message));
+  for (const condition of after) if (!known.has(condition.message)) notes.push({ kind: "condition", condition });
+}

@@ -1,0 +1,123 @@
+/**
+ * Who holds the fleet up, and who stops counting. A node is silent only after this process saw its lease unchanged for
+ * `silentMs` on its own clock, counted from when it could first see leases at all: an age stored by someone else would
+ * exclude a whole fleet after an outage (trace exclude-after-outage).
+ */
+import { includesKey, type KeyIdentity } from "../key-id.js";
+import type { NodeName, RosterEntry } from "../node.js";
+import { isEvidence } from "../report.js";
+import type { ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
+import { throughOf, type ExcludedNode, type FleetRecord, type StragglerNote } from "./record.js";
+
+export function observeBeats(state: ControllerState, observation: ControllerObservation, nowMs: number): ControllerState["beats"] {
+  let changed: Map<NodeName, { beat: number; sinceMs: number }> | null = null;
+  for (const [name, lease] of observation.leases) {
+    if (state.beats.get(name)?.beat === lease.beat) continue;
+    changed ??= new Map(state.beats);
+    changed.set(name, { beat: lease.beat, sinceMs: nowMs });
+  }
+  return changed ?? state.beats;
+}
+
+/** Milliseconds since the node was last heard of, as seen here; 0 while this process cannot judge. */
+export function silenceMs(state: ControllerState, observation: ControllerObservation, name: NodeName, nowMs: number): number {
+  if (observation.watchingSinceMs === null) return 0;
+  const heardMs = Math.max(state.beats.get(name)?.sinceMs ?? 0, observation.watchingSinceMs);
+  return nowMs - heardMs;
+}
+
+export interface Exclusions {
+  readonly excluded: readonly ExcludedNode[];
+  /** Silent nodes that were not excluded because too many are silent. */
+  readonly held: readonly NodeName[];
+}
+
+export function decideExclusions(
+  record: FleetRecord,
+  state: ControllerState,
+  observation: ControllerObservation,
+  nowMs: number,
+  options: ControllerOptions,
+): Exclusions {
+  const entries = observation.roster.entries;
+  const kept = record.excluded.filter(({ name }) => {
+    const entry = entries.get(name);
+    return entry !== undefined && !mayReturn(record, state, observation, entry, nowMs, options);
+  });
+  if (options.silent === "wait") return { excluded: sameOr(record, kept), held: [] };
+  const known = new Set(kept.map(({ name }) => name));
+  const silent = [...entries.values()].filter(
+    (entry) => !known.has(entry.name) && silenceMs(state, observation, entry.name, nowMs) >= options.silentMs,
+  );
+  const allowed = Math.max(1, Math.floor(entries.size * options.excludeShareMax));
+  if (kept.length + silent.length > allowed) {
+    return { excluded: sameOr(record, kept), held: silent.map(({ name }) => name) };
+  }
+  const added = silent.map(({ name, incarnationId }) => ({ name, incarnationId }));
+  return { excluded: sameOr(record, [...kept, ...added]), held: [] };
+}
+
+function sameOr(record: FleetRecord, excluded: readonly ExcludedNode[]): readonly ExcludedNode[] {
+  const isSame =
+    excluded.length === record.excluded.length && excluded.every(({ name }, i) => record.excluded[i]?.name === name);
+  return isSame ? record.excluded : excluded;
+}
+
+/** Heard of again, and it has restaged every key that anyone may send with. */
+function mayReturn(
+  record: FleetRecord,
+  state: ControllerState,
+  observation: ControllerObservation,
+  entry: RosterEntry,
+  nowMs: number,
+  options: ControllerOptions,
+): boolean {
+  if (silenceMs(state, observation, entry.name, nowMs) >= options.silentMs) return false;
+  const report = observation.reports.get(entry.name);
+  return neededKeys(record).every((key) => {
+    return isEvidence(report, entry, key) && (report?.through ?? 0) >= (throughOf(record, key) ?? 0);
+  });
+}
+
+function neededKeys(record: FleetRecord): readonly KeyIdentity[] {
+  const onTarget = record.phase === "staged" || record.phase === "draining";
+  const key = onTarget ? record.target : record.current;
+  return key === null ? [] : [key];
+}
+
+/** Why each node holds up the present phase; empty when nobody does. */
+export function findStragglers(record: FleetRecord, state: ControllerState, observation: ControllerObservation, nowMs: number, options: ControllerOptions): readonly StragglerNote[] {
+  if (record.phase === "steady" || record.target === null) return [];
+  const notes: StragglerNote[] = record.excluded.map(({ name }) => ({ name, kind: "excluded", why: "silent; must restage before it counts" }));
+  const excluded = new Set(record.excluded.map(({ name }) => name));
+  for (const entry of observation.roster.entries.values()) {
+    if (excluded.has(entry.name)) continue;
+    const why = whyBehind(record, observation, entry);
+    if (why === null) continue;
+    const silent = silenceMs(state, observation, entry.name, nowMs) >= options.silentMs;
+    notes.push({ name: entry.name, kind: silent ? "silent" : "slow", why });
+  }
+  return notes;
+}
+
+function whyBehind(record: FleetRecord, observation: ControllerObservation, entry: RosterEntry): string | null {
+  const { target, current } = record;
+  const report = observation.reports.get(entry.name);
+  if (target === null) return null;
+  if (report === undefined) return "has not reported";
+  if (report.incarnationId !== entry.incarnationId) return "has not reported since its restart";
+  if (record.phase === "staging" || record.phase === "staged") {
+    if (!includesKey(report.holds, target)) return whyNotStaged(report.available, target, report.waitingFor !== null);
+    if (record.phase === "staged" && report.sendingOldest !== target.keyId) return "still sends with the old key";
+    return null;
+  }
+  if (record.phase === "draining") return current !== null && includesKey(report.holds, current) ? "drains the old key" : null;
+  return includesKey(report.refused, target) ? null : "has not gone back to the old key";
+}
+
+function whyNotStaged(available: readonly KeyIdentity[], target: KeyIdentity, isWaiting: boolean): string {
+  if (isWaiting) return "waits (jitter)";
+  const sameId = available.find((key) => key.keyId === target.keyId);
+  if (sameId !== undefined && sameId.check !== target.check) return "its key file has other bytes under this key id";
+  return sameId === undefined ? "its key file does not offer the key" : "stages";
+}

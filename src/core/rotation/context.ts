@@ -1,0 +1,89 @@
+/**
+ * The decisions of one agent that hold for all peers: which keys to hold, which may be taken up for sending, and what
+ * proves that a pair is covered (design 4.3). Two sources of evidence make it, barrier.ts and pairwise.ts; everything
+ * after it is one machine.
+ */
+import { sameKey, type KeyIdentity } from "../key-id.js";
+import { sameEntry, type RosterEntry } from "../node.js";
+import { isEvidence, type Report } from "../report.js";
+import { throughOf, type FleetRecord } from "../fleet/record.js";
+
+export interface Context {
+  /** Our own entry, admitted in our present incarnation. */
+  readonly self: RosterEntry;
+  readonly current: KeyIdentity | null;
+  readonly next: KeyIdentity | null;
+  /** Keys whose SAs may exist, oldest first. What is not here goes. */
+  readonly hold: readonly KeyIdentity[];
+  /** Those of `hold` that may be installed where missing. */
+  readonly installable: readonly KeyIdentity[];
+  /** Keys that may be taken up towards a covered peer, best first. What is already in use may go on. */
+  readonly candidates: readonly KeyIdentity[];
+  readonly evidence: EvidenceSource;
+  /** False while the listing is incomplete or would delete too much. */
+  readonly mayDelete: boolean;
+}
+
+export type EvidenceSource =
+  | { readonly kind: "barrier"; readonly version: number; readonly record: FleetRecord }
+  | { readonly kind: "pairwise" };
+
+/** What a source of evidence says about the whole fleet. */
+export interface Directive {
+  readonly current: KeyIdentity | null;
+  readonly next: KeyIdentity | null;
+  readonly hold: readonly KeyIdentity[];
+  readonly installable: readonly KeyIdentity[];
+  readonly candidates: readonly KeyIdentity[];
+  readonly evidence: EvidenceSource;
+  /** Every counted peer sends only with `next`. */
+  readonly drainAllowed: boolean;
+  /** Nobody is left out, so a drained key may go before the deadline. */
+  readonly retireEarly: boolean;
+  readonly aborting: boolean;
+  /** `current` is compromised: no jitter, and the deadline runs from the first sight of the rotation. */
+  readonly emergency: boolean;
+  readonly drainMs: number;
+  readonly retireMs: number;
+}
+
+/** A pair is covered for `key` when both ends hold what the other needs. */
+export function isCovered(context: Context, peer: RosterEntry, report: Report | undefined, key: KeyIdentity): boolean {
+  const source = context.evidence;
+  if (source.kind === "pairwise") {
+    return isEvidence(report, peer, key) && report !== undefined && report.through >= context.self.revision;
+  }
+  const mark = throughOf(source.record, key);
+  if (mark === null) return false;
+  const newest = Math.max(context.self.revision, peer.revision);
+  return newest <= mark && isCounted(context, context.self) && isCounted(context, peer);
+}
+
+/** An excluded node does not count until it has restaged; a new incarnation of it is a new node. */
+export function isCounted(context: Context, entry: RosterEntry): boolean {
+  if (context.evidence.kind === "pairwise") return true;
+  return !context.evidence.record.excluded.some((one) => one.name === entry.name);
+}
+
+export function sameContext(one: Context | null, other: Context | null): boolean {
+  if (one === null || other === null) return one === other;
+  return (
+    sameEntry(one.self, other.self) &&
+    sameKey(one.current, other.current) &&
+    sameKey(one.next, other.next) &&
+    sameKeys(one.hold, other.hold) &&
+    sameKeys(one.installable, other.installable) &&
+    sameKeys(one.candidates, other.candidates) &&
+    sameSource(one.evidence, other.evidence) &&
+    one.mayDelete === other.mayDelete
+  );
+}
+
+function sameKeys(one: readonly KeyIdentity[], other: readonly KeyIdentity[]): boolean {
+  return one.length === other.length && one.every((key, i) => sameKey(key, other[i] ?? null));
+}
+
+function sameSource(one: EvidenceSource, other: EvidenceSource): boolean {
+  if (one.kind === "pairwise" || other.kind === "pairwise") return one.kind === other.kind;
+  return one.version === other.version;
+}

@@ -1,0 +1,66 @@
+/**
+ * What an agent must still know after kill -9: written before it is acted upon. Two documents: `state.json` (this
+ * node) and `nodes.json` (the roster checkpoint, design 4.5).
+ */
+import type { FleetRecord } from "../fleet/record.js";
+import type { KeyId, KeyIdentity } from "../key-id.js";
+import type { IncarnationId, NodeAddresses, RosterEntry } from "../node.js";
+import type { DataplaneIdentity } from "./observation.js";
+
+export interface DurableState {
+  readonly schemaVersion: 1;
+  /** One lifetime of the outbound state, null before the first. */
+  readonly incarnation: Incarnation | null;
+  /** Pairwise: the key everyone is known to use; null before the first rotation from "no key" ended. */
+  readonly current: KeyIdentity | null;
+  /** Pairwise: the key being rotated to. */
+  readonly next: KeyIdentity | null;
+  /** Retired here: never installed again. */
+  readonly retired: KeyIdentity | null;
+  /** Our word: never sent with again in this turn of the ring. */
+  readonly refused: readonly KeyIdentity[];
+  /** Reported as the only key this node sends with: no older key is taken up again. */
+  readonly sendFloor: KeyIdentity | null;
+  /** Barrier: the newest fleet record acted upon. An older reading (a lagging replica) is ignored. */
+  readonly fleet: { readonly version: number; readonly record: FleetRecord } | null;
+  /** When the old key goes without evidence. Valid for one boot, on its monotonic clock. */
+  readonly deadline: Deadline | null;
+}
+
+export interface Incarnation {
+  readonly id: IncarnationId;
+  readonly dataplane: DataplaneIdentity;
+  readonly addresses: NodeAddresses;
+}
+
+export interface Deadline {
+  /** The key that must be gone. */
+  readonly key: KeyIdentity;
+  readonly bootId: string;
+  readonly dueMs: number;
+  /** What is left at the time of writing; used when the machine booted since. */
+  readonly remainingMs: number;
+}
+
+export const noDurableState: DurableState = {
+  schemaVersion: 1,
+  incarnation: null,
+  current: null,
+  next: null,
+  retired: null,
+  refused: [],
+  sendFloor: null,
+  fleet: null,
+  deadline: null,
+};
+
+/**
+ * A node we have, or once had, state for. It stays here until its deletion has been applied, so a crash loses nothing.
+ */
+export interface CheckpointNode {
+  readonly entry: RosterEntry;
+  /** Our incarnation for which `sentWith` holds. */
+  readonly selfIncarnationId: IncarnationId;
+  /** Keys whose outbound SA towards this entry was read back. Recorded before a policy may select it (S4). */
+  readonly sentWith: readonly KeyId[];
+}

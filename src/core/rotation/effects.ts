@@ -1,0 +1,179 @@
+/**
+ * Turns what a state wants into effects: intent is durable before it is acted upon, one apply or dump at a time, and a
+ * stage of the plan only when the one before it was read back.
+ */
+import { includesKey, type KeyIdentity } from "../key-id.js";
+import { limits } from "../limits.js";
+import { sameAddresses, type NodeName } from "../node.js";
+import { PersistentMap } from "../persistent-map.js";
+import type { Operation, SaView } from "../sa.js";
+import { splitSpi } from "../spi.js";
+import type { Effect } from "./effect.js";
+import type { Observation } from "./observation.js";
+import { stageNames, type PeerPlan } from "./peer.js";
+import { buildReport, publishAtMs } from "./publish.js";
+import { nextDrainDumpMs } from "./retire.js";
+import type { AgentOptions, AgentState } from "./state.js";
+
+export interface Wanted {
+  readonly state: AgentState;
+  readonly effects: readonly Effect[];
+  /** When something is due although nothing changes, monotonic milliseconds. */
+  readonly wakeAtMs: number | null;
+}
+
+export function wantedEffects(
+  state: AgentState,
+  observation: Observation,
+  nowMs: number,
+  drainMs: number,
+  options: AgentOptions,
+): Wanted {
+  const effects: Effect[] = [];
+  const wakes: number[] = [];
+  const next = wantSaves(state, observation, effects);
+  if (next.durable === observation.saved.durable && !observation.inFlight.has("save-state")) {
+    wantRegistration(next, observation, options, effects);
+    wantKernel(next, observation, nowMs, drainMs, options, effects, wakes);
+    wantReport(next, observation, nowMs, options, effects, wakes);
+    wantForgetting(next, observation, effects);
+  }
+  if (next.tally.outboundLost > 0) wakes.push(nowMs);
+  if (next.durable.deadline !== null) wakes.push(next.durable.deadline.dueMs);
+  if (next.wait !== null && next.phase === "waiting") wakes.push(next.wait.startedMs + next.wait.lengthMs);
+  return { state: next, effects, wakeAtMs: wakes.length === 0 ? null : Math.min(...wakes) };
+}
+
+function wantSaves(state: AgentState, observation: Observation, effects: Effect[]): AgentState {
+  const { saved, inFlight } = observation;
+  if (state.durable !== saved.durable && !inFlight.has("save-state")) {
+    effects.push({ kind: "save-state", durable: state.durable });
+  }
+  if (state.checkpoint === saved.checkpoint || inFlight.has("save-checkpoint")) return state;
+  effects.push({ kind: "save-checkpoint", checkpoint: state.checkpoint, peers: [...state.unrecorded.keys()] });
+  return { ...state, unrecorded: PersistentMap.empty() };
+}
+
+function wantRegistration(state: AgentState, observation: Observation, options: AgentOptions, effects: Effect[]): void {
+  const { incarnation } = state.durable;
+  const entry = observation.roster.entries.get(options.name);
+  if (incarnation === null || observation.inFlight.has("register") || !observation.roster.complete) return;
+  const isAdmitted = entry?.incarnationId === incarnation.id && sameAddresses(entry.addresses, incarnation.addresses);
+  if (isAdmitted) return;
+  effects.push({ kind: "register", incarnationId: incarnation.id, addresses: incarnation.addresses });
+}
+
+function wantKernel(
+  state: AgentState,
+  observation: Observation,
+  nowMs: number,
+  drainMs: number,
+  options: AgentOptions,
+  effects: Effect[],
+  wakes: number[],
+): void {
+  const { kernel, inFlight } = observation;
+  if (!kernel.connected || inFlight.has("read-kernel") || inFlight.has("apply")) return;
+  const resyncAtMs = kernel.dumpedAtMs + options.resyncMs;
+  const drainAtMs = nextDrainDumpMs(state, drainMs);
+  const why = reasonToRead(state, observation, nowMs, resyncAtMs, drainAtMs, options);
+  wakes.push(resyncAtMs);
+  if (why !== null) {
+    effects.push({ kind: "read-kernel", why });
+    return;
+  }
+  if (drainAtMs !== null) wakes.push(drainAtMs);
+  const apply = planBatch(state, observation, nowMs, wakes);
+  if (apply !== null) effects.push(apply);
+}
+
+function reasonToRead(
+  state: AgentState,
+  observation: Observation,
+  nowMs: number,
+  resyncAtMs: number,
+  drainAtMs: number | null,
+  options: AgentOptions,
+): string | null {
+  const { kernel, roster } = observation;
+  if (kernel.identity === null) return "start";
+  if (kernel.stale) return "changed by someone else";
+  const self = roster.entries.get(options.name);
+  const isAdmitted = self !== undefined && self.incarnationId === state.durable.incarnation?.id;
+  if (roster.complete && !kernel.recognisedWith.rosterComplete) return "the roster is complete";
+  if (isAdmitted && kernel.recognisedWith.selfIncarnationId !== self.incarnationId) return "admitted";
+  if (drainAtMs !== null && nowMs >= drainAtMs) return "drain";
+  return nowMs >= resyncAtMs ? "resync" : null;
+}
+
+function planBatch(state: AgentState, observation: Observation, nowMs: number, wakes: number[]): Effect | null {
+  if (state.context === null) return sweepRetired(state, observation);
+  if (observation.kernel.recognisedWith.selfIncarnationId !== state.context.self.incarnationId) return null;
+  const peers: NodeName[] = [];
+  const plans: PeerPlan[] = [];
+  for (const [name, facts] of state.unsettled) {
+    if (peers.length === limits.peersPerPlanMax) break;
+    if (facts.operations === 0) continue;
+    const heldBack = observation.heldBack.get(name);
+    if (heldBack !== undefined && nowMs < heldBack.untilMs) {
+      wakes.push(heldBack.untilMs);
+      continue;
+    }
+    peers.push(name);
+    plans.push(facts.plan);
+  }
+  return peers.length === 0 ? null : { kind: "apply", stages: mergeStages(plans), peers };
+}
+
+function mergeStages(plans: readonly PeerPlan[]): readonly (readonly Operation[])[] {
+  return stageNames.map((name) => plans.flatMap((plan) => plan[name])).filter((stage) => stage.length > 0);
+}
+
+/** Without evidence nothing is planned, but what must be gone goes (S5): every SA of the retired key, by its SPI. */
+function sweepRetired(state: AgentState, observation: Observation): Effect | null {
+  const keyId = state.durable.retired?.keyId;
+  if (keyId === undefined) return null;
+  const peers: NodeName[] = [];
+  const operations: Operation[] = [];
+  const isRetired = (sa: SaView): boolean => splitSpi(sa.slot.spi).keyId === keyId;
+  for (const [name, peer] of observation.kernel.peers) {
+    const found = peer.sas.filter(isRetired);
+    if (found.length === 0) continue;
+    peers.push(name);
+    operations.push(...found.map((sa) => ({ kind: "delete-sa", slot: sa.slot }) as const));
+  }
+  return peers.length === 0 ? null : { kind: "apply", stages: [operations], peers };
+}
+
+function wantReport(
+  state: AgentState,
+  observation: Observation,
+  nowMs: number,
+  options: AgentOptions,
+  effects: Effect[],
+  wakes: number[],
+): void {
+  if (observation.inFlight.has("publish-report")) return;
+  const report = buildReport(state, observation, options);
+  if (report === null) return;
+  const atMs = publishAtMs(report, observation, nowMs, options);
+  if (atMs === null) return;
+  if (atMs <= nowMs) effects.push({ kind: "publish-report", report });
+  else wakes.push(atMs);
+}
+
+/** A key that the file no longer offers and nobody needs is wiped. */
+function wantForgetting(state: AgentState, observation: Observation, effects: Effect[]): void {
+  const { context } = state;
+  const { keys } = observation;
+  if (context === null || state.unsettled.size > 0) return;
+  const needed = [...context.hold, context.current, context.next].filter((key): key is KeyIdentity => key !== null);
+  const wantedNow = needed.filter((key) => !includesKey(retiredKeys(state), key));
+  for (const key of keys.usable) {
+    if (!includesKey(keys.available, key) && !includesKey(wantedNow, key)) effects.push({ kind: "forget-key", key });
+  }
+}
+
+function retiredKeys(state: AgentState): readonly KeyIdentity[] {
+  return state.durable.retired === null ? [] : [state.durable.retired];
+}

@@ -1,0 +1,96 @@
+/**
+ * One lifetime of the dataplane state (design 4.1). On start, what is in the kernel is adopted and never flushed, if
+ * boot, namespace and dataplane are the same and every outbound SA that was ever selected is still there. Otherwise,
+ * and whenever outbound state is lost or the addresses change, a new incarnation begins: new SPI, new derived keys, so
+ * that no (key, counter) pair is used twice (S4).
+ */
+import { sameAddresses, type NodeName } from "../node.js";
+import { splitSpi } from "../spi.js";
+import type { DurableState } from "./durable.js";
+import type { Note } from "./effect.js";
+import type { DataplaneIdentity, Observation, ObservedKernel } from "./observation.js";
+import type { AgentOptions, AgentState } from "./state.js";
+import { PersistentMap } from "../persistent-map.js";
+import { noTally } from "./tally.js";
+import type { RosterRevision } from "../node.js";
+
+/** Needs a dump: `observation.kernel.identity` is not null. */
+export function settleIncarnation(
+  state: AgentState,
+  observation: Observation,
+  options: AgentOptions,
+  notes: Note[],
+): AgentState {
+  const why = reasonForNew(state, observation, options);
+  if (why === null) {
+    if (!state.started) notes.push(adoption(state.durable, observation.kernel));
+    return state.started ? state : { ...state, started: true };
+  }
+  notes.push({ kind: "new-incarnation", incarnationId: observation.spareIncarnationId, why });
+  return begin(state, observation, options);
+}
+
+function reasonForNew(state: AgentState, observation: Observation, options: AgentOptions): string | null {
+  const incarnation = state.durable.incarnation;
+  const identity = observation.kernel.identity;
+  if (incarnation === null) return "first start";
+  if (identity !== null && !sameIdentity(incarnation.dataplane, identity)) return "the dataplane was restarted";
+  if (!sameAddresses(incarnation.addresses, options.addresses)) return "the node's addresses changed";
+  if (!state.started && hasLostOutbound(state, observation.kernel)) return "a recorded outbound SA is gone";
+  if (state.tally.outboundLost > 0) return "a recorded outbound SA is gone";
+  return null;
+}
+
+function sameIdentity(one: DataplaneIdentity, other: DataplaneIdentity): boolean {
+  return (
+    one.bootId === other.bootId &&
+    one.networkNamespace === other.networkNamespace &&
+    one.instance === other.instance
+  );
+}
+
+/** Looks for each recorded outbound SA by address and key id: at this time the dump may not know all nodes. */
+function hasLostOutbound(state: AgentState, kernel: ObservedKernel): boolean {
+  const present = outboundSlots(kernel);
+  for (const [, node] of state.checkpoint) {
+    if (node.selfIncarnationId !== state.durable.incarnation?.id) continue;
+    const addresses = [node.entry.addresses.ipv4, node.entry.addresses.ipv6].filter((one) => one !== null);
+    const isLost = node.sentWith.some((keyId) => !addresses.some((address) => present.has(`${address} ${keyId}`)));
+    if (isLost) return true;
+  }
+  return false;
+}
+
+function outboundSlots(kernel: ObservedKernel): Set<string> {
+  const slots = new Set<string>();
+  for (const peer of kernel.peers.values()) {
+    for (const sa of peer.sas) {
+      if (sa.slot.direction === "out") slots.add(`${sa.slot.remote.address} ${splitSpi(sa.slot.spi).keyId}`);
+    }
+  }
+  return slots;
+}
+
+function adoption(durable: DurableState, kernel: ObservedKernel): Note {
+  const sas = [...kernel.peers.values()].reduce((sum, peer) => sum + peer.sas.length, 0);
+  const incarnationId = durable.incarnation?.id;
+  if (incarnationId === undefined) throw new Error("bug: adoption needs an incarnation");
+  return { kind: "adopted", incarnationId, sas };
+}
+
+function begin(state: AgentState, observation: Observation, options: AgentOptions): AgentState {
+  const identity = observation.kernel.identity;
+  if (identity === null) return state;
+  const incarnation = { id: observation.spareIncarnationId, dataplane: identity, addresses: options.addresses };
+  return {
+    ...state,
+    started: true,
+    durable: { ...state.durable, incarnation, sendFloor: null },
+    context: null,
+    peers: PersistentMap.empty(),
+    tally: noTally,
+    unsettled: PersistentMap.empty<NodeName, never>(),
+    drain: null,
+    through: 0 as RosterRevision,
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * Evidence from every peer's report, and the rules by which an agent names, abandons and ends a rotation on its own
+ * (design 4.2 and 4.3). Its word is kept durably: what it reported, it does not take back.
+ */
+import { includesKey, isNewer, sameKey, type KeyIdentity, type KeyRing } from "../key-id.js";
+import type { Directive } from "./context.js";
+import type { DurableState } from "./durable.js";
+import type { Note } from "./effect.js";
+import type { Observation } from "./observation.js";
+import type { AgentOptions, AgentState } from "./state.js";
+import type { Tally } from "./tally.js";
+
+export function pairwiseDirective(
+  state: AgentState,
+  observation: Observation,
+  waited: boolean,
+  options: AgentOptions,
+): Directive {
+  const { current, next, retired, refused } = state.durable;
+  const aborting = next !== null && includesKey(refused, next);
+  const emergency = isCompromised(observation, current);
+  const mayStage = next !== null && (waited || aborting || emergency);
+  const hold = [current, mayStage ? next : null]
+    .filter((key) => key !== null)
+    .filter((key) => !sameKey(key, retired));
+  return {
+    current,
+    next,
+    hold,
+    installable: hold.filter((key) => includesKey(observation.keys.usable, key) && !(aborting && sameKey(key, next))),
+    candidates: candidatesOf(state, aborting, mayStage),
+    evidence: { kind: "pairwise" },
+    drainAllowed: next !== null && !aborting && sendsOnlyNext(state.tally),
+    retireEarly: true,
+    aborting,
+    emergency,
+    drainMs: options.drainMs,
+    retireMs: emergency ? options.emergencyDeadlineMs : options.retireDeadlineMs,
+  };
+}
+
+function candidatesOf(state: AgentState, aborting: boolean, mayStage: boolean): readonly KeyIdentity[] {
+  const { current, next, sendFloor } = state.durable;
+  const older = current === null || (sameKey(sendFloor, next) && !aborting) ? [] : [current];
+  if (next === null || !mayStage || aborting) return older;
+  const hasStaged = state.tally.missingNext === 0 && state.context?.hold.some((key) => sameKey(key, next)) === true;
+  const hasSwitched = sameKey(sendFloor, next) || state.tally.onNext > 0;
+  return hasStaged || hasSwitched || current === null ? [next, ...older] : older;
+}
+
+/** Everybody, we included, sends with `next` and nothing else. */
+function sendsOnlyNext(tally: Tally): boolean {
+  return tally.onNext === tally.counted && tally.sendsOnlyNext === tally.counted;
+}
+
+function isCompromised(observation: Observation, current: KeyIdentity | null): boolean {
+  return current !== null && sameKey(observation.request?.compromised ?? null, current);
+}
+
+/** Names `next` from the key file, refuses it, or purges it. Returns the same object when nothing changed. */
+export function decidePairwise(
+  state: AgentState,
+  observation: Observation,
+  options: AgentOptions,
+  notes: Note[],
+): DurableState {
+  const named = nameKeys(state.durable, observation, options.ring);
+  if (named !== state.durable) return named;
+  const reason = reasonToRefuse(state, observation, options.ring);
+  if (reason !== null && state.durable.next !== null) {
+    notes.push({ kind: "refused", key: state.durable.next, why: reason });
+    return { ...named, refused: [...named.refused, state.durable.next], sendFloor: null };
+  }
+  return purge(state, notes);
+}
+
+function nameKeys(durable: DurableState, observation: Observation, ring: KeyRing): DurableState {
+  const offered = observation.keys.available;
+  const newest = offered.at(-1);
+  if (newest === undefined || durable.next !== null || !isUnused(durable, newest)) return durable;
+  if (durable.current !== null) {
+    return isNewer(newest.keyId, durable.current.keyId, ring) ? { ...durable, next: newest } : durable;
+  }
+  const before = offered.at(-2);
+  const isFirstRotation = before === undefined || !isUnused(durable, before);
+  return isFirstRotation ? { ...durable, next: newest } : { ...durable, current: before, next: newest };
+}
+
+function isUnused(durable: DurableState, key: KeyIdentity): boolean {
+  const spent = [durable.current, durable.retired, ...durable.refused];
+  return !spent.some((one) => sameKey(one, key));
+}
+
+/**
+ * Refusing is safe while nobody can have retired `current`: we never gave our word for `next`, and every peer reported,
+ * after it knew this incarnation of ours, that it holds `current`. Or a peer that could refuse did.
+ */
+function reasonToRefuse(state: AgentState, observation: Observation, ring: KeyRing): string | null {
+  const { current, next, refused, sendFloor } = state.durable;
+  const { tally } = state;
+  if (next === null || current === null || includesKey(refused, next)) return null;
+  if (tally.refusesNext > 0) return "a peer refused it";
+  if (sameKey(sendFloor, next) || tally.coveredForCurrent < tally.counted) return null;
+  if (sameKey(observation.request?.abort ?? null, next)) return "an operator aborted the rotation";
+  const newest = observation.keys.available.at(-1);
+  const isOvertaken = newest !== undefined && isNewer(newest.keyId, next.keyId, ring) && isUnused(state.durable, newest);
+  return isOvertaken ? "the key file offers a newer key" : null;
+}
+
+/** The second barrier of an abort: everybody refused `next` and sends older keys, so no packet can need it. */
+function purge(state: AgentState, notes: Note[]): DurableState {
+  const { durable, tally } = state;
+  if (durable.next === null || !includesKey(durable.refused, durable.next)) return durable;
+  if (tally.refusedAndOlder < tally.counted || tally.onNext > 0) return durable;
+  notes.push({ kind: "purged", key: durable.next });
+  return { ...durable, next: null };
+}

@@ -1,0 +1,113 @@
+/** What this node says about itself. It is true when it is said: built from what was read back and from durable words. */
+import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
+import type { RosterRevision } from "../node.js";
+import type { Report } from "../report.js";
+import { nodeShare } from "../jitter.js";
+import type { Context } from "./context.js";
+import type { Observation } from "./observation.js";
+import type { AgentOptions, AgentState } from "./state.js";
+
+/** Null while there is nothing to speak of: not admitted. */
+export function buildReport(state: AgentState, observation: Observation, options: AgentOptions): Report | null {
+  const { context, durable, tally } = state;
+  const self = observation.roster.entries.get(options.name);
+  if (self === undefined || self.incarnationId !== durable.incarnation?.id) return null;
+  const { holds, through } = heldThrough(state, observation);
+  const waiting = state.phase === "waiting" ? state.wait : null;
+  const oldest = oldestSent(state);
+  return {
+    schemaVersion: 1,
+    node: options.name,
+    incarnationId: self.incarnationId,
+    available: observation.keys.available,
+    holds,
+    sendingOldest: oldest?.keyId ?? null,
+    sendingNewest: tally.onNext > 0 ? (context?.next?.keyId ?? null) : (oldest?.keyId ?? null),
+    refused: refusedKeys(state),
+    through,
+    waitingFor: waiting?.key ?? null,
+    waitingMs: waiting?.lengthMs ?? null,
+    retired: state.lastRetired,
+  };
+}
+
+/**
+ * Keys whose inbound SAs exist for every entry up to `through`. A join makes some SAs missing for a moment: that bounds
+ * `through`, it does not take the key out of `holds`.
+ */
+export function heldThrough(
+  state: AgentState,
+  observation: Observation,
+): { readonly holds: readonly KeyIdentity[]; readonly through: RosterRevision } {
+  const { context } = state;
+  if (context === null) return { holds: [], through: state.through };
+  const floor = Math.max(state.through, context.self.revision);
+  const firstMissing = context.hold.map((key) => ({ key, revision: firstMissingRevision(state, context, key) }));
+  const held = firstMissing.filter(({ revision }) => revision > floor);
+  const holds = held.map(({ key }) => key);
+  if (holds.length === 0 || hasRemovalsToApply(state)) return { holds, through: state.through };
+  const complete = Math.min(observation.roster.revision, ...held.map(({ revision }) => revision - 1));
+  return { holds, through: Math.max(state.through, complete) as RosterRevision };
+}
+
+function firstMissingRevision(state: AgentState, context: Context, key: KeyIdentity): number {
+  const count = sameKey(key, context.current) ? state.tally.missingCurrent : state.tally.missingNext;
+  if (count === 0) return Number.POSITIVE_INFINITY;
+  let first = Number.POSITIVE_INFINITY;
+  for (const [, facts] of state.unsettled) {
+    const isMissing = sameKey(key, context.current) ? facts.missingCurrent : facts.missingNext;
+    if (isMissing && facts.live) first = Math.min(first, facts.revision);
+  }
+  return first;
+}
+
+function hasRemovalsToApply(state: AgentState): boolean {
+  return state.deletionsHeld || state.tally.departed > 0 || state.checkpoint.size > state.tally.peers;
+}
+
+/**
+ * The oldest key sent to a counted peer. "Only `next`" is said when it is our durable word (`sendFloor`) and the kernel
+ * shows it; null only when there are no peers.
+ */
+function oldestSent(state: AgentState): KeyIdentity | null {
+  const { context, durable, tally } = state;
+  if (context === null || tally.peers === 0) return null;
+  if (context.next === null) return tally.onCurrent > 0 || tally.counted > 0 ? context.current : null;
+  const isOnlyNext = sameKey(durable.sendFloor, context.next) && tally.onCurrent + tally.onOther === 0;
+  return isOnlyNext ? context.next : (context.current ?? context.next);
+}
+
+function refusedKeys(state: AgentState): readonly KeyIdentity[] {
+  const source = state.context?.evidence;
+  if (source?.kind !== "barrier") return state.durable.refused;
+  const { phase, target } = source.record;
+  return phase === "aborting" && target !== null ? [target] : [];
+}
+
+/** May `report` be sent now? Otherwise when; null for never, as nothing changed. */
+export function publishAtMs(report: Report, observation: Observation, nowMs: number, options: AgentOptions): number | null {
+  const last = observation.publishedReport;
+  if (last === null || !sameReport({ ...last, through: report.through }, report)) return nowMs;
+  if (last.through === report.through) return null;
+  const spacingMs = options.reportIntervalMs * (1 + nodeShare(options.name) / 2);
+  return (observation.publishedAtMs ?? 0) + spacingMs;
+}
+
+export function sameReport(one: Report, other: Report): boolean {
+  return (
+    one.node === other.node &&
+    one.incarnationId === other.incarnationId &&
+    sameSet(one.available, other.available) &&
+    sameSet(one.holds, other.holds) &&
+    sameSet(one.refused, other.refused) &&
+    one.sendingOldest === other.sendingOldest &&
+    one.sendingNewest === other.sendingNewest &&
+    one.through === other.through &&
+    sameKey(one.waitingFor, other.waitingFor) &&
+    sameKey(one.retired?.key ?? null, other.retired?.key ?? null)
+  );
+}
+
+function sameSet(one: readonly KeyIdentity[], other: readonly KeyIdentity[]): boolean {
+  return one.length === other.length && one.every((key) => includesKey(other, key));
+}

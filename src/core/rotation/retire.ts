@@ -1,0 +1,141 @@
+/**
+ * When the old key goes: by evidence that nobody sends with it and a drain in which its inbound SAs were seen idle by
+ * two dumps, or at the deadline, which is counted and logged as forced (S2, S5). First-use and last-use times prove
+ * nothing about packets in flight; unchanged packet counters do.
+ */
+import { sameKey, type KeyIdentity } from "../key-id.js";
+import type { Directive } from "./context.js";
+import type { Deadline, DurableState } from "./durable.js";
+import type { Note } from "./effect.js";
+import type { Observation } from "./observation.js";
+import type { AgentOptions, AgentState, Drain } from "./state.js";
+
+export function advanceRetirement(
+  state: AgentState,
+  observation: Observation,
+  directive: Directive,
+  nowMs: number,
+  options: AgentOptions,
+  notes: Note[],
+): AgentState {
+  const old = oldKey(state, directive);
+  if (old === null) return { ...withoutDeadline(state), drain: null };
+  const timed = withDeadline(state, observation, directive, old, nowMs);
+  const forced = timed.durable.deadline !== null && nowMs >= timed.durable.deadline.dueMs;
+  const drained = advanceDrain(timed, observation, directive, old, nowMs);
+  const isIdle = drained.drain !== null && isDrained(drained.drain, observation, directive);
+  if (!forced && !(isIdle && directive.retireEarly)) return drained;
+  return retire(drained, observation, old, forced && !isIdle, options, notes);
+}
+
+/** The key to get rid of, null while there is none or an abort goes back to it. */
+function oldKey(state: AgentState, directive: Directive): KeyIdentity | null {
+  if (directive.next === null || directive.aborting) return null;
+  return sameKey(directive.current, state.durable.retired) ? null : directive.current;
+}
+
+/** A deadline runs from the first sight of its cause and is never renewed: not by a restart, not by a new reading. */
+function withDeadline(
+  state: AgentState,
+  observation: Observation,
+  directive: Directive,
+  old: KeyIdentity,
+  nowMs: number,
+): AgentState {
+  const { deadline } = state.durable;
+  const bootId = observation.kernel.identity?.bootId ?? "";
+  if (deadline !== null && sameKey(deadline.key, old)) return rebased(state, deadline, bootId, nowMs);
+  const runs = directive.emergency || directive.drainAllowed || hasSwitched(state);
+  if (!runs) return withoutDeadline(state);
+  const started: Deadline = { key: old, bootId, dueMs: nowMs + directive.retireMs, remainingMs: directive.retireMs };
+  return withDurable(state, { ...state.durable, deadline: started });
+}
+
+/** Pairwise only: in barrier coordination the record's phase says when the deadline starts. */
+function hasSwitched(state: AgentState): boolean {
+  const { context, tally } = state;
+  return context?.evidence.kind === "pairwise" && tally.counted > 0 && tally.onNext === tally.counted;
+}
+
+/** The machine booted since, and its monotonic clock began anew: what was left then is left now. */
+function rebased(state: AgentState, deadline: Deadline, bootId: string, nowMs: number): AgentState {
+  if (deadline.bootId === bootId) return state;
+  return withDurable(state, { ...state.durable, deadline: { ...deadline, bootId, dueMs: nowMs + deadline.remainingMs } });
+}
+
+function withoutDeadline(state: AgentState): AgentState {
+  return state.durable.deadline === null ? state : withDurable(state, { ...state.durable, deadline: null });
+}
+
+function withDurable(state: AgentState, durable: DurableState): AgentState {
+  return { ...state, durable };
+}
+
+/** Begins a window, and begins it again whenever a dump shows that the old SAs carried a packet. */
+function advanceDrain(
+  state: AgentState,
+  observation: Observation,
+  directive: Directive,
+  old: KeyIdentity,
+  nowMs: number,
+): AgentState {
+  if (!directive.drainAllowed || state.tally.onNext < state.tally.counted) return { ...state, drain: null };
+  const { kernel } = observation;
+  const packets = state.tally.currentPackets;
+  const { drain } = state;
+  if (drain === null || !sameKey(drain.key, old)) {
+    return { ...state, drain: { key: old, sinceMs: nowMs, dumpSerial: kernel.dumpSerial, packets: -1 } };
+  }
+  if (kernel.dumpSerial === drain.dumpSerial || packets === drain.packets) return state;
+  return { ...state, drain: { key: old, sinceMs: kernel.dumpedAtMs, dumpSerial: kernel.dumpSerial, packets } };
+}
+
+function isDrained(drain: Drain, observation: Observation, directive: Directive): boolean {
+  const { kernel } = observation;
+  return (
+    drain.packets >= 0 &&
+    kernel.dumpSerial > drain.dumpSerial &&
+    kernel.dumpedAtMs - drain.sinceMs >= directive.drainMs
+  );
+}
+
+/** When the drain needs its next dump, in monotonic milliseconds; null when it needs none. */
+export function nextDrainDumpMs(state: AgentState, drainMs: number): number | null {
+  if (state.drain === null) return null;
+  return state.drain.packets < 0 ? state.drain.sinceMs : state.drain.sinceMs + drainMs;
+}
+
+function retire(
+  state: AgentState,
+  observation: Observation,
+  old: KeyIdentity,
+  forced: boolean,
+  options: AgentOptions,
+  notes: Note[],
+): AgentState {
+  const errors = Math.max(0, observation.kernel.errors - (state.rotationSeen?.errors ?? observation.kernel.errors));
+  notes.push({ kind: "retired", key: old, forced, errors });
+  const { durable } = state;
+  const moved = options.coordination === "pairwise" ? { current: durable.next, next: null } : {};
+  return {
+    ...state,
+    drain: null,
+    lastRetired: { key: old, forced, errors },
+    durable: { ...durable, ...moved, retired: old, deadline: null },
+  };
+}
+
+/** S5 without a registry: the deadline of a compromised key is obeyed even when nothing else is known. */
+export function retireWithoutEvidence(
+  state: AgentState,
+  observation: Observation,
+  nowMs: number,
+  options: AgentOptions,
+  notes: Note[],
+): AgentState {
+  const { deadline } = state.durable;
+  if (deadline === null) return state;
+  const timed = rebased(state, deadline, observation.kernel.identity?.bootId ?? "", nowMs);
+  const due = timed.durable.deadline;
+  return due !== null && nowMs >= due.dueMs ? retire(timed, observation, due.key, true, options, notes) : timed;
+}

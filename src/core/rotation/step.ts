@@ -1,0 +1,192 @@
+/**
+ * The agent's machine: `step(state, observation, now) -> { state, effects }`. Pure and level-triggered: it decides from
+ * all that is known now. Decisions and facts depend on each other, so it repeats until neither changes; each round
+ * makes at least one decision that it will not take back, which bounds the rounds.
+ */
+import { assert } from "../assert.js";
+import { sameKey, type KeyIdentity } from "../key-id.js";
+import { jitterMs } from "../jitter.js";
+import { awaitedTarget, barrierDirective, isWaited, newestFleet } from "./barrier.js";
+import { sameContext, type Directive } from "./context.js";
+import type { DurableState } from "./durable.js";
+import type { Effect, Note } from "./effect.js";
+import { wantedEffects } from "./effects.js";
+import { contextOf, evaluate } from "./evaluate.js";
+import { settleIncarnation } from "./incarnation.js";
+import type { Observation } from "./observation.js";
+import { decidePairwise, pairwiseDirective } from "./pairwise.js";
+import { heldThrough } from "./publish.js";
+import { advanceRetirement, retireWithoutEvidence } from "./retire.js";
+import type { AgentOptions, AgentPhase, AgentState } from "./state.js";
+
+export interface AgentStep {
+  readonly state: AgentState;
+  readonly effects: readonly Effect[];
+  /** What to log, in order. */
+  readonly notes: readonly Note[];
+  readonly wakeAtMs: number | null;
+}
+
+const roundsMax = 12;
+
+export function stepAgent(state: AgentState, observation: Observation, nowMs: number, options: AgentOptions): AgentStep {
+  const notes: Note[] = [];
+  if (observation.kernel.identity === null || !observation.keys.read) {
+    const wanted = wantedEffects(state, observation, nowMs, options.drainMs, options);
+    return { ...wanted, notes };
+  }
+  const started = settleIncarnation(state, observation, options, notes);
+  const decided = decide(started, observation, nowMs, options, notes);
+  const spoken = { ...decided.state, through: heldThrough(decided.state, observation).through };
+  const phased = withPhase(spoken, decided.directive, nowMs, notes);
+  const drainMs = decided.directive?.drainMs ?? options.drainMs;
+  const wanted = wantedEffects(phased, observation, nowMs, drainMs, options);
+  return { ...wanted, notes };
+}
+
+interface Decided {
+  readonly state: AgentState;
+  readonly directive: Directive | null;
+}
+
+function decide(
+  started: AgentState,
+  observation: Observation,
+  nowMs: number,
+  options: AgentOptions,
+  notes: Note[],
+): Decided {
+  let state = started;
+  for (let round = 0; round < roundsMax; round += 1) {
+    const before = state;
+    state = nameKeys(state, observation, options, notes);
+    state = startWait(state, observation, nowMs, options, notes);
+    const directive = directiveOf(state, observation, nowMs, options);
+    const context = contextOf(state, observation, directive, options.name);
+    const seen = round === 0 || !sameContext(context, state.context);
+    if (seen) state = evaluate(state, observation, context, options, notes);
+    state = directive === null || context === null
+      ? retireWithoutEvidence(state, observation, nowMs, options, notes)
+      : settleWords(state, observation, directive, nowMs, options, notes);
+    if (isSettled(before, state)) return { state, directive };
+  }
+  assert(false, "decisions settle");
+}
+
+function isSettled(before: AgentState, after: AgentState): boolean {
+  return (
+    before.durable === after.durable &&
+    before.deletionsHeld === after.deletionsHeld &&
+    before.tally === after.tally &&
+    sameContext(before.context, after.context)
+  );
+}
+
+/** Durable decisions about which keys there are: the fleet record (barrier) or the node's own (pairwise). */
+function nameKeys(state: AgentState, observation: Observation, options: AgentOptions, notes: Note[]): AgentState {
+  const durable =
+    options.coordination === "barrier"
+      ? followFleet(state.durable, observation)
+      : decidePairwise(state, observation, options, notes);
+  return durable === state.durable ? state : { ...state, durable };
+}
+
+function followFleet(durable: DurableState, observation: Observation): DurableState {
+  const fleet = newestFleet(durable, observation.fleet);
+  return fleet === durable.fleet ? durable : { ...durable, fleet };
+}
+
+/** Draws the length of a jitter wait once per key. A node that never sent anything has nothing to spread. */
+function startWait(
+  state: AgentState,
+  observation: Observation,
+  nowMs: number,
+  options: AgentOptions,
+  notes: Note[],
+): AgentState {
+  const key = awaitedKey(state, options);
+  if (key === null || sameKey(state.wait?.key ?? null, key)) return state;
+  const isFresh = state.checkpoint.size === 0;
+  const nodes = observation.roster.entries.size;
+  const lengthMs = isFresh ? 0 : jitterMs(options.jitter, nodes, options.name, key.keyId, observation.chance);
+  if (lengthMs > 0) notes.push({ kind: "waiting", key, waitMs: lengthMs });
+  return { ...state, wait: { key, startedMs: nowMs, lengthMs } };
+}
+
+function awaitedKey(state: AgentState, options: AgentOptions): KeyIdentity | null {
+  return options.coordination === "barrier" ? awaitedTarget(state.durable) : state.durable.next;
+}
+
+function directiveOf(
+  state: AgentState,
+  observation: Observation,
+  nowMs: number,
+  options: AgentOptions,
+): Directive | null {
+  const waited = isWaited(state.wait, awaitedKey(state, options), nowMs);
+  return options.coordination === "barrier"
+    ? barrierDirective(state.durable, observation.keys.usable, waited)
+    : pairwiseDirective(state, observation, waited, options);
+}
+
+/** Decisions that follow from the facts: our word to send only with `next`, and the end of the old key. */
+function settleWords(
+  state: AgentState,
+  observation: Observation,
+  directive: Directive,
+  nowMs: number,
+  options: AgentOptions,
+  notes: Note[],
+): AgentState {
+  const spoken = giveWord(sawRotation(state, observation, directive), directive);
+  if (options.coordination === "pairwise" && directive.current === null) return endFirst(spoken, directive);
+  return advanceRetirement(spoken, observation, directive, nowMs, options, notes);
+}
+
+/** Errors are counted from the first sight of a rotation to the end of the old key. */
+function sawRotation(state: AgentState, observation: Observation, directive: Directive): AgentState {
+  const key = directive.next;
+  if (key === null || sameKey(state.rotationSeen?.key ?? null, key)) return state;
+  return { ...state, rotationSeen: { key, errors: observation.kernel.errors } };
+}
+
+function giveWord(state: AgentState, directive: Directive): AgentState {
+  const { tally, durable } = state;
+  const { next } = directive;
+  if (directive.aborting) {
+    return durable.sendFloor === null ? state : { ...state, durable: { ...durable, sendFloor: null } };
+  }
+  const isOnlyNext = next !== null && tally.counted > 0 && tally.onNext === tally.counted;
+  if (!isOnlyNext || sameKey(durable.sendFloor, next)) return state;
+  return { ...state, durable: { ...durable, sendFloor: next } };
+}
+
+/** Pairwise, the rotation from "no key": there is nothing to retire once the first key is staged. */
+function endFirst(state: AgentState, directive: Directive): AgentState {
+  const { next } = directive;
+  if (next === null || state.tally.missingNext > 0) return state;
+  return { ...state, durable: { ...state.durable, current: next, next: null } };
+}
+
+function withPhase(state: AgentState, directive: Directive | null, nowMs: number, notes: Note[]): AgentState {
+  const phase = directive === null || state.context === null ? state.phase : phaseOf(state, directive);
+  if (phase === state.phase) return state;
+  const key = directive?.next ?? directive?.current ?? null;
+  if (state.phase === "staging" && key !== null && phase !== "aborting" && phase !== "waiting") {
+    notes.push({ kind: "staged", key, sas: state.tally.sasIn, stagingMs: nowMs - state.phaseSinceMs });
+  }
+  notes.push({ kind: "phase-changed", from: state.phase, to: phase, key });
+  return { ...state, phase, phaseSinceMs: nowMs };
+}
+
+function phaseOf(state: AgentState, directive: Directive): AgentPhase {
+  const { tally, durable } = state;
+  const { next } = directive;
+  if (directive.aborting) return "aborting";
+  const hasRetired = directive.current !== null && sameKey(durable.retired, directive.current);
+  if (next === null || hasRetired) return "steady";
+  if (!directive.hold.some((key) => sameKey(key, next))) return "waiting";
+  if (tally.missingNext > 0) return "staging";
+  if (tally.onNext < tally.counted) return "staged";
+  return directive.drainAllowed ? "draining" : "switched";
+}
