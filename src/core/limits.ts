@@ -39,6 +39,8 @@ export const limits = {
   massDeletionShareDefault: 0.5,
   readyShareDefault: 0.95,
   rotationHistoryMax: 100,
+  /** Least time between two decisions of a controller. */
+  controllerSpacingMs: 10,
   /** The controller looks at leases and deadlines this often when nothing changes. */
   controllerTickMs: 1_000,
   /** Pre-flight, before anything was measured: peers whose SAs one agent installs and reads back per second. */

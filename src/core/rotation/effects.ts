@@ -49,9 +49,11 @@ function wantSaves(state: AgentState, observation: Observation, effects: Effect[
   if (state.durable !== saved.durable && !inFlight.has("save-state")) {
     effects.push({ kind: "save-state", durable: state.durable });
   }
-  if (state.checkpoint === saved.checkpoint || inFlight.has("save-checkpoint")) return state;
-  effects.push({ kind: "save-checkpoint", checkpoint: state.checkpoint, peers: [...state.unrecorded.keys()] });
-  return { ...state, unrecorded: PersistentMap.empty() };
+  if (state.checkpoint === saved.checkpoint) return { ...state, unrecorded: PersistentMap.empty() };
+  if (!inFlight.has("save-checkpoint")) {
+    effects.push({ kind: "save-checkpoint", checkpoint: state.checkpoint, peers: [...state.unrecorded.keys()] });
+  }
+  return state;
 }
 
 function wantRegistration(state: AgentState, observation: Observation, options: AgentOptions, effects: Effect[]): void {

@@ -38,7 +38,7 @@ export interface AgentState {
   readonly tally: Tally;
   /** Peers with operations to run or inbound SAs missing. */
   readonly unsettled: PersistentMap<NodeName, PeerFacts>;
-  /** Peers whose checkpoint record changed since it was last asked to be saved. */
+  /** Peers whose checkpoint record changed since it was last on disk. */
   readonly unrecorded: PersistentMap<NodeName, true>;
   readonly wait: Wait | null;
   readonly drain: Drain | null;

@@ -1,0 +1,345 @@
+/**
+ * All that one agent knows, kept in place and handed to the step as an observation. It remembers which peers changed
+ * since the last step, so that a step costs what changed. It decides nothing.
+ */
+import type { FleetRecord, OperatorRequest } from "../core/fleet/record.js";
+import { includesKey, type KeyIdentity } from "../core/key-id.js";
+import type { IncarnationId, NodeName, RosterEntry, RosterRevision } from "../core/node.js";
+import { PersistentMap } from "../core/persistent-map.js";
+import type { Report } from "../core/report.js";
+import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";
+import type { EffectKind } from "../core/rotation/effect.js";
+import {
+  noPeerKernel,
+  type HeldBack,
+  type Observation,
+  type ObservedKernel,
+  type PeerKernel,
+} from "../core/rotation/observation.js";
+import {
+  endpointKey,
+  policySlotKey,
+  policySlotOf,
+  saSlotKey,
+  saSlotOf,
+  type Endpoint,
+  type KeyRef,
+  type Operation,
+  type PolicyView,
+  type SaSlot,
+  type SaView,
+} from "../core/sa.js";
+import { splitSpi } from "../core/spi.js";
+import { countErrors, type XfrmCounters } from "../core/xfrm-counters.js";
+import type { ApplyOutcome, KernelDump } from "../ports/kernel.js";
+import type { SingleEvent, WatchEvent } from "../ports/registry.js";
+
+/** The name under which SAs and policies are kept that no known node explains. */
+const unexplained = "" as NodeName;
+
+export class AgentWorld {
+  readonly #self: NodeName;
+  readonly #entries = new Map<NodeName, RosterEntry>();
+  readonly #byIndex = new Map<number, RosterEntry>();
+  readonly #byAddress = new Map<string, NodeName>();
+  readonly #reports = new Map<NodeName, Report>();
+  readonly #peers = new Map<NodeName, PeerKernel>();
+  readonly heldBack = new Map<NodeName, HeldBack & { readonly attempts: number }>();
+  readonly inFlight = new Set<EffectKind>();
+  #roster = { complete: false, revision: 0 as RosterRevision, entries: this.#entries };
+  #touched: Set<NodeName> | "all" = "all";
+  #kernel: Omit<ObservedKernel, "peers"> = {
+    identity: null,
+    connected: false,
+    dumpSerial: 0,
+    dumpedAtMs: 0,
+    recognisedWith: { rosterComplete: false, selfIncarnationId: null },
+    stale: false,
+    errors: 0,
+  };
+  #keys: { read: boolean; available: readonly KeyIdentity[]; usable: readonly KeyIdentity[] } = {
+    read: false,
+    available: [],
+    usable: [],
+  };
+  fleet: { readonly version: number; readonly record: FleetRecord } | null = null;
+  request: OperatorRequest | null = null;
+  saved: { durable: DurableState; checkpoint: PersistentMap<NodeName, CheckpointNode> };
+  publishedReport: Report | null = null;
+  publishedAtMs: number | null = null;
+  registryConnected = false;
+  counters: XfrmCounters = {};
+
+  constructor(self: NodeName, durable: DurableState, checkpoint: PersistentMap<NodeName, CheckpointNode>) {
+    this.#self = self;
+    this.saved = { durable, checkpoint };
+  }
+
+  get kernel(): ObservedKernel {
+    return { ...this.#kernel, peers: this.#peers };
+  }
+
+  get roster(): Observation["roster"] {
+    return this.#roster;
+  }
+
+  /** Takes the touched peers: the next observation starts with none. */
+  observe(spareIncarnationId: IncarnationId, chance: number): Observation {
+    const touched = this.#touched;
+    this.#touched = new Set();
+    return {
+      keys: this.#keys,
+      roster: this.#roster,
+      reports: this.#reports,
+      fleet: this.fleet,
+      request: this.request,
+      kernel: this.kernel,
+      saved: this.saved,
+      publishedReport: this.publishedReport,
+      publishedAtMs: this.publishedAtMs,
+      inFlight: this.inFlight,
+      heldBack: this.heldBack,
+      touched,
+      spareIncarnationId,
+      chance,
+    };
+  }
+
+  touch(names: Iterable<NodeName>): void {
+    if (this.#touched === "all") return;
+    for (const name of names) this.#touched.add(name);
+  }
+
+  touchAll(): void {
+    this.#touched = "all";
+  }
+
+  offerKeys(keys: readonly KeyIdentity[] | null): void {
+    if (keys === null) {
+      this.#keys = { ...this.#keys, read: true };
+      return;
+    }
+    const kept = this.#keys.usable.filter((key) => !includesKey(keys, key));
+    this.#keys = { read: true, available: keys, usable: [...kept, ...keys] };
+  }
+
+  forgetKey(key: KeyIdentity): void {
+    this.#keys = { ...this.#keys, usable: this.#keys.usable.filter((one) => one !== key) };
+  }
+
+  seeRoster(event: WatchEvent<RosterEntry>): void {
+    this.registryConnected = event.kind !== "disconnected";
+    switch (event.kind) {
+      case "listing":
+        this.#replaceRoster(event.items);
+        break;
+      case "put":
+        this.#putEntry(event.item);
+        break;
+      case "removed":
+        this.#removeEntry(event.name as NodeName);
+        break;
+      case "disconnected":
+        return;
+    }
+    const complete = this.#roster.complete || event.kind === "listing";
+    this.#roster = { complete, revision: event.revision as RosterRevision, entries: this.#entries };
+  }
+
+  #replaceRoster(entries: readonly RosterEntry[]): void {
+    this.#entries.clear();
+    this.#byIndex.clear();
+    this.#byAddress.clear();
+    for (const entry of entries) this.#putEntry(entry);
+    this.touchAll();
+  }
+
+  #putEntry(entry: RosterEntry): void {
+    this.#removeEntry(entry.name);
+    this.#entries.set(entry.name, entry);
+    this.#byIndex.set(entry.index, entry);
+    for (const key of addressKeys(entry)) this.#byAddress.set(key, entry.name);
+  }
+
+  #removeEntry(name: NodeName): void {
+    this.touch([name]);
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return;
+    this.#entries.delete(name);
+    if (this.#byIndex.get(entry.index) === entry) this.#byIndex.delete(entry.index);
+    for (const key of addressKeys(entry)) {
+      if (this.#byAddress.get(key) === name) this.#byAddress.delete(key);
+    }
+  }
+
+  seeReports(event: WatchEvent<Report>): void {
+    switch (event.kind) {
+      case "listing":
+        this.#reports.clear();
+        for (const report of event.items) this.#reports.set(report.node, report);
+        this.touchAll();
+        return;
+      case "put":
+        this.#reports.set(event.item.node, event.item);
+        this.touch([event.item.node]);
+        return;
+      case "removed":
+        this.#reports.delete(event.name as NodeName);
+        this.touch([event.name as NodeName]);
+        return;
+      case "disconnected":
+        return;
+    }
+  }
+
+  /** Unlike a request, a fleet record is never taken back: an absent one only means that nobody wrote it yet. */
+  seeFleet(event: SingleEvent<FleetRecord>): void {
+    if (event.kind === "disconnected" || event.object.value === null) return;
+    this.fleet = { version: event.object.version, record: event.object.value };
+  }
+
+  seeRequest(event: SingleEvent<OperatorRequest>): void {
+    if (event.kind === "value") this.request = event.object.value;
+  }
+
+  seeConnection(reason: "connected" | "disconnected" | "foreign-change"): void {
+    const connected = reason !== "disconnected";
+    this.#kernel = { ...this.#kernel, connected, stale: this.#kernel.stale || reason !== "disconnected" };
+  }
+
+  /** Which key should be in `slot`, by the roster, else by the checkpoint of nodes that left while we were away. */
+  recognise(slot: SaSlot): KeyRef | null {
+    const self = this.#entries.get(this.#self);
+    const parts = splitSpi(slot.spi);
+    if (self === undefined) return null;
+    const peer = slot.direction === "in" ? this.#senderOf(parts.index, parts.number) : this.#nodeAt(slot.remote);
+    const isOurs = parts.index === self.index && parts.number === self.incarnationNumber;
+    if (peer === undefined || (slot.direction === "out" && !isOurs)) return null;
+    const [from, to] = slot.direction === "in" ? [peer, self] : [self, peer];
+    return { keyId: parts.keyId, from: endOf(from), to: endOf(to), family: familyOf(slot.remote), mode: "transport" };
+  }
+
+  #senderOf(index: number, number: number): RosterEntry | undefined {
+    const live = this.#byIndex.get(index);
+    if (live?.incarnationNumber === number) return live;
+    for (const [, { entry }] of this.saved.checkpoint) {
+      if (entry.index === index && entry.incarnationNumber === number) return entry;
+    }
+    return undefined;
+  }
+
+  #nodeAt(remote: Endpoint): RosterEntry | undefined {
+    const name = this.#byAddress.get(endpointKey(remote));
+    if (name !== undefined) return this.#entries.get(name);
+    for (const [, { entry }] of this.saved.checkpoint) {
+      if (addressKeys(entry).includes(endpointKey(remote))) return entry;
+    }
+    return undefined;
+  }
+
+  seeDump(dump: KernelDump, nowMs: number): void {
+    const fresh = new Map<NodeName, { sas: SaView[]; policies: PolicyView[] }>();
+    const listOf = (name: NodeName): { sas: SaView[]; policies: PolicyView[] } => {
+      const list = fresh.get(name) ?? { sas: [], policies: [] };
+      fresh.set(name, list);
+      return list;
+    };
+    for (const sa of dump.sas) listOf(this.#ownerOf(sa)).sas.push(sa);
+    for (const policy of dump.policies) listOf(this.#nodeNameAt(policy.slot.remote)).policies.push(policy);
+    this.#peers.clear();
+    for (const [name, list] of fresh) this.#peers.set(name, list);
+    const self = this.#entries.get(this.#self);
+    this.#kernel = {
+      identity: dump.identity,
+      connected: true,
+      dumpSerial: this.#kernel.dumpSerial + 1,
+      dumpedAtMs: nowMs,
+      recognisedWith: { rosterComplete: this.#roster.complete, selfIncarnationId: self?.incarnationId ?? null },
+      stale: false,
+      errors: countErrors(dump.counters),
+    };
+    this.counters = dump.counters;
+    this.touchAll();
+  }
+
+  #ownerOf(sa: SaView): NodeName {
+    if (sa.key === null) return unexplained;
+    return sa.slot.direction === "in" ? sa.key.from.name : sa.key.to.name;
+  }
+
+  #nodeNameAt(remote: Endpoint): NodeName {
+    return this.#nodeAt(remote)?.name ?? unexplained;
+  }
+
+  /** Replaces what the operations touched by what was read back. */
+  seeOutcome(peers: readonly NodeName[], operations: readonly Operation[], outcome: ApplyOutcome): void {
+    const touchedSas = new Set(operations.flatMap(saSlotKeysOf));
+    const touchedPolicies = new Set(operations.flatMap(policySlotKeysOf));
+    for (const name of peers) {
+      const peer = this.#peers.get(name) ?? noPeerKernel;
+      this.#setPeer(name, {
+        sas: peer.sas.filter((sa) => !touchedSas.has(saSlotKey(sa.slot))),
+        policies: peer.policies.filter((policy) => !touchedPolicies.has(policySlotKey(policy.slot))),
+      });
+    }
+    for (const [name, added] of this.#byOwner(outcome)) {
+      const peer = this.#peers.get(name) ?? noPeerKernel;
+      this.#setPeer(name, { sas: [...peer.sas, ...added.sas], policies: [...peer.policies, ...added.policies] });
+    }
+  }
+
+  #byOwner(outcome: ApplyOutcome): Map<NodeName, { sas: SaView[]; policies: PolicyView[] }> {
+    const owners = new Map<NodeName, { sas: SaView[]; policies: PolicyView[] }>();
+    const listOf = (name: NodeName): { sas: SaView[]; policies: PolicyView[] } => {
+      const list = owners.get(name) ?? { sas: [], policies: [] };
+      owners.set(name, list);
+      return list;
+    };
+    for (const sa of outcome.sas) listOf(this.#ownerOf(sa)).sas.push(sa);
+    for (const policy of outcome.policies) listOf(this.#nodeNameAt(policy.slot.remote)).policies.push(policy);
+    return owners;
+  }
+
+  #setPeer(name: NodeName, peer: PeerKernel): void {
+    if (peer.sas.length + peer.policies.length === 0) this.#peers.delete(name);
+    else this.#peers.set(name, peer);
+    this.touch([name]);
+  }
+
+  /** The peer that an operation is about, for holding it back after a failure. */
+  peerOf(operation: Operation): NodeName {
+    switch (operation.kind) {
+      case "install-sa":
+        return operation.sa.direction === "in" ? operation.sa.key.from.name : operation.sa.key.to.name;
+      case "set-policy":
+        return operation.policy.peer;
+      case "delete-sa":
+        return this.#nodeNameAt(operation.slot.remote);
+      case "delete-policy":
+        return this.#nodeNameAt(operation.policy.remote);
+    }
+  }
+}
+
+function addressKeys(entry: RosterEntry): readonly string[] {
+  const { ipv4, ipv6, udpPort } = entry.addresses;
+  return [ipv4, ipv6].filter((address) => address !== null).map((address) => endpointKey({ address, udpPort }));
+}
+
+function endOf(entry: RosterEntry): KeyRef["from"] {
+  return { name: entry.name, index: entry.index, incarnationId: entry.incarnationId };
+}
+
+function familyOf(remote: Endpoint): KeyRef["family"] {
+  return remote.address.includes(":") ? "ipv6" : "ipv4";
+}
+
+function saSlotKeysOf(operation: Operation): readonly string[] {
+  if (operation.kind === "install-sa") return [saSlotKey(saSlotOf(operation.sa))];
+  return operation.kind === "delete-sa" ? [saSlotKey(operation.slot)] : [];
+}
+
+function policySlotKeysOf(operation: Operation): readonly string[] {
+  if (operation.kind === "set-policy") return [policySlotKey(policySlotOf(operation.policy))];
+  return operation.kind === "delete-policy" ? [policySlotKey(operation.policy)] : [];
+}
