@@ -63,6 +63,8 @@ export const limits = {
   stateLockAttemptsMax: 5,
   stateLockWaitMsMin: 20,
   stateLockWaitMsMax: 120,
+  /** How long a new key file takes to reach every node; a mounted Kubernetes Secret takes up to a minute. */
+  keyDistributionMsDefault: 5_000,
   /** A node that is not covered for its share counts as ready after this long (design 4.3). */
   readyTimeoutMsDefault: 60_000,
   /** Anti-replay window of an inbound SA, in packets (design 4.1; RFC 4303, 3.4.3 asks for at least 32). */

@@ -16,10 +16,17 @@ export interface RegisterRequest {
 
 /**
  * A watch begins with a `listing` and sends another whenever its history has a gap, so that a lost event is never a
- * lost fact. Between listings changes come in commit order. `disconnected` says that the view may be old.
+ * lost fact. Between listings changes come in commit order. `disconnected` says that the view may be old; the first
+ * listing after it says that it is current again. `unreadable` names records that are there and that this version cannot
+ * read: they are missing from `items` unless read before, and must not be taken for removed.
  */
 export type WatchEvent<T> =
-  | { readonly kind: "listing"; readonly revision: number; readonly items: readonly T[] }
+  | {
+      readonly kind: "listing";
+      readonly revision: number;
+      readonly items: readonly T[];
+      readonly unreadable?: readonly string[];
+    }
   | { readonly kind: "put"; readonly revision: number; readonly item: T }
   | { readonly kind: "removed"; readonly revision: number; readonly name: string }
   | { readonly kind: "disconnected"; readonly reason: string };
@@ -53,6 +60,7 @@ export interface RegistryPort {
   /** `revision` of the events is the roster revision. */
   watchRoster(listener: (event: WatchEvent<RosterEntry>) => void): Stop;
 
+  /** `REGISTRY_NOT_ADMITTED` while the node is not on the roster. */
   publishReport(report: Report, done: Done<null>): void;
   watchReports(listener: (event: WatchEvent<Report>) => void): Stop;
 

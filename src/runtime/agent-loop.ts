@@ -16,7 +16,7 @@ import type { PortFailure, Stop } from "../ports/failure.js";
 import type { ApplyOutcome, KernelPort } from "../ports/kernel.js";
 import type { KeyFileReading, KeystorePort } from "../ports/keystore.js";
 import type { Log } from "../ports/log.js";
-import type { RegistryPort } from "../ports/registry.js";
+import type { RegisterRequest, RegistryPort } from "../ports/registry.js";
 import type { StoragePort } from "../ports/storage.js";
 import {
   checkpointDocument,
@@ -222,8 +222,9 @@ export class AgentLoop {
       case "register":
         world.inFlight.add(effect.kind);
         this.writes.roster += 1;
-        registry.register({ name: this.#options.name, ...effect }, (result) => {
+        registry.register(registrationOf(this.#options.name, effect), (result) => {
           if (!result.ok) return this.#retry(world, effect, result.error);
+          world.seeOwnEntry(result.value);
           log.write("info", "admitted", { index: result.value.index, revision: result.value.revision });
           this.#finish(world, effect);
         });
@@ -310,6 +311,10 @@ export interface AgentView {
   readonly forcedRetires: number;
   readonly checkpointSavedAtMs: number | null;
   readonly writes: AgentLoop["writes"];
+}
+
+function registrationOf(name: NodeName, effect: Extract<Effect, { kind: "register" }>): RegisterRequest {
+  return { name, incarnationId: effect.incarnationId, addresses: effect.addresses };
 }
 
 function backoffMs(attempts: number): number {

@@ -146,6 +146,11 @@ export class AgentWorld {
     this.#roster = { complete, revision: event.revision as RosterRevision, entries: this.#entries };
   }
 
+  /** The answer to a registration comes before its event; not to register again in between. */
+  seeOwnEntry(entry: RosterEntry): void {
+    if ((this.#entries.get(entry.name)?.revision ?? 0) < entry.revision) this.#putEntry(entry);
+  }
+
   #replaceRoster(entries: readonly RosterEntry[]): void {
     this.#entries.clear();
     this.#byIndex.clear();

@@ -1,5 +1,6 @@
 /**
- * Key bytes in one place that can be wiped. Printing a secret in any way shows a fingerprint, never the bytes.
+ * Key bytes in one place that can be wiped. Printing a secret in any way shows a fingerprint, never
+ * the bytes.
  */
 import { createHash } from "node:crypto";
 import { inspect } from "node:util";
@@ -31,7 +32,8 @@ export class Secret {
   /** Eight hex digits of a hash: enough to tell two keys apart in a log, useless to guess one. */
   fingerprint(): string {
     if (this.#bytes === null) return "wiped";
-    return createHash("sha256").update("spindle fingerprint").update(this.#bytes).digest("hex").slice(0, 8);
+    const hash = createHash("sha256").update("spindle fingerprint").update(this.#bytes);
+    return hash.digest("hex").slice(0, 8);
   }
 
   toString(): string {

@@ -65,11 +65,17 @@ function decide(
   noteExclusions(record, excluded, notes);
   const counted = excluded === record.excluded ? record : { ...record, excluded };
   const phaseMs = nowMs - (state.seen?.sinceMs ?? nowMs);
-  const decision = decideFleet(counted, state, observation, phaseMs, options);
+  const decision = decideFleet(counted, state, withoutAnswered(observation, record), phaseMs, options);
   const tooMany = held.map((node): Condition => {
     return { code: "TOO_MANY_SILENT", message: `node ${node} is silent, but too many are to exclude it`, node };
   });
   return { record: decision.record, conditions: [...tooMany, ...decision.conditions] };
+}
+
+/** A request that the record answers is only waiting to be cleared. */
+function withoutAnswered(observation: ControllerObservation, record: FleetRecord): ControllerObservation {
+  const { request } = observation;
+  return request !== null && record.answer?.requestId === request.id ? { ...observation, request: null } : observation;
 }
 
 function noteExclusions(record: FleetRecord, excluded: FleetRecord["excluded"], notes: ControllerNote[]): void {

@@ -82,9 +82,11 @@ export function secretParts(key: FleetKeyBytes): readonly Uint8Array[] {
   return key.kind === "aead" ? [key.bytes] : [key.authBytes, key.cipherBytes];
 }
 
-/** Overwrites the bytes of every key. The only thing that ever changes a key file in memory. */
+/** Overwrites the bytes of a key. The only thing that ever changes a key file in memory. */
+export function wipeKey(key: FleetKeyBytes): void {
+  for (const part of secretParts(key)) part.fill(0);
+}
+
 export function wipeLines(lines: readonly KeyLine[]): void {
-  for (const line of lines) {
-    for (const part of secretParts(line.key)) part.fill(0);
-  }
+  for (const line of lines) wipeKey(line.key);
 }

@@ -7,7 +7,6 @@ import type { FleetRecord } from "../fleet/record.js";
 import type { Directive } from "./context.js";
 import type { DurableState } from "./durable.js";
 import type { Observation } from "./observation.js";
-import type { Wait } from "./state.js";
 
 export interface SeenFleet {
   readonly version: number;
@@ -67,9 +66,4 @@ export function awaitedTarget(durable: DurableState): KeyIdentity | null {
   const record = durable.fleet?.record;
   if (record?.phase !== "staging" || record.emergency || record.current === null) return null;
   return record.target;
-}
-
-export function isWaited(wait: Wait | null, key: KeyIdentity | null, nowMs: number): boolean {
-  if (key === null) return true;
-  return wait !== null && sameKey(wait.key, key) && nowMs >= wait.startedMs + wait.lengthMs;
 }

@@ -15,6 +15,8 @@ export interface DurableState {
   readonly current: KeyIdentity | null;
   /** Pairwise: the key being rotated to. */
   readonly next: KeyIdentity | null;
+  /** The `next` whose staging began: a restart does not wait again, nor take back what it reported. */
+  readonly staging: KeyIdentity | null;
   /** Retired here: never installed again. */
   readonly retired: KeyIdentity | null;
   /** Our word: never sent with again in this turn of the ring. */
@@ -31,6 +33,8 @@ export interface Incarnation {
   readonly id: IncarnationId;
   readonly dataplane: DataplaneIdentity;
   readonly addresses: NodeAddresses;
+  /** Nothing of an earlier life can be sent any more; only then the registry hears of this one. */
+  readonly cleared: boolean;
 }
 
 export interface Deadline {
@@ -47,6 +51,7 @@ export const noDurableState: DurableState = {
   incarnation: null,
   current: null,
   next: null,
+  staging: null,
   retired: null,
   refused: [],
   sendFloor: null,

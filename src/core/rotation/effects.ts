@@ -10,6 +10,7 @@ import type { Operation, SaView } from "../sa.js";
 import { splitSpi } from "../spi.js";
 import type { Effect } from "./effect.js";
 import type { Observation } from "./observation.js";
+import { sendingPolicies } from "./incarnation.js";
 import { stageNames, type PeerPlan } from "./peer.js";
 import { buildReport, publishAtMs } from "./publish.js";
 import { nextDrainDumpMs } from "./retire.js";
@@ -59,7 +60,8 @@ function wantSaves(state: AgentState, observation: Observation, effects: Effect[
 function wantRegistration(state: AgentState, observation: Observation, options: AgentOptions, effects: Effect[]): void {
   const { incarnation } = state.durable;
   const entry = observation.roster.entries.get(options.name);
-  if (incarnation === null || observation.inFlight.has("register") || !observation.roster.complete) return;
+  if (incarnation === null || !incarnation.cleared || !observation.roster.complete) return;
+  if (observation.inFlight.has("register")) return;
   const isAdmitted = entry?.incarnationId === incarnation.id && sameAddresses(entry.addresses, incarnation.addresses);
   if (isAdmitted) return;
   effects.push({ kind: "register", incarnationId: incarnation.id, addresses: incarnation.addresses });
@@ -109,8 +111,8 @@ function reasonToRead(
 }
 
 function planBatch(state: AgentState, observation: Observation, nowMs: number, wakes: number[]): Effect | null {
+  if (state.durable.incarnation?.cleared === false) return stopEarlierLife(observation);
   if (state.context === null) return sweepRetired(state, observation);
-  if (observation.kernel.recognisedWith.selfIncarnationId !== state.context.self.incarnationId) return null;
   const peers: NodeName[] = [];
   const plans: PeerPlan[] = [];
   for (const [name, facts] of state.unsettled) {
@@ -129,6 +131,13 @@ function planBatch(state: AgentState, observation: Observation, nowMs: number, w
 
 function mergeStages(plans: readonly PeerPlan[]): readonly (readonly Operation[])[] {
   return stageNames.map((name) => plans.flatMap((plan) => plan[name])).filter((stage) => stage.length > 0);
+}
+
+function stopEarlierLife(observation: Observation): Effect | null {
+  const sending = sendingPolicies(observation.kernel);
+  if (sending.length === 0) return null;
+  const operations = sending.map(([, policy]) => ({ kind: "delete-policy", policy }) as const);
+  return { kind: "apply", stages: [operations], peers: sending.map(([name]) => name) };
 }
 
 /** Without evidence nothing is planned, but what must be gone goes (S5): every SA of the retired key, by its SPI. */

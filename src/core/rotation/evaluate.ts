@@ -12,11 +12,16 @@ import { evaluatePeer, type PeerFacts } from "./peer.js";
 import type { AgentOptions, AgentState } from "./state.js";
 import { addToTally, noTally } from "./tally.js";
 
-/** Null while the node is not admitted in its present incarnation or nothing is known about the fleet's keys. */
+/**
+ * Null while the node is not admitted in its present incarnation, nothing is known about the fleet's keys, or the kernel
+ * was read before it could be told which SA is whose.
+ */
 export function contextOf(state: AgentState, observation: Observation, directive: Directive | null, name: NodeName): Context | null {
   const self = observation.roster.entries.get(name);
   if (directive === null || self === undefined) return null;
   if (self.incarnationId !== state.durable.incarnation?.id) return null;
+  const { rosterComplete, selfIncarnationId } = observation.kernel.recognisedWith;
+  if (!rosterComplete || selfIncarnationId !== self.incarnationId) return null;
   return {
     self,
     current: directive.current,
@@ -25,7 +30,7 @@ export function contextOf(state: AgentState, observation: Observation, directive
     installable: directive.installable,
     candidates: directive.candidates,
     evidence: directive.evidence,
-    mayDelete: observation.roster.complete && observation.kernel.recognisedWith.rosterComplete && !state.deletionsHeld,
+    mayDelete: observation.roster.complete && !state.deletionsHeld,
   };
 }
 

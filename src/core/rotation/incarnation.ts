@@ -5,6 +5,7 @@
  * that no (key, counter) pair is used twice (S4).
  */
 import { sameAddresses, type NodeName } from "../node.js";
+import type { PolicySlot } from "../sa.js";
 import { splitSpi } from "../spi.js";
 import type { DurableState } from "./durable.js";
 import type { Note } from "./effect.js";
@@ -24,7 +25,7 @@ export function settleIncarnation(
   const why = reasonForNew(state, observation, options);
   if (why === null) {
     if (!state.started) notes.push(adoption(state.durable, observation.kernel));
-    return state.started ? state : { ...state, started: true };
+    return clear(state.started ? state : { ...state, started: true }, observation.kernel);
   }
   notes.push({ kind: "new-incarnation", incarnationId: observation.spareIncarnationId, why });
   return begin(state, observation, options);
@@ -81,7 +82,8 @@ function adoption(durable: DurableState, kernel: ObservedKernel): Note {
 function begin(state: AgentState, observation: Observation, options: AgentOptions): AgentState {
   const identity = observation.kernel.identity;
   if (identity === null) return state;
-  const incarnation = { id: observation.spareIncarnationId, dataplane: identity, addresses: options.addresses };
+  const { addresses } = options;
+  const incarnation = { id: observation.spareIncarnationId, dataplane: identity, addresses, cleared: false };
   return {
     ...state,
     started: true,
@@ -93,4 +95,20 @@ function begin(state: AgentState, observation: Observation, options: AgentOption
     drain: null,
     through: 0 as RosterRevision,
   };
+}
+
+/** Peers delete the old life's inbound SAs when they hear of the new one: by then nothing may be sent with it. */
+function clear(state: AgentState, kernel: ObservedKernel): AgentState {
+  const { incarnation } = state.durable;
+  if (incarnation === null || incarnation.cleared || kernel.stale || sendingPolicies(kernel).length > 0) return state;
+  return { ...state, durable: { ...state.durable, incarnation: { ...incarnation, cleared: true } } };
+}
+
+/** Outbound policies that let packets out, by the name they are kept under. */
+export function sendingPolicies(kernel: ObservedKernel): readonly (readonly [NodeName, PolicySlot])[] {
+  const found: (readonly [NodeName, PolicySlot])[] = [];
+  for (const [name, peer] of kernel.peers) {
+    for (const { slot, action } of peer.policies) if (action.kind === "protect") found.push([name, slot]);
+  }
+  return found;
 }

@@ -41,10 +41,11 @@ export function pairwiseDirective(
 
 function candidatesOf(state: AgentState, aborting: boolean, mayStage: boolean): readonly KeyIdentity[] {
   const { current, next, sendFloor } = state.durable;
-  const older = current === null || (sameKey(sendFloor, next) && !aborting) ? [] : [current];
+  const isBound = next !== null && sameKey(sendFloor, next) && !aborting;
+  const older = current === null || isBound ? [] : [current];
   if (next === null || !mayStage || aborting) return older;
   const hasStaged = state.tally.missingNext === 0 && state.context?.hold.some((key) => sameKey(key, next)) === true;
-  const hasSwitched = sameKey(sendFloor, next) || state.tally.onNext > 0;
+  const hasSwitched = isBound || state.tally.onNext > 0;
   return hasStaged || hasSwitched || current === null ? [next, ...older] : older;
 }
 
@@ -65,7 +66,7 @@ export function decidePairwise(
   notes: Note[],
 ): DurableState {
   const named = nameKeys(state.durable, observation, options.ring);
-  if (named !== state.durable) return named;
+  if (named !== state.durable || state.context === null) return named;
   const reason = reasonToRefuse(state, observation, options.ring);
   if (reason !== null && state.durable.next !== null) {
     notes.push({ kind: "refused", key: state.durable.next, why: reason });

@@ -43,11 +43,16 @@ export function heldThrough(
   if (context === null) return { holds: [], through: state.through };
   const floor = Math.max(state.through, context.self.revision);
   const firstMissing = context.hold.map((key) => ({ key, revision: firstMissingRevision(state, context, key) }));
-  const held = firstMissing.filter(({ revision }) => revision > floor);
+  const held = firstMissing.filter(({ key, revision }) => revision > floor && canComplete(context, key, revision));
   const holds = held.map(({ key }) => key);
   if (holds.length === 0 || hasRemovalsToApply(state)) return { holds, through: state.through };
   const complete = Math.min(observation.roster.revision, ...held.map(({ revision }) => revision - 1));
   return { holds, through: Math.max(state.through, complete) as RosterRevision };
+}
+
+/** A key whose bytes are not at hand cannot follow a join: it leaves `holds` rather than bound `through`. */
+function canComplete(context: Context, key: KeyIdentity, firstMissing: number): boolean {
+  return firstMissing === Number.POSITIVE_INFINITY || includesKey(context.installable, key);
 }
 
 function firstMissingRevision(state: AgentState, context: Context, key: KeyIdentity): number {

@@ -6,7 +6,7 @@
 import { assert } from "../assert.js";
 import { sameKey, type KeyIdentity } from "../key-id.js";
 import { jitterMs } from "../jitter.js";
-import { awaitedTarget, barrierDirective, isWaited, newestFleet } from "./barrier.js";
+import { awaitedTarget, barrierDirective, newestFleet } from "./barrier.js";
 import { sameContext, type Directive } from "./context.js";
 import type { DurableState } from "./durable.js";
 import type { Effect, Note } from "./effect.js";
@@ -61,7 +61,7 @@ function decide(
     const before = state;
     state = nameKeys(state, observation, options, notes);
     state = startWait(state, observation, nowMs, options, notes);
-    const directive = directiveOf(state, observation, nowMs, options);
+    const directive = directiveOf(state, observation, options);
     const context = contextOf(state, observation, directive, options.name);
     const seen = round === 0 || !sameContext(context, state.context);
     if (seen) state = evaluate(state, observation, context, options, notes);
@@ -105,25 +105,27 @@ function startWait(
   notes: Note[],
 ): AgentState {
   const key = awaitedKey(state, options);
-  if (key === null || sameKey(state.wait?.key ?? null, key)) return state;
+  if (key === null || sameKey(state.durable.staging, key)) return state;
+  if (sameKey(state.wait?.key ?? null, key)) return endWait(state, key, nowMs);
   const isFresh = state.checkpoint.size === 0;
   const nodes = observation.roster.entries.size;
   const lengthMs = isFresh ? 0 : jitterMs(options.jitter, nodes, options.name, key.keyId, observation.chance);
   if (lengthMs > 0) notes.push({ kind: "waiting", key, waitMs: lengthMs });
-  return { ...state, wait: { key, startedMs: nowMs, lengthMs } };
+  return endWait({ ...state, wait: { key, startedMs: nowMs, lengthMs } }, key, nowMs);
+}
+
+function endWait(state: AgentState, key: KeyIdentity, nowMs: number): AgentState {
+  const isOver = state.wait !== null && nowMs >= state.wait.startedMs + state.wait.lengthMs;
+  return isOver ? { ...state, durable: { ...state.durable, staging: key } } : state;
 }
 
 function awaitedKey(state: AgentState, options: AgentOptions): KeyIdentity | null {
   return options.coordination === "barrier" ? awaitedTarget(state.durable) : state.durable.next;
 }
 
-function directiveOf(
-  state: AgentState,
-  observation: Observation,
-  nowMs: number,
-  options: AgentOptions,
-): Directive | null {
-  const waited = isWaited(state.wait, awaitedKey(state, options), nowMs);
+function directiveOf(state: AgentState, observation: Observation, options: AgentOptions): Directive | null {
+  const awaited = awaitedKey(state, options);
+  const waited = awaited === null || sameKey(state.durable.staging, awaited);
   return options.coordination === "barrier"
     ? barrierDirective(state.durable, observation.keys.usable, waited)
     : pairwiseDirective(state, observation, waited, options);

@@ -1,0 +1,162 @@
+/**
+ * The stored records. What cannot be read by these schemas is never written, and what is read and does not fit is
+ * skipped: another version may have written it. Unknown fields are dropped.
+ */
+import { isIPv4, isIPv6 } from "node:net";
+import { z } from "zod";
+import type { FleetRecord, OperatorRequest, RotationRecord } from "../../core/fleet/record.js";
+import { parseCheckValue, parseKeyId } from "../../core/key-id.js";
+import { limits } from "../../core/limits.js";
+import {
+  parseIncarnationId,
+  parseNodeName,
+  type NodeAddresses,
+  type RosterEntry,
+  type RosterRevision,
+} from "../../core/node.js";
+import type { Report } from "../../core/report.js";
+import type { NumberLedger } from "../../core/roster-allotment.js";
+import type { Result } from "../../core/result.js";
+import type { IncarnationNumber, NodeIndex } from "../../core/spi.js";
+
+const count = z.number().int().nonnegative();
+const text = z.string().max(4_096);
+const schemaVersion = z.literal(1);
+
+/** A schema from a core parser, so that only the parser makes the branded value. */
+function parsed<I, O>(input: z.ZodType<I>, parse: (value: I) => Result<O, string>) {
+  return input.transform((value, context): O => {
+    const result = parse(value);
+    if (result.ok) return result.value;
+    context.addIssue({ code: "custom", message: result.error });
+    return z.NEVER;
+  });
+}
+
+const nodeName = parsed(z.string(), parseNodeName);
+const incarnationId = parsed(z.string(), parseIncarnationId);
+const keyId = parsed(z.number(), (value) => parseKeyId(value, 255));
+const check = parsed(z.string(), parseCheckValue);
+const key = z.object({ keyId, check });
+const keys = z.array(key).max(limits.keyFileLinesMax);
+const revision = count.transform((value) => value as RosterRevision);
+const index = count.max(limits.nodeIndexMax).transform((value) => value as NodeIndex);
+const incarnationNumber = count
+  .max(limits.incarnationNumberMax)
+  .transform((value) => value as IncarnationNumber);
+
+const addresses: z.ZodType<NodeAddresses> = z.object({
+  ipv4: z.string().refine(isIPv4, "not an IPv4 address").nullable(),
+  ipv6: z.string().refine(isIPv6, "not an IPv6 address").nullable(),
+  udpPort: z.number().int().min(1).max(65_535).nullable(),
+});
+
+/** The stored half of a roster entry: its revision is that of the key. */
+export interface RosterRecord extends Omit<RosterEntry, "revision"> {
+  readonly schemaVersion: 1;
+  readonly numbers: NumberLedger;
+}
+
+const numbers: z.ZodType<NumberLedger> = z.object({
+  nextNumber: count.max(limits.incarnationNumberMax + 1),
+  superseded: z
+    .array(z.object({ number: incarnationNumber, after: revision }))
+    .max(limits.incarnationNumberMax),
+});
+
+export const rosterRecordSchema: z.ZodType<RosterRecord> = z.object({
+  schemaVersion,
+  name: nodeName,
+  index,
+  incarnationId,
+  incarnationNumber,
+  addresses,
+  numbers,
+});
+
+export function entryOf(record: RosterRecord, revision: number): RosterEntry {
+  return {
+    name: record.name,
+    index: record.index,
+    incarnationId: record.incarnationId,
+    incarnationNumber: record.incarnationNumber,
+    addresses: record.addresses,
+    revision: revision as RosterRevision,
+  };
+}
+
+export const rosterMetaSchema = z.object({
+  schemaVersion,
+  nextIndex: count.max(limits.nodeIndexMax + 1),
+});
+
+export const releasedIndexSchema = z.object({ schemaVersion, index, after: revision });
+
+export const reportSchema: z.ZodType<Report> = z.object({
+  schemaVersion,
+  node: nodeName,
+  incarnationId,
+  available: keys,
+  holds: keys,
+  sendingOldest: keyId.nullable(),
+  sendingNewest: keyId.nullable(),
+  refused: keys,
+  through: revision,
+  waitingFor: key.nullable(),
+  waitingMs: z.number().nonnegative().nullable(),
+  retired: z.object({ key, forced: z.boolean(), errors: count }).nullable(),
+});
+
+const fleetPhase = z.enum(["steady", "staging", "staged", "draining", "aborting"]);
+
+export const fleetRecordSchema: z.ZodType<FleetRecord> = z.object({
+  schemaVersion,
+  rotation: count,
+  phase: fleetPhase,
+  current: key.nullable(),
+  target: key.nullable(),
+  through: z.array(z.object({ key, revision })).max(limits.keyFileLinesMax),
+  excluded: z.array(z.object({ name: nodeName, incarnationId })),
+  refused: keys,
+  emergency: z.boolean(),
+  purge: z.boolean(),
+  retireMs: z.number().nonnegative(),
+  drainMs: z.number().nonnegative(),
+  answer: z.object({ requestId: text, accepted: z.boolean(), why: text }).nullable(),
+});
+
+export const operatorRequestSchema: z.ZodType<OperatorRequest> = z.object({
+  schemaVersion,
+  id: text.min(1),
+  kind: z.enum(["rotate", "abort"]),
+  reason: text,
+  by: text,
+  at: text,
+  compromised: key.nullable(),
+  abort: key.nullable(),
+});
+
+export const rotationRecordSchema: z.ZodType<RotationRecord> = z.object({
+  schemaVersion,
+  rotation: count,
+  from: key.nullable(),
+  to: key,
+  reason: text,
+  by: text,
+  emergency: z.boolean(),
+  startedAt: text,
+  endedAt: text.nullable(),
+  outcome: z.enum(["running", "done", "aborted", "replaced"]),
+  preflight: z.object({
+    fits: z.boolean(),
+    nodes: count,
+    estimateMs: z.number().nonnegative(),
+    notes: z.array(text),
+  }),
+  phases: z.array(z.object({ phase: fleetPhase, at: text, afterMs: z.number() })),
+  stragglers: z.array(
+    z.object({ name: nodeName, kind: z.enum(["slow", "silent", "excluded"]), why: text }),
+  ),
+  forcedRetires: count,
+  errors: count,
+});

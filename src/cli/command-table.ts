@@ -1,0 +1,22 @@
+/**
+ * Every command of `spindle`. A module is loaded only when its command is used, so that `spindle --help` and
+ * `spindle keyfile` do not pay for the registry, the dataplane or the configuration schemas.
+ */
+import type { Command } from "commander";
+import type { Shell } from "./shell.js";
+
+/** What a file in commands/ exports. */
+export interface CommandModule {
+  /** Builds the command with its options, help and action; faults are thrown as `CliError`. */
+  makeCommand(shell: Shell): Command;
+}
+
+export interface CommandEntry {
+  readonly name: string;
+  /** One line of `spindle --help`. */
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+export const commandTable: readonly CommandEntry[] = [
+];

@@ -1,1 +1,0 @@
-export declare const placeholder_cli = 1;

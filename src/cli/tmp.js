@@ -1,2 +1,0 @@
-export const placeholder_cli = 1;
-//# sourceMappingURL=tmp.js.map

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { existsSync, linkSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import type { ServiceAddress } from "../ports/service-address.js";
+import { formatServiceAddress, isLoopback } from "./listen.js";
+import { makeAgentMetrics } from "./metrics/agent-metrics.js";
+import { makeRoutes, startStatusServer, type StatusServer, type StatusSource } from "./server.js";
+import { agentStatus } from "../../test/support/status.js";
+
+const source: StatusSource = {
+  status: () => agentStatus,
+  healthy: () => ({ ok: true, reasons: [] }),
+  ready: () => ({ ok: false, reasons: ["2 of 4 peers covered"] }),
+  metrics: makeAgentMetrics(() => agentStatus),
+};
+
+const anyPort: ServiceAddress = { kind: "tcp", host: "127.0.0.1", port: 0 };
+
+async function start(context: TestContext, at: ServiceAddress): Promise<StatusServer> {
+  const started = await startStatusServer(at, source);
+  if (!started.ok) return assert.fail(started.error.message);
+  context.after(() => started.value.close());
+  return started.value;
+}
+
+function makeFolder(context: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "spindle-http-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+test("routes: a probe that holds is 200, one that does not is 503 with its reasons", async () => {
+  const routes = makeRoutes(source);
+  const healthy = await routes.request("/healthz");
+  assert.equal(healthy.status, 200);
+  const ready = await routes.request("/readyz");
+  assert.equal(ready.status, 503);
+  assert.deepEqual(await ready.json(), { ok: false, reasons: ["2 of 4 peers covered"] });
+});
+
+test("routes: /status is the status as JSON, /metrics the Prometheus text format", async () => {
+  const routes = makeRoutes(source);
+  assert.deepEqual(await (await routes.request("/status")).json(), agentStatus);
+  const metrics = await routes.request("/metrics");
+  assert.equal(metrics.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  assert.match(await metrics.text(), /^# HELP spindle_xfrm_errors_total /);
+});
+
+test("routes: nothing can be changed, and nothing else is there", async () => {
+  const routes = makeRoutes(source);
+  assert.equal((await routes.request("/status", { method: "POST" })).status, 404);
+  assert.equal((await routes.request("/")).status, 404);
+});
+
+test("status server: answers on a free loopback port, and no more after close", async (context) => {
+  const server = await start(context, anyPort);
+  assert.equal(server.address.kind, "tcp");
+  const url = `http://${formatServiceAddress(server.address)}/healthz`;
+  assert.equal((await fetch(url)).status, 200);
+  await server.close();
+  await assert.rejects(fetch(url));
+});
+
+const refusedHosts = ["0.0.0.0", "::", "192.0.2.1", "2001:db8::1", "localhost", "example.com"];
+
+for (const host of refusedHosts) {
+  test(`status server: refuses to listen on ${host}`, async () => {
+    const started = await startStatusServer({ kind: "tcp", host, port: 0 }, source);
+    assert.equal(started.ok, false);
+    assert.equal(!started.ok && started.error.code, "HTTP_LISTEN_REFUSED");
+  });
+}
+
+test("listen: loopback is 127.0.0.0/8 and ::1", () => {
+  for (const host of ["127.0.0.1", "127.9.9.9", "::1"]) assert.equal(isLoopback(host), true, host);
+  for (const host of ["128.0.0.1", "::2", "127.0.0.1.example.com"]) assert.equal(isLoopback(host), false, host);
+});
+
+test("status server: a port in use is HTTP_LISTEN_FAILED and may be tried again", async (context) => {
+  const server = await start(context, anyPort);
+  const second = await startStatusServer(server.address, source);
+  assert.ok(!second.ok);
+  assert.equal(second.error.code, "HTTP_LISTEN_FAILED");
+  assert.equal(second.error.retryable, true);
+});
+
+test("status server: a unix socket is for its owner alone", async (context) => {
+  const path = join(makeFolder(context), "status.sock");
+  await start(context, { kind: "unix", path });
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal(await getOverSocket(path, "/healthz"), 200);
+});
+
+function getOverSocket(socketPath: string, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, path, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    sent.on("error", reject);
+    sent.end();
+  });
+}
+
+test("status server: a socket that a killed program left is replaced", async (context) => {
+  const path = join(makeFolder(context), "status.sock");
+  await leaveStaleSocket(path);
+  await start(context, { kind: "unix", path });
+  assert.equal(await getOverSocket(path, "/healthz"), 200);
+});
+
+/** A listener that is closed removes its file; a second name for it stays. */
+async function leaveStaleSocket(path: string): Promise<void> {
+  const listener = createServer();
+  await new Promise<void>((resolve) => listener.listen(`${path}.first`, resolve));
+  linkSync(`${path}.first`, path);
+  await new Promise((resolve) => listener.close(resolve));
+  assert.ok(existsSync(path));
+}
+
+test("status server: a socket in use and a file that is no socket stay", async (context) => {
+  const folder = makeFolder(context);
+  const used = join(folder, "used.sock");
+  await start(context, { kind: "unix", path: used });
+  const file = join(folder, "keys");
+  writeFileSync(file, "precious");
+  for (const path of [used, file]) {
+    const second = await startStatusServer({ kind: "unix", path }, source);
+    assert.equal(!second.ok && second.error.code, "HTTP_LISTEN_FAILED");
+    assert.ok(existsSync(path));
+  }
+});

@@ -1,0 +1,137 @@
+/**
+ * What an agent and a controller say of themselves: plain data, JSON as it stands. `/status` shows it, `/metrics` is
+ * computed from it at each scrape, and `spindle status` reads it. Nothing is pushed, so no number can be out of date.
+ *
+ * `…Ms` are durations up to now. No key bytes: a key is its id and check value.
+ */
+import type { Condition } from "../core/fleet/controller-state.js";
+import type { FleetPhase } from "../core/fleet/record.js";
+import type { KeyIdentity } from "../core/key-id.js";
+import type { AgentPhase } from "../core/rotation/state.js";
+import type { XfrmCounters } from "../core/xfrm-counters.js";
+import type { DataplaneIdentity } from "../ports/kernel.js";
+
+export interface AgentStatus {
+  readonly schemaVersion: 1;
+  readonly kind: "agent";
+  /** Of the program. */
+  readonly version: string;
+  readonly node: string;
+  /** Null until the node was admitted for the first time. */
+  readonly incarnationId: string | null;
+  readonly coordination: "barrier" | "pairwise";
+  readonly phase: AgentPhase;
+  readonly phaseForMs: number;
+  readonly keys: SlotKeys;
+  /** Distinct fleet keys among the SAs in the dataplane. */
+  readonly keysInUse: number;
+  readonly peers: PeerCounts;
+  /** What is not as it should be, worst first. */
+  readonly exceptions: readonly PeerException[];
+  /** As read from the dataplane; a counter that it does not keep is absent. */
+  readonly counters: XfrmCounters;
+  readonly sas: PerDirection;
+  readonly policies: PerDirection;
+  /** The highest sequence number of any SA, sent or received. */
+  readonly highestSequence: number;
+  /** Age of the node checkpoint on disk; null before the first is written. */
+  readonly checkpointAgeMs: number | null;
+  /** Since the start of the program. */
+  readonly forcedRetires: number;
+  readonly lastStage: StageFacts | null;
+  readonly keyFile: KeyFileHealth;
+  readonly registry: Connection;
+  readonly dataplane: Connection & { readonly identity: DataplaneIdentity | null };
+  readonly registryWrites: RegistryWrites;
+}
+
+export interface SlotKeys {
+  readonly previous: KeyIdentity | null;
+  readonly current: KeyIdentity | null;
+  readonly next: KeyIdentity | null;
+}
+
+export interface PeerCounts {
+  readonly total: number;
+  /** Pairs that may use the key this node is at or moves to. */
+  readonly covered: number;
+  /** Peers that this node still sends to with an older key. */
+  readonly behind: number;
+  /** Peers that this node sends nothing to, because no common key is proven. */
+  readonly blocked: number;
+}
+
+export interface PeerException {
+  readonly peer: string;
+  readonly why: string;
+  readonly forMs: number;
+}
+
+export interface PerDirection {
+  readonly in: number;
+  readonly out: number;
+}
+
+/** The last staging that ended. */
+export interface StageFacts {
+  readonly keyId: number;
+  readonly sas: number;
+  readonly stagingMs: number;
+}
+
+export interface KeyFileHealth {
+  readonly ok: boolean;
+  /** Names file and line and never shows a byte of key; null when all is well. */
+  readonly message: string | null;
+}
+
+export interface Connection {
+  readonly connected: boolean;
+  /** How long it has been so. */
+  readonly forMs: number;
+}
+
+/** Lease renewals are counted apart from all that a rotation costs. */
+export type RegistryWriteClass = "roster" | "report" | "fleet" | "request" | "rotation" | "lease";
+
+/** Writes since the start of the program, for the classes that the program writes. */
+export type RegistryWrites = Readonly<Partial<Record<RegistryWriteClass, number>>>;
+
+export interface ControllerStatus {
+  readonly schemaVersion: 1;
+  readonly kind: "controller";
+  /** Of the program. */
+  readonly version: string;
+  readonly name: string;
+  /** Only the leader decides; the others show what they see. */
+  readonly leading: boolean;
+  readonly coordination: "barrier" | "pairwise";
+  /** Counts rotations. */
+  readonly rotation: number;
+  readonly phase: FleetPhase;
+  readonly phaseForMs: number;
+  readonly current: KeyIdentity | null;
+  readonly target: KeyIdentity | null;
+  /** Nodes on the roster. */
+  readonly nodes: number;
+  readonly excluded: readonly NodeException[];
+  readonly stragglers: readonly (NodeException & { readonly kind: "slow" | "silent" })[];
+  /** The pre-flight estimate less the time gone; null when nothing runs. */
+  readonly timeLeftMs: number | null;
+  /** What holds the fleet up and needs a person or a delay. */
+  readonly conditions: readonly Condition[];
+  readonly registry: Connection;
+  readonly registryWrites: RegistryWrites;
+}
+
+export interface NodeException {
+  readonly node: string;
+  readonly why: string;
+  readonly forMs: number;
+}
+
+/** Whether a probe is answered with yes; `reasons` say why not. */
+export interface Verdict {
+  readonly ok: boolean;
+  readonly reasons: readonly string[];
+}

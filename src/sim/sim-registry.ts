@@ -1,0 +1,255 @@
+/**
+ * The registry in virtual time: commits in order, watchers that lag each at their own pace, partitions, compare-and-set.
+ * It keeps what a real registry keeps through a crash of its clients; it does not itself crash.
+ */
+import type { FleetRecord, OperatorRequest, RotationRecord } from "../core/fleet/record.js";
+import { limits } from "../core/limits.js";
+import { sameAddresses, type NodeName, type RosterEntry, type RosterRevision } from "../core/node.js";
+import type { Report } from "../core/report.js";
+import { fail, succeed } from "../core/result.js";
+import type { IncarnationNumber, NodeIndex } from "../core/spi.js";
+import type { Done, Stop } from "../ports/failure.js";
+import type { LeaseView, RegisterRequest, RegistryPort, SingleEvent, WatchEvent } from "../ports/registry.js";
+import type { VirtualTime } from "./virtual-time.js";
+
+interface Watcher {
+  readonly isAlive: () => boolean;
+  /** Sends the whole present value, as after a gap. */
+  readonly relist: () => void;
+  readonly lose: () => void;
+  isPartitioned: () => boolean;
+  lastAtMs: number;
+}
+
+export class SimRegistry {
+  readonly #time: VirtualTime;
+  /** Draws how long one message takes. */
+  readonly #delayMs: () => number;
+  readonly #entries = new Map<NodeName, RosterEntry>();
+  readonly #reports = new Map<NodeName, Report>();
+  readonly #leases = new Map<NodeName, LeaseView & { readonly untilMs: number }>();
+  readonly #rotations = new Map<number, RotationRecord>();
+  readonly #watchers = {
+    roster: new Set<Watcher & { send: (event: WatchEvent<RosterEntry>) => void }>(),
+    reports: new Set<Watcher & { send: (event: WatchEvent<Report>) => void }>(),
+    fleet: new Set<Watcher & { send: (event: SingleEvent<FleetRecord>) => void }>(),
+    request: new Set<Watcher & { send: (event: SingleEvent<OperatorRequest>) => void }>(),
+  };
+  #revision = 0;
+  #rosterRevision = 0;
+  #nextIndex = 1;
+  #fleet: { version: number; value: FleetRecord | null } = { version: 0, value: null };
+  #request: OperatorRequest | null = null;
+  #leader: { candidate: string; untilMs: number } | null = null;
+  readonly writes = { roster: 0, report: 0, fleet: 0, lease: 0 };
+  watchEvents = 0;
+
+  constructor(time: VirtualTime, delayMs: () => number) {
+    this.#time = time;
+    this.#delayMs = delayMs;
+  }
+
+  get fleet(): FleetRecord | null {
+    return this.#fleet.value;
+  }
+
+  get rotations(): readonly RotationRecord[] {
+    return [...this.#rotations.values()];
+  }
+
+  entry(name: NodeName): RosterEntry | undefined {
+    return this.#entries.get(name);
+  }
+
+  report(name: NodeName): Report | undefined {
+    return this.#reports.get(name);
+  }
+
+  setRequest(request: OperatorRequest | null): void {
+    this.#request = request;
+    for (const watcher of this.#watchers.request) this.#deliver(watcher, () => watcher.send(this.#requestEvent()));
+  }
+
+  /** Ends a partition: everybody who watches gets a listing, as a reconnecting client does. */
+  heal(): void {
+    for (const watchers of Object.values(this.#watchers)) for (const watcher of watchers) watcher.relist();
+  }
+
+  cut(): void {
+    for (const watchers of Object.values(this.#watchers)) for (const watcher of watchers) watcher.lose();
+  }
+
+  /** The port of one process, which may die or be partitioned. */
+  port(isAlive: () => boolean, isPartitioned: () => boolean): RegistryPort {
+    const request = <T>(done: Done<T>, run: () => ReturnType<typeof succeed<T>> | ReturnType<typeof conflict>): void => {
+      this.#time.at(this.#time.nowMs + this.#delayMs(), () => {
+        const result = isPartitioned() ? unreachable() : run();
+        this.#time.at(this.#time.nowMs + this.#delayMs(), () => isAlive() && done(result));
+      });
+    };
+    return {
+      register: (wanted, done) => request(done, () => succeed(this.#register(wanted))),
+      remove: (name, done) => request(done, () => succeed(this.remove(name))),
+      publishReport: (report, done) => request(done, () => succeed(this.#publish(report))),
+      writeFleet: (record, version, done) => request(done, () => this.#writeFleet(record, version)),
+      putRequest: (value, done) => request(done, () => (this.setRequest(value), succeed(null))),
+      clearRequest: (id, done) => request(done, () => (this.#clear(id), succeed(null))),
+      putRotation: (record, done) => request(done, () => (this.#rotations.set(record.rotation, record), succeed(null))),
+      listRotations: (done) =>
+        request(done, () => succeed([...this.#rotations.values()].sort((one, other) => other.rotation - one.rotation))),
+      renewLease: (name, incarnationId, leaseMs, done) =>
+        request(done, () => {
+          const beat = (this.#leases.get(name)?.beat ?? 0) + 1;
+          this.writes.lease += 1;
+          this.#leases.set(name, { name, incarnationId, beat, untilMs: this.#time.nowMs + leaseMs });
+          return succeed(null);
+        }),
+      listLeases: (done) => request(done, () => succeed(this.#liveLeases())),
+      campaign: (candidate, leaseMs, leading) => this.#campaign(candidate, leaseMs, leading, isAlive, isPartitioned),
+      watchRoster: (listener) => this.#watch(this.#watchers.roster, listener, () => this.#rosterListing(), isAlive, isPartitioned),
+      watchReports: (listener) => this.#watch(this.#watchers.reports, listener, () => this.#reportListing(), isAlive, isPartitioned),
+      watchFleet: (listener) => this.#watch(this.#watchers.fleet, listener, () => this.#fleetEvent(), isAlive, isPartitioned),
+      watchRequest: (listener) => this.#watch(this.#watchers.request, listener, () => this.#requestEvent(), isAlive, isPartitioned),
+      close: () => undefined,
+    };
+  }
+
+  remove(name: NodeName): RosterRevision {
+    if (!this.#entries.delete(name)) return this.#rosterRevision as RosterRevision;
+    this.#rosterRevision = this.#revision += 1;
+    this.writes.roster += 1;
+    const event = { kind: "removed", revision: this.#rosterRevision, name } as const;
+    for (const watcher of this.#watchers.roster) this.#deliver(watcher, () => watcher.send(event));
+    if (this.#reports.delete(name)) {
+      for (const watcher of this.#watchers.reports) this.#deliver(watcher, () => watcher.send(event));
+    }
+    return this.#rosterRevision as RosterRevision;
+  }
+
+  #register(wanted: RegisterRequest): RosterEntry {
+    const before = this.#entries.get(wanted.name);
+    const isSameLife = before?.incarnationId === wanted.incarnationId;
+    if (before !== undefined && isSameLife && sameAddresses(before.addresses, wanted.addresses)) return before;
+    this.#rosterRevision = this.#revision += 1;
+    this.writes.roster += 1;
+    const number = before === undefined ? 0 : (before.incarnationNumber + (isSameLife ? 0 : 1)) % (limits.incarnationNumberMax + 1);
+    const entry: RosterEntry = {
+      ...wanted,
+      index: before?.index ?? (this.#nextIndex++ as NodeIndex),
+      incarnationNumber: number as IncarnationNumber,
+      revision: this.#rosterRevision as RosterRevision,
+    };
+    this.#entries.set(entry.name, entry);
+    const event = { kind: "put", revision: this.#rosterRevision, item: entry } as const;
+    for (const watcher of this.#watchers.roster) this.#deliver(watcher, () => watcher.send(event));
+    return entry;
+  }
+
+  #publish(report: Report): null {
+    if (!this.#entries.has(report.node)) return null;
+    this.#revision += 1;
+    this.writes.report += 1;
+    this.#reports.set(report.node, report);
+    const event = { kind: "put", revision: this.#revision, item: report } as const;
+    for (const watcher of this.#watchers.reports) this.#deliver(watcher, () => watcher.send(event));
+    return null;
+  }
+
+  #writeFleet(record: FleetRecord, version: number): ReturnType<typeof succeed<number>> | ReturnType<typeof conflict> {
+    if (version !== this.#fleet.version) return conflict();
+    this.#revision += 1;
+    this.writes.fleet += 1;
+    this.#fleet = { version: this.#revision, value: record };
+    const event = this.#fleetEvent();
+    for (const watcher of this.#watchers.fleet) this.#deliver(watcher, () => watcher.send(event));
+    return succeed(this.#revision);
+  }
+
+  #clear(id: string): void {
+    if (this.#request?.id === id) this.setRequest(null);
+  }
+
+  #liveLeases(): readonly LeaseView[] {
+    return [...this.#leases.values()].filter((lease) => lease.untilMs > this.#time.nowMs);
+  }
+
+  #campaign(
+    candidate: string,
+    leaseMs: number,
+    leading: (isLeader: boolean) => void,
+    isAlive: () => boolean,
+    isPartitioned: () => boolean,
+  ): Stop {
+    let stopped = false;
+    const round = (): void => {
+      if (stopped || !isAlive()) return;
+      const now = this.#time.nowMs;
+      const isFree = this.#leader === null || this.#leader.untilMs <= now || this.#leader.candidate === candidate;
+      if (!isPartitioned() && isFree) this.#leader = { candidate, untilMs: now + leaseMs };
+      leading(this.#leader?.candidate === candidate && this.#leader.untilMs > now);
+      this.#time.at(now + leaseMs / 3, round);
+    };
+    this.#time.at(this.#time.nowMs + this.#delayMs(), round);
+    return () => {
+      stopped = true;
+      if (this.#leader?.candidate === candidate) this.#leader = null;
+    };
+  }
+
+  #rosterListing(): WatchEvent<RosterEntry> {
+    return { kind: "listing", revision: this.#rosterRevision, items: [...this.#entries.values()] };
+  }
+
+  #reportListing(): WatchEvent<Report> {
+    return { kind: "listing", revision: this.#revision, items: [...this.#reports.values()] };
+  }
+
+  #fleetEvent(): SingleEvent<FleetRecord> {
+    return { kind: "value", object: { ...this.#fleet } };
+  }
+
+  #requestEvent(): SingleEvent<OperatorRequest> {
+    return { kind: "value", object: { version: this.#revision, value: this.#request } };
+  }
+
+  #watch<E extends { readonly kind: string }>(
+    watchers: Set<Watcher & { send: (event: E) => void }>,
+    listener: (event: E) => void,
+    current: () => E,
+    isAlive: () => boolean,
+    isPartitioned: () => boolean,
+  ): Stop {
+    const watcher: Watcher & { send: (event: E) => void } = {
+      isAlive,
+      isPartitioned,
+      lastAtMs: 0,
+      send: listener,
+      relist: () => {
+        const event = current();
+        this.#deliver(watcher, () => listener(event));
+      },
+      lose: () => this.#deliver(watcher, () => listener({ kind: "disconnected", reason: "partition" } as unknown as E)),
+    };
+    watchers.add(watcher);
+    watcher.relist();
+    return () => watchers.delete(watcher);
+  }
+
+  /** Events of one watcher arrive in order, each after its own delay; a partition loses them until `heal`. */
+  #deliver(watcher: Watcher, run: () => void): void {
+    this.watchEvents += 1;
+    watcher.lastAtMs = Math.max(watcher.lastAtMs, this.#time.nowMs + this.#delayMs());
+    const lost = watcher.isPartitioned();
+    this.#time.at(watcher.lastAtMs, () => {
+      if (watcher.isAlive() && !lost) run();
+    });
+  }
+}
+
+function conflict(): ReturnType<typeof fail<{ code: string; message: string; retryable: boolean }>> {
+  return fail({ code: "REGISTRY_CONFLICT", message: "the version is not the one stored", retryable: true });
+}
+
+function unreachable(): ReturnType<typeof conflict> {
+  return fail({ code: "REGISTRY_UNREACHABLE", message: "partitioned", retryable: true });
+}

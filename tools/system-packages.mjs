@@ -1,0 +1,43 @@
+/**
+ * Debian packages that tests use beyond Node.js itself. As root a missing one is installed; anyone else gets a skip with
+ * the reason and the command. In CI nothing may skip, so there a missing package fails the run.
+ */
+import { existsSync } from "node:fs";
+import { runCommand } from "./command.mjs";
+
+/**
+ * @typedef {object} SystemPackage
+ * @property {string} name the Debian package
+ * @property {string} file what it installs; it is there when this file is
+ * @property {string} neededFor the tests, in words
+ */
+
+/** Empty as long as every test runs on Node.js alone. @type {readonly SystemPackage[]} */
+export const systemPackages = [];
+
+/** @param {readonly SystemPackage[]} table */
+export function missingPackages(table = systemPackages) {
+  return table.filter((row) => !existsSync(row.file));
+}
+
+/** Installs what is missing, where that is allowed. What cannot be installed is skipped by its tests. */
+export async function installMissing(table = systemPackages) {
+  const names = missingPackages(table).map((row) => row.name);
+  if (names.length === 0 || process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) return;
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const install = ["install", "--yes", "--no-install-recommends", ...names];
+  await runCommand("reading package lists", "apt-get", ["update", "--quiet"], env);
+  await runCommand(`installing ${names.join(", ")}`, "apt-get", install, env);
+}
+
+/**
+ * For the `skip` option of a test.
+ * @param {string} name
+ * @returns {string | false} why the test cannot run, or false when it can
+ */
+export function skipWithout(name, table = systemPackages) {
+  const row = table.find((one) => one.name === name);
+  if (row === undefined) throw new Error(`${name} is not in tools/system-packages.mjs`);
+  if (missingPackages([row]).length === 0) return false;
+  return `${row.neededFor}: needs the Debian package ${name} (apt-get install ${name})`;
+}
