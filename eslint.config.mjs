@@ -1,6 +1,6 @@
 /**
- * Lint: what the compiler lets through and the style forbids. Layers are kept apart by the compiler's project
- * references; the import rules here are the second net, and say why.
+ * Lint: what the compiler lets through and the style forbids. Layers are kept apart by the
+ * compiler's project references; the import rules here are the second net, and say why.
  */
 import { defineConfig } from "eslint/config";
 import tseslint from "typescript-eslint";
@@ -36,14 +36,21 @@ const bannedInPureLayers = [
 ];
 
 function layerRules(layer) {
-  const foreign = Object.keys(layers).filter((other) => other !== layer && !layers[layer].includes(other));
+  const foreign = Object.keys(layers).filter(
+    (other) => other !== layer && !layers[layer].includes(other),
+  );
   const patterns = [
-    { regex: `(^|/)\\.\\./(.*/)?(${foreign.join("|")})/`, message: `src/${layer} may not import from there.` },
+    {
+      regex: `(^|/)\\.\\./(.*/)?(${foreign.join("|")})/`,
+      message: `src/${layer} may not import from there.`,
+    },
   ];
   if (pureLayers.includes(layer)) {
     patterns.push({ regex: "^[^.]", message: `src/${layer} is pure: no packages and no Node.js.` });
   }
-  const syntax = pureLayers.includes(layer) ? [...bannedSyntax, ...bannedInPureLayers] : bannedSyntax;
+  const syntax = pureLayers.includes(layer)
+    ? [...bannedSyntax, ...bannedInPureLayers]
+    : bannedSyntax;
   return {
     files: [`src/${layer}/**/*.ts`],
     ignores: ["**/*.test.ts"],
@@ -65,7 +72,10 @@ export default defineConfig(
     plugins: { "@typescript-eslint": tseslint.plugin },
     linterOptions: { reportUnusedDisableDirectives: "error" },
     rules: {
-      "@typescript-eslint/no-floating-promises": ["error", { allowForKnownSafeCalls: [testCalls()] }],
+      "@typescript-eslint/no-floating-promises": [
+        "error",
+        { allowForKnownSafeCalls: [testCalls()] },
+      ],
       "@typescript-eslint/no-misused-promises": "error",
       "@typescript-eslint/await-thenable": "error",
       "@typescript-eslint/switch-exhaustiveness-check": [
@@ -76,7 +86,10 @@ export default defineConfig(
       "@typescript-eslint/no-explicit-any": "error",
       "@typescript-eslint/no-unnecessary-type-assertion": "error",
       "@typescript-eslint/prefer-readonly": "error",
-      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
+      "@typescript-eslint/restrict-template-expressions": [
+        "error",
+        { allowNumber: true, allowBoolean: true },
+      ],
       "@typescript-eslint/only-throw-error": "error",
       "no-restricted-syntax": ["error", ...bannedSyntax],
       "max-lines": ["error", { max: 400 }],
@@ -101,7 +114,13 @@ export default defineConfig(
       "no-undef": "error",
     },
     languageOptions: {
-      globals: { process: "readonly", console: "readonly", URL: "readonly", performance: "readonly", ...timers() },
+      globals: {
+        process: "readonly",
+        console: "readonly",
+        URL: "readonly",
+        performance: "readonly",
+        ...timers(),
+      },
     },
   },
 );
@@ -112,5 +131,10 @@ function testCalls() {
 }
 
 function timers() {
-  return { setTimeout: "readonly", clearTimeout: "readonly", setInterval: "readonly", clearInterval: "readonly" };
+  return {
+    setTimeout: "readonly",
+    clearTimeout: "readonly",
+    setInterval: "readonly",
+    clearInterval: "readonly",
+  };
 }

@@ -1,4 +1,7 @@
-/** The table of Debian packages is used by tests of later parts; its rules are checked here with tables of their own. */
+/**
+ * The table of Debian packages is used by tests of later parts; its rules are checked here with
+ * tables of their own.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
@@ -20,7 +23,11 @@ const path = pathToFileURL(join(root, "tools/system-packages.mjs")).href;
 const { missingPackages, skipWithout } = (await import(path)) as SystemPackagesModule;
 
 const present: SystemPackage = { name: "bash", file: process.execPath, neededFor: "a shell" };
-const absent: SystemPackage = { name: "no-such-package", file: "/no/such/file", neededFor: "nothing at all" };
+const absent: SystemPackage = {
+  name: "no-such-package",
+  file: "/no/such/file",
+  neededFor: "nothing at all",
+};
 
 test("system packages: one that is there lets its tests run", () => {
   assert.equal(skipWithout("bash", [present, absent]), false);

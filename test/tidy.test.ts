@@ -1,4 +1,7 @@
-/** Rules of the repository that neither the compiler nor the linter checks. Each message says what to do. */
+/**
+ * Rules of the repository that neither the compiler nor the linter checks. Each message says what
+ * to do.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -21,15 +24,22 @@ function findLines(paths: readonly string[], pattern: RegExp): readonly string[]
   return paths.flatMap((path) =>
     readFile(path)
       .split("\n")
-      .flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1}: ${line.trim().slice(0, 100)}`] : [])),
+      .flatMap((line, index) =>
+        pattern.test(line) ? [`${path}:${index + 1}: ${line.trim().slice(0, 100)}`] : [],
+      ),
   );
 }
 
 test("tidy: pure layers take time and chance as arguments and never wait", () => {
   const pure = shipped.filter((file) => /^src\/(core|ports|runtime|sim|modelcheck)\//.test(file));
   assert.ok(pure.length > 0);
-  const findings = pure.flatMap((file) => findImpurities(readFile(file)).map((found) => `${file}:${found}`));
-  assertNone(findings, "not in a pure layer (style, rule 1): use the clock, the prng or a callback");
+  const findings = pure.flatMap((file) =>
+    findImpurities(readFile(file)).map((found) => `${file}:${found}`),
+  );
+  assertNone(
+    findings,
+    "not in a pure layer (style, rule 1): use the clock, the prng or a callback",
+  );
 });
 
 test("tidy: the check for impurities finds each kind, and not in comments or texts", () => {
@@ -44,7 +54,12 @@ test("tidy: the check for impurities finds each kind, and not in comments or tex
     "for await (const h of []) {}",
   ];
   for (const line of impure) assert.notDeepEqual(findImpurities(line), [], line);
-  const pure = ["// Date.now()", 'const a = "async await Promise";', "const b = Math.floor(1);", "const nextDate = 1;"];
+  const pure = [
+    "// Date.now()",
+    'const a = "async await Promise";',
+    "const b = Math.floor(1);",
+    "const nextDate = 1;",
+  ];
   for (const line of pure) assert.deepEqual(findImpurities(line), [], line);
 });
 
@@ -59,14 +74,18 @@ test("tidy: code files have at most 400 lines", () => {
 test("tidy: every source opens with what it is for", () => {
   const bare = shipped.filter((file) => {
     const source = readFile(file);
-    return !/^(#!.*\n)?\/\*\*/.test(source) && !(isTypesOnly(source) && source.split("\n").length < 60);
+    return (
+      !/^(#!.*\n)?\/\*\*/.test(source) && !(isTypesOnly(source) && source.split("\n").length < 60)
+    );
   });
   assertNone(bare, "begin with a comment: job, invariant, what it does not do (style, rule 13)");
 });
 
 // In parts, so that this file does not match itself.
 const unfinishedMark = new RegExp(`\\b(${["TO" + "DO", "FIX" + "ME", "X" + "XX"].join("|")})\\b`);
-const machinePath = new RegExp(["/wo" + "rk/", "/tmp/bash" + "_jobs", "npm" + "js\\.org"].join("|"));
+const machinePath = new RegExp(
+  ["/wo" + "rk/", "/tmp/bash" + "_jobs", "npm" + "js\\.org"].join("|"),
+);
 
 test("tidy: nothing is marked as unfinished", () => {
   assertNone(findLines(texts, unfinishedMark), "finish it, or open an issue");
@@ -78,11 +97,17 @@ test("tidy: no path or host of one machine is mentioned", () => {
 
 test("tidy: no test is left out or alone", () => {
   const tests = files.filter((file) => file.endsWith(".test.ts"));
-  assertNone(findLines(tests, /\b(test|it|describe)\.(only|skip|todo)\(|\bonly: true/), "run it or remove it");
+  assertNone(
+    findLines(tests, /\b(test|it|describe)\.(only|skip|todo)\(|\bonly: true/),
+    "run it or remove it",
+  );
 });
 
 test("tidy: the lock file names no host to download from", () => {
-  assertNone(findLines(["package-lock.json"], /"resolved"/), "npm install --omit-lockfile-registry-resolved");
+  assertNone(
+    findLines(["package-lock.json"], /"resolved"/),
+    "npm install --omit-lockfile-registry-resolved",
+  );
 });
 
 const packageFile = JSON.parse(readFile("package.json")) as {
@@ -93,7 +118,10 @@ const packageFile = JSON.parse(readFile("package.json")) as {
 test("tidy: dependencies are pinned to one version", () => {
   const all = { ...packageFile.dependencies, ...packageFile.devDependencies };
   const loose = Object.entries(all).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version));
-  assertNone(loose.map(([name, version]) => `${name} ${version}`), "pin the exact version");
+  assertNone(
+    loose.map(([name, version]) => `${name} ${version}`),
+    "pin the exact version",
+  );
 });
 
 for (const name of Object.keys(packageFile.dependencies)) {
@@ -107,13 +135,27 @@ const errorReference = "docs/reference/errors.md";
 
 test("tidy: every error code is documented, and no other", () => {
   const given = new Map<string, string>();
-  for (const file of shipped) for (const found of findErrorCodes(readFile(file))) given.set(found, file);
+  for (const file of shipped)
+    for (const found of findErrorCodes(readFile(file))) given.set(found, file);
   assert.ok(given.size > 0);
-  assert.ok(existsSync(join(root, errorReference)), `${errorReference} is missing; codes: ${[...given.keys()].join(", ")}`);
-  const rows = [...readFile(errorReference).matchAll(/^(?:\| |#+ )`([A-Z][A-Z0-9_]+)`/gm)].map((match) => match[1] ?? "");
-  const missing = [...given].filter(([found]) => !rows.includes(found)).map(([found, file]) => `${found} (${file})`);
-  assertNone(missing, `add to ${errorReference} a row that begins with | \`CODE\` |: meaning, what the operator should do`);
-  assertNone(rows.filter((row) => !given.has(row)), `remove from ${errorReference} what no source gives any more`);
+  assert.ok(
+    existsSync(join(root, errorReference)),
+    `${errorReference} is missing; codes: ${[...given.keys()].join(", ")}`,
+  );
+  const rows = [...readFile(errorReference).matchAll(/^(?:\| |#+ )`([A-Z][A-Z0-9_]+)`/gm)].map(
+    (match) => match[1] ?? "",
+  );
+  const missing = [...given]
+    .filter(([found]) => !rows.includes(found))
+    .map(([found, file]) => `${found} (${file})`);
+  assertNone(
+    missing,
+    `add to ${errorReference} a row | \`CODE\` | meaning | what the operator should do |`,
+  );
+  assertNone(
+    rows.filter((row) => !given.has(row)),
+    `remove from ${errorReference} what no source gives any more`,
+  );
 });
 
 test("tidy: the search for error codes sees them in every place", () => {
@@ -124,7 +166,13 @@ test("tidy: the search for error codes sees them in every place", () => {
     'return failWith("KEY_FILE_EMPTY", line);',
   ];
   const codes = found.flatMap((line) => findErrorCodes(line));
-  assert.deepEqual(codes, ["REGISTRY_CLOSED", "REFUSED", "ROSTER_FULL", "ROSTER_GONE", "KEY_FILE_EMPTY"]);
+  assert.deepEqual(codes, [
+    "REGISTRY_CLOSED",
+    "REFUSED",
+    "ROSTER_FULL",
+    "ROSTER_GONE",
+    "KEY_FILE_EMPTY",
+  ]);
   const others = [
     'if (error.code === "ENOENT") return;',
     'const failure = { code: "EEXIST" };',

@@ -1,6 +1,6 @@
 /**
- * Builds everything into dist/ with the TypeScript compiler, quietly when it is quick. Outputs whose source is gone are
- * removed, so that no deleted test or command lives on.
+ * Builds everything into dist/ with the TypeScript compiler, quietly when it is quick. Outputs
+ * whose source is gone are removed, so that no deleted test or command lives on.
  */
 import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";

@@ -1,4 +1,7 @@
-/** Runs programs in the repository, and says what it waits for when that takes longer than two seconds. */
+/**
+ * Runs programs in the repository, and says what it waits for when that takes longer than two
+ * seconds.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -21,7 +24,8 @@ export async function runCommand(activity, program, args, env = process.env) {
   try {
     const [status] = await once(child, "exit");
     const seconds = (performance.now() - startedMs) / 1_000;
-    if (status === 0 && seconds * 1_000 > noticeAfterMs) console.error(`${activity} done in ${seconds.toFixed(1)} s`);
+    if (status === 0 && seconds * 1_000 > noticeAfterMs)
+      console.error(`${activity} done in ${seconds.toFixed(1)} s`);
     return status === 0;
   } catch (cause) {
     console.error(`${program} cannot be started: ${cause.message}`);

@@ -1,6 +1,7 @@
 /**
- * Debian packages that tests use beyond Node.js itself. As root a missing one is installed; anyone else gets a skip with
- * the reason and the command. In CI nothing may skip, so there a missing package fails the run.
+ * Debian packages that tests use beyond Node.js itself. As root a missing one is installed; anyone
+ * else gets a skip with the reason and the command. In CI nothing may skip, so there a missing
+ * package fails the run.
  */
 import { existsSync } from "node:fs";
 import { runCommand } from "./command.mjs";
@@ -20,7 +21,10 @@ export function missingPackages(table = systemPackages) {
   return table.filter((row) => !existsSync(row.file));
 }
 
-/** Installs what is missing, where that is allowed. What cannot be installed is skipped by its tests. */
+/**
+ * Installs what is missing, where that is allowed. What cannot be installed is skipped by its
+ * tests.
+ */
 export async function installMissing(table = systemPackages) {
   const names = missingPackages(table).map((row) => row.name);
   if (names.length === 0 || process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) return;

@@ -1,4 +1,7 @@
-/** Runs one test file in a process of its own, with node's test runner, and collects what came of it. */
+/**
+ * Runs one test file in a process of its own, with node's test runner, and collects what came of
+ * it.
+ */
 import { join } from "node:path";
 import { run } from "node:test";
 import { inspect } from "node:util";
@@ -23,7 +26,16 @@ import { root } from "./command.mjs";
  */
 export async function runFile(file, timeoutMs) {
   const compiled = join(root, "dist", file.replace(/\.ts$/, ".js"));
-  const result = { file, passed: 0, failures: [], skips: [], stdout: "", stderr: "", warnings: [], seconds: 0 };
+  const result = {
+    file,
+    passed: 0,
+    failures: [],
+    skips: [],
+    stdout: "",
+    stderr: "",
+    warnings: [],
+    seconds: 0,
+  };
   const startedMs = performance.now();
   for await (const event of run({ files: [compiled], timeout: timeoutMs })) {
     collect(event, result, compiled);
@@ -38,7 +50,8 @@ const summaryLine = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms
 function collect({ type, data }, result, compiled) {
   if (type === "test:stdout") result.stdout += data.message;
   if (type === "test:stderr") result.stderr += data.message;
-  if (type === "test:diagnostic" && !summaryLine.test(data.message)) result.warnings.push(data.message);
+  if (type === "test:diagnostic" && !summaryLine.test(data.message))
+    result.warnings.push(data.message);
   if (type === "test:pass") collectPass(data, result, compiled);
   if (type === "test:fail" && !isEcho(data)) {
     result.failures.push({ name: data.name, error: data.details.error });
@@ -49,7 +62,8 @@ function collectPass({ name, skip, details }, result, compiled) {
   if (details.type === "suite") return;
   // The runner reports a file without tests as one that passed.
   if (name === compiled) result.failures.push({ name, error: "the file has no tests" });
-  else if (skip !== undefined) result.skips.push({ name, reason: skip === true ? "no reason given" : skip });
+  else if (skip !== undefined)
+    result.skips.push({ name, reason: skip === true ? "no reason given" : skip });
   else result.passed += 1;
 }
 

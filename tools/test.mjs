@@ -5,8 +5,9 @@
  *   (none)   src/ and test/ without test/long/
  *   long     everything
  *
- * Unit tests run side by side; those of test/ start processes and measure time, so they run one after the other.
- * The last line is `N passed, N failed, N skipped`. In CI (CI=true) a skipped test fails the run.
+ * Unit tests run side by side; those of test/ start processes and measure time, so they run one
+ * after the other. The last line is `N passed, N failed, N skipped`. In CI (CI=true) a skipped test
+ * fails the run.
  */
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -41,11 +42,14 @@ const unsound = { passed: 0, failures: [{ name: "build and lint" }], skips: [] }
 
 async function runAll(selects) {
   await installMissing();
-  const isSound = (await build()) && (await runCommand("linting", "npm", ["run", "--silent", "lint"]));
+  const isSound =
+    (await build()) && (await runCommand("linting", "npm", ["run", "--silent", "lint"]));
   return report(isSound ? await runTests(listTests().filter(selects)) : [unsound]);
 }
 
-/** Sources of the tests, relative to the root: what was deleted is not run, whatever dist/ holds. */
+/**
+ * Sources of the tests, relative to the root: what was deleted is not run, whatever dist/ holds.
+ */
 function listTests() {
   return ["src", "test"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true })
@@ -68,7 +72,10 @@ async function runPool(files, width, timeoutMs) {
   const waiting = [...files];
   const running = new Set();
   const results = [];
-  const notice = setInterval(() => console.log(`      running: ${[...running].join(", ")}`), noticeEveryMs);
+  const notice = setInterval(
+    () => console.log(`      running: ${[...running].join(", ")}`),
+    noticeEveryMs,
+  );
   const work = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       running.add(file);

@@ -6,14 +6,13 @@ import type { PortFailure } from "../ports/failure.js";
 
 export class PortError extends Error {
   override readonly name = "PortError";
+  readonly code: string;
+  readonly retryable: boolean;
 
-  constructor(
-    readonly code: string,
-    message: string,
-    readonly retryable: boolean,
-    options?: ErrorOptions,
-  ) {
+  constructor(code: string, message: string, retryable: boolean, options?: ErrorOptions) {
     super(message, options);
+    this.code = code;
+    this.retryable = retryable;
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * Every command of `spindle`. A module is loaded only when its command is used, so that `spindle --help` and
- * `spindle keyfile` do not pay for the registry, the dataplane or the configuration schemas.
+ * Every command of `spindle`. A module is loaded only when its command is used, so that `spindle
+ * --help` and `spindle keyfile` do not pay for the registry, the dataplane or the configuration
+ * schemas.
  */
 import type { Command } from "commander";
 import type { Shell } from "./shell.js";
@@ -18,5 +19,4 @@ export interface CommandEntry {
   readonly load: () => Promise<CommandModule>;
 }
 
-export const commandTable: readonly CommandEntry[] = [
-];
+export const commandTable: readonly CommandEntry[] = [];

@@ -5,7 +5,9 @@ const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h
 /** What to say when a duration was expected. */
 export const durationWords = "a duration such as 500ms, 30s or 5m, or a number of milliseconds";
 
-/** Milliseconds, or null for anything else than a duration. A number without unit is milliseconds. */
+/**
+ * Milliseconds, or null for anything else than a duration. A number without unit is milliseconds.
+ */
 export function parseDuration(value: string | number): number | null {
   if (typeof value === "number") return Number.isInteger(value) && value >= 0 ? value : null;
   const match = /^(\d+(?:\.\d+)?) ?(ms|s|m|h)$/.exec(value.trim());

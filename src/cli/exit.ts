@@ -1,13 +1,14 @@
 /**
- * How a command ends: one exit code, and for a failure one printed fault with what to try next. Every failure that
- * reaches the user goes through `printFault`; no command writes its own error text or calls `process.exit`.
+ * How a command ends: one exit code, and for a failure one printed fault with what to try next.
+ * Every failure that reaches the user goes through `printFault`; no command writes its own error
+ * text or calls `process.exit`.
  */
 import { PortError } from "../adapters/port-error.js";
 import { colorsFor, type Terminal } from "../adapters/system/terminal.js";
 
 /**
- * 0 success; 1 what was checked does not hold, or the outside world failed; 2 bad usage or input; 3 a pre-flight
- * check refused; 4 stopped waiting and the work goes on (design 8).
+ * 0 success; 1 what was checked does not hold, or the outside world failed; 2 bad usage or input; 3
+ * a pre-flight check refused; 4 stopped waiting and the work goes on (design 8).
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4;
 
@@ -22,7 +23,8 @@ export interface Fault {
   readonly details: readonly string[];
 }
 
-export type FaultSpec = Pick<Fault, "exitCode" | "code" | "message"> & Partial<Pick<Fault, "hint" | "details">>;
+export type FaultSpec = Pick<Fault, "exitCode" | "code" | "message"> &
+  Partial<Pick<Fault, "hint" | "details">>;
 
 /** Thrown by commands, caught once in `run`. */
 export class CliError extends Error {
@@ -35,7 +37,10 @@ export class CliError extends Error {
   }
 }
 
-/** The fault to print for anything that was thrown. What is neither ours nor a port's is a bug and shows its stack. */
+/**
+ * The fault to print for anything that was thrown. What is neither ours nor a port's is a bug and
+ * shows its stack.
+ */
 export function faultOf(cause: unknown): Fault {
   if (cause instanceof CliError) return cause.fault;
   if (cause instanceof PortError) {
@@ -48,7 +53,10 @@ export function faultOf(cause: unknown): Fault {
     code: "INTERNAL_ERROR",
     message: error.message,
     hint: "this is a bug in spindle: please report it with the lines above",
-    details: (error.stack ?? "").split("\n").slice(1).map((line) => line.trim()),
+    details: (error.stack ?? "")
+      .split("\n")
+      .slice(1)
+      .map((line) => line.trim()),
   };
 }
 

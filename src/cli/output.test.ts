@@ -5,7 +5,14 @@ import { Command } from "commander";
 import { parse } from "yaml";
 import { captureTerminal } from "../../test/support/terminal.js";
 import { colorsFor } from "../adapters/system/terminal.js";
-import { addOutputOptions, formatOf, formatTable, printResult, type Column, type OutputOptions } from "./output.js";
+import {
+  addOutputOptions,
+  formatOf,
+  formatTable,
+  printResult,
+  type Column,
+  type OutputOptions,
+} from "./output.js";
 
 interface Peer {
   readonly name: string;

@@ -1,6 +1,6 @@
 /**
- * Results on stdout: a table for people, or the value itself as JSON or YAML for programs. Nothing but results goes to
- * stdout; progress and faults go to stderr.
+ * Results on stdout: a table for people, or the value itself as JSON or YAML for programs. Nothing
+ * but results goes to stdout; progress and faults go to stderr.
  */
 import Table from "cli-table3";
 import { Option, type Command } from "commander";
@@ -19,7 +19,11 @@ export interface OutputOptions {
 /** Adds `-o, --output` and `--json`, as every command has that prints results (design 8). */
 export function addOutputOptions(command: Command): Command {
   return command
-    .addOption(new Option("-o, --output <format>", "how to print the result").choices(formats).default("table"))
+    .addOption(
+      new Option("-o, --output <format>", "how to print the result")
+        .choices(formats)
+        .default("table"),
+    )
     .addOption(new Option("--json", "short for -o json"));
 }
 
@@ -37,7 +41,8 @@ export interface Column<Row> {
 
 /**
  * Prints one result.
- * @param value what JSON and YAML show; its shape is the command's contract and carries `schemaVersion`
+ * @param value what JSON and YAML show; its shape is the command's contract and carries
+ * `schemaVersion`
  * @param asText what people see; called for `table` and `wide` only
  */
 export async function printResult(
@@ -86,8 +91,19 @@ export function formatTable<Row>(
 }
 
 const borderless = {
-  top: "", "top-mid": "", "top-left": "", "top-right": "",
-  bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "",
-  left: "", "left-mid": "", mid: "", "mid-mid": "",
-  right: "", "right-mid": "", middle: "  ",
+  top: "",
+  "top-mid": "",
+  "top-left": "",
+  "top-right": "",
+  bottom: "",
+  "bottom-mid": "",
+  "bottom-left": "",
+  "bottom-right": "",
+  left: "",
+  "left-mid": "",
+  mid: "",
+  "mid-mid": "",
+  right: "",
+  "right-mid": "",
+  middle: "  ",
 } as const;

@@ -21,9 +21,15 @@ interface Outcome {
   readonly loaded: readonly string[];
 }
 
-/** `check [--strict]` exits 1 with --strict; `fail KIND` throws; `group inner` is a command in a command. */
+/**
+ * `check [--strict]` exits 1 with --strict; `fail KIND` throws; `group inner` is a command in a
+ * command.
+ */
 function makeTable(loaded: string[]): readonly CommandEntry[] {
-  const entry = (name: string, build: (command: Command, shell: Shell) => Command): CommandEntry => ({
+  const entry = (
+    name: string,
+    build: (command: Command, shell: Shell) => Command,
+  ): CommandEntry => ({
     name,
     summary: `summary of ${name}`,
     load: () => {
@@ -99,16 +105,32 @@ test("program: the version is the package's", async () => {
 });
 
 test("program: a command sets its exit code without a fault", async () => {
-  assert.deepEqual(await runTest("check"), { exitCode: 0, stdout: "", stderr: "", loaded: ["check"] });
-  assert.deepEqual(await runTest("check", "--strict"), { exitCode: 1, stdout: "", stderr: "", loaded: ["check"] });
+  assert.deepEqual(await runTest("check"), {
+    exitCode: 0,
+    stdout: "",
+    stderr: "",
+    loaded: ["check"],
+  });
+  assert.deepEqual(await runTest("check", "--strict"), {
+    exitCode: 1,
+    stdout: "",
+    stderr: "",
+    loaded: ["check"],
+  });
 });
 
 const badUsages: readonly (readonly [readonly string[], RegExp])[] = [
   [["chek"], /^error BAD_USAGE: unknown command 'chek'\nhint: Did you mean check\?\n$/],
-  [["check", "--strickt"], /^error BAD_USAGE: unknown option '--strickt'\nhint: Did you mean --strict\?\n$/],
+  [
+    ["check", "--strickt"],
+    /^error BAD_USAGE: unknown option '--strickt'\nhint: Did you mean --strict\?\n$/,
+  ],
   [["check", "extra"], /^error BAD_USAGE: too many arguments for 'check'/],
   [["fail"], /^error BAD_USAGE: missing required argument 'kind'\nhint: spindle help COMMAND/],
-  [["fail", "x", "-o", "xml"], /^error BAD_USAGE: option '-o, --output <format>' argument 'xml' is invalid\. Allowed choices are table, wide, json, yaml\./],
+  [
+    ["fail", "x", "-o", "xml"],
+    /^error BAD_USAGE: option '-o, --output <format>' argument 'xml' is invalid\. Allowed choices are table, wide, json, yaml\./,
+  ],
   [["group", "inner"], /^error BAD_USAGE: required option '--file <file>' not specified/],
 ];
 
@@ -124,11 +146,20 @@ for (const [argv, expected] of badUsages) {
 test("program: a fault prints code, message, details and hint, and sets its exit code", async () => {
   const { exitCode, stderr } = await runTest("fail", "refused");
   assert.equal(exitCode, 3);
-  assert.equal(stderr, "error PREFLIGHT_REFUSED: does not fit\n  first\n  second\nhint: raise the deadline\n");
+  assert.equal(
+    stderr,
+    "error PREFLIGHT_REFUSED: does not fit\n  first\n  second\nhint: raise the deadline\n",
+  );
 });
 
 test("program: with JSON asked for, a fault is one JSON object on stderr", async () => {
-  for (const flags of [["--json"], ["-o", "json"], ["-ojson"], ["--output=json"], ["--output", "json"]]) {
+  for (const flags of [
+    ["--json"],
+    ["-o", "json"],
+    ["-ojson"],
+    ["--output=json"],
+    ["--output", "json"],
+  ]) {
     const { exitCode, stdout, stderr } = await runTest("fail", "refused", ...flags);
     assert.equal(exitCode, 3);
     assert.equal(stdout, "");
@@ -152,7 +183,10 @@ test("program: a usage error is JSON too", async () => {
 test("program: a fault of the outside world keeps its code and exits 1", async () => {
   const { exitCode, stderr } = await runTest("fail", "outside");
   assert.equal(exitCode, 1);
-  assert.equal(stderr, "error REGISTRY_UNREACHABLE: connection refused\nhint: this may pass by itself: try again\n");
+  assert.equal(
+    stderr,
+    "error REGISTRY_UNREACHABLE: connection refused\nhint: this may pass by itself: try again\n",
+  );
 });
 
 test("program: a bug shows where it happened", async () => {
@@ -164,7 +198,10 @@ test("program: a bug shows where it happened", async () => {
 const main = fileURLToPath(new URL("./main.js", import.meta.url));
 
 test("spindle: the program itself runs, and a bad command exits 2", () => {
-  assert.equal(execFileSync(process.execPath, [main, "--version"], { encoding: "utf8" }), `${version}\n`);
+  assert.equal(
+    execFileSync(process.execPath, [main, "--version"], { encoding: "utf8" }),
+    `${version}\n`,
+  );
   assert.throws(
     () => execFileSync(process.execPath, [main, "no-such-command"], { stdio: "pipe" }),
     (cause: { readonly status: number }) => cause.status === 2,
@@ -180,7 +217,9 @@ function spawnWaiting(afterInterrupt: string): ReturnType<typeof spawn> {
     const timer = setInterval(() => {}, 1000);
     signal.addEventListener("abort", () => { console.log("interrupted"); ${afterInterrupt} });
     console.log("ready");`;
-  return spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+  return spawn(process.execPath, ["--input-type=module", "-e", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {

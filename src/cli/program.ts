@@ -1,6 +1,6 @@
 /**
- * The `spindle` program: finds the command, loads only its module, and turns every way of ending into an exit code.
- * It knows nothing of what the commands do.
+ * The `spindle` program: finds the command, loads only its module, and turns every way of ending
+ * into an exit code. It knows nothing of what the commands do.
  */
 import { Command, CommanderError } from "commander";
 import { commandTable, type CommandEntry } from "./command-table.js";
@@ -17,8 +17,8 @@ Examples:
   $ spindle help COMMAND                       options and examples of one command
 
 SPINDLE_CONFIG names the configuration file when --config is not given.
-Exit codes: 0 success, 1 a check does not hold, 2 bad usage or input, 3 refused by the pre-flight check,
-4 stopped waiting while the work goes on.`;
+Exit codes: 0 success, 1 a check does not hold, 2 bad usage or input, 3 refused by the pre-flight
+check, 4 stopped waiting while the work goes on.`;
 
 /**
  * Runs one command line, and leaves the exit code in the shell.
@@ -68,7 +68,9 @@ async function makeProgram(
   return program;
 }
 
-/** The first operand; `help NAME` means NAME. The program itself has no option that takes a value. */
+/**
+ * The first operand; `help NAME` means NAME. The program itself has no option that takes a value.
+ */
 function commandName(argv: readonly string[]): string | undefined {
   const operands = argv.filter((word) => !word.startsWith("-"));
   return operands[0] === "help" ? operands[1] : operands[0];

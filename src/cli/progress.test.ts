@@ -47,7 +47,11 @@ test("progress: notes stay above the live area, which goes at the end", () => {
 
 test("progress: a line is cut before it would wrap", () => {
   const [stream, clock] = [captureTerminal(true, 10), new ManualClock()];
-  const progress = startProgress({ stream, clock, lines: () => ["\u001b[32m0123456789abc\u001b[39m", "012345678"] });
+  const progress = startProgress({
+    stream,
+    clock,
+    lines: () => ["\u001b[32m0123456789abc\u001b[39m", "012345678"],
+  });
   clock.advance(100);
   assert.deepEqual(screenAfter(stream.text()), ["01234567…", "012345678"]);
   progress.stop();

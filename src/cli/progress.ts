@@ -1,6 +1,7 @@
 /**
- * A live area at the end of a terminal, or a plain line every two seconds where there is none. It is drawn from a
- * function that says how things stand now, so a missed or late redraw never shows anything false.
+ * A live area at the end of a terminal, or a plain line every two seconds where there is none. It
+ * is drawn from a function that says how things stand now, so a missed or late redraw never shows
+ * anything false.
  */
 import { stripVTControlCharacters } from "node:util";
 import { systemClock } from "../adapters/system/clock.js";
@@ -63,7 +64,10 @@ function makeLiveArea(stream: Terminal): Area {
   };
 }
 
-/** Cursor to the first of the last `count` lines, and everything from there on erased (ECMA-48: CPL, ED). */
+/**
+ * Cursor to the first of the last `count` lines, and everything from there on erased (ECMA-48: CPL,
+ * ED).
+ */
 function eraseLines(count: number): string {
   return count === 0 ? "" : `\u001b[${count}F\u001b[J`;
 }

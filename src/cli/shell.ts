@@ -1,6 +1,6 @@
 /**
- * What a command sees of the process it runs in: its streams, environment, interrupts and exit code. Commands touch
- * nothing else of `process`, so a test can run one with its own streams.
+ * What a command sees of the process it runs in: its streams, environment, interrupts and exit
+ * code. Commands touch nothing else of `process`, so a test can run one with its own streams.
  */
 import type { Terminal } from "../adapters/system/terminal.js";
 import type { ExitCode } from "./exit.js";
@@ -10,11 +10,14 @@ export interface Shell {
   readonly stderr: Terminal;
   readonly env: Readonly<Record<string, string | undefined>>;
   /**
-   * Aborts at the first SIGINT or SIGTERM; from the first call on, the command ends itself. The second signal ends the
-   * process at once.
+   * Aborts at the first SIGINT or SIGTERM; from the first call on, the command ends itself. The
+   * second signal ends the process at once.
    */
   interrupted(): AbortSignal;
-  /** Sets the exit code of a command that ends without a fault, e.g. 1 when what it checked does not hold. */
+  /**
+   * Sets the exit code of a command that ends without a fault, e.g. 1 when what it checked does not
+   * hold.
+   */
   exitWith(code: ExitCode): void;
 }
 

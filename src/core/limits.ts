@@ -88,8 +88,8 @@ export const limits = {
   controlReconnectMsMax: 1_000,
   registryKeyLengthMax: 512,
   registryOperationsMax: 64,
-  /** A request, answer or event on the wire: one record with its quotes escaped, and slack. */
-  registryFrameBytesMax: 2 * 1024 * 1024 + 64 * 1024,
+  /** A request, answer or event on the wire: JSON makes at most six bytes of one; the rest is for the keys. */
+  registryFrameBytesMax: 6 * 1024 * 1024 + 128 * 1024,
   /** A listing travels in parts of about this size. */
   registryPartBytes: 256 * 1024,
   /** Listings that the embedded registry sends at the same time; more wait their turn. */
@@ -128,9 +128,13 @@ assert(limits.keyFileSettleMs < limits.keyFilePollMsDefault, "a change settles b
 assert(limits.stateLockWaitMsMin < limits.stateLockWaitMsMax, "lock waits are ordered");
 assert(limits.controlReconnectMsMin < limits.controlReconnectMsMax, "reconnect limits are ordered");
 assert(limits.stageDeadlineMsDefault > limits.rotationDurationMsDefault, "staging outlasts jitter");
-assert(limits.registryFrameBytesMax > 2 * limits.recordBytesMax, "a frame holds the largest record");
-assert(limits.registryPartBytes < limits.recordBytesMax, "a part with one more record fits a frame");
-assert(limits.registryBacklogBytesMax > 2 * limits.registryFrameBytesMax, "a backlog holds some frames");
+assert(
+  limits.registryFrameBytesMax >=
+    6 * limits.recordBytesMax + limits.registryOperationsMax * limits.registryKeyLengthMax,
+  "a frame holds the largest transaction",
+);
+assert(limits.registryPartBytes < limits.recordBytesMax, "a part is not larger than a record");
+assert(limits.registryBacklogBytesMax > limits.registryFrameBytesMax, "a backlog holds a frame");
 assert(limits.registryReconnectMsMin < limits.registryReconnectMsMax, "reconnect limits are ordered");
 assert(limits.registryConflictMsMin < limits.registryConflictMsMax, "conflict limits are ordered");
 assert(2 * limits.registryPingMs <= limits.registryRequestMsMax, "two pings fit in one request's time");

@@ -1,6 +1,6 @@
 /**
- * Listening on loopback or a unix socket. There is no TLS here yet, so any other address is refused: what a node says of
- * its peers and keys is not for the network.
+ * Listening on loopback or a unix socket. There is no TLS here yet, so any other address is
+ * refused: what a node says of its peers and keys is not for the network.
  */
 import { chmod, lstat, unlink } from "node:fs/promises";
 import type { Server } from "node:http";
@@ -22,15 +22,20 @@ export function isLoopback(host: string): boolean {
 /** As in configuration files: `127.0.0.1:9470`, `[::1]:9470` or the path of a unix socket. */
 export function formatServiceAddress(address: ServiceAddress): string {
   if (address.kind === "unix") return address.path;
-  return isIP(address.host) === 6 ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+  return isIP(address.host) === 6
+    ? `[${address.host}]:${address.port}`
+    : `${address.host}:${address.port}`;
 }
 
 /**
  * Starts `server`, with mode 0600 on a unix socket.
- * @returns where it listens, with the port that the system chose for port 0; or HTTP_LISTEN_REFUSED for an address that
- * is not loopback, HTTP_LISTEN_FAILED for one that cannot be bound
+ * @returns where it listens, with the port that the system chose for port 0; or HTTP_LISTEN_REFUSED
+ * for an address that is not loopback, HTTP_LISTEN_FAILED for one that cannot be bound
  */
-export async function listen(server: Server, address: ServiceAddress): Promise<Result<ServiceAddress, PortFailure>> {
+export async function listen(
+  server: Server,
+  address: ServiceAddress,
+): Promise<Result<ServiceAddress, PortFailure>> {
   if (address.kind === "tcp" && !isLoopback(address.host)) return fail(refused(address));
   try {
     if (address.kind === "unix") await removeStaleSocket(address.path);
@@ -44,7 +49,8 @@ export async function listen(server: Server, address: ServiceAddress): Promise<R
 }
 
 function refused(address: ServiceAddress): PortFailure {
-  const message = `${formatServiceAddress(address)} is not a loopback address, and there is no TLS to protect it`;
+  const shown = formatServiceAddress(address);
+  const message = `${shown} is not a loopback address, and there is no TLS to protect it`;
   return { code: "HTTP_LISTEN_REFUSED", message, retryable: false };
 }
 
@@ -69,7 +75,10 @@ function bind(server: Server, address: ServiceAddress): Promise<void> {
   });
 }
 
-/** A socket that a killed program left behind refuses connections; one that accepts them is in use and stays. */
+/**
+ * A socket that a killed program left behind refuses connections; one that accepts them is in use
+ * and stays.
+ */
 async function removeStaleSocket(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => null);
   if (stats?.isSocket() === true && (await refusesConnections(path))) await unlink(path);

@@ -77,7 +77,8 @@ for (const host of refusedHosts) {
 
 test("listen: loopback is 127.0.0.0/8 and ::1", () => {
   for (const host of ["127.0.0.1", "127.9.9.9", "::1"]) assert.equal(isLoopback(host), true, host);
-  for (const host of ["128.0.0.1", "::2", "127.0.0.1.example.com"]) assert.equal(isLoopback(host), false, host);
+  for (const host of ["128.0.0.1", "::2", "127.0.0.1.example.com"])
+    assert.equal(isLoopback(host), false, host);
 });
 
 test("status server: a port in use is HTTP_LISTEN_FAILED and may be tried again", async (context) => {

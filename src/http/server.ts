@@ -1,6 +1,6 @@
 /**
- * The status server of an agent or a controller: probes, metrics and status, read-only. It answers from the status that
- * it is given and keeps nothing itself.
+ * The status server of an agent or a controller: probes, metrics and status, read-only. It answers
+ * from the status that it is given and keeps nothing itself.
  */
 import { createServer } from "node:http";
 import { getRequestListener } from "@hono/node-server";
@@ -55,7 +55,9 @@ export function makeRoutes(source: StatusSource): Hono {
   routes.get("/readyz", (context) => answer(context, source.ready()));
   routes.get("/status", (context) => context.json(source.status()));
   routes.get("/metrics", async (context) =>
-    context.body(await source.metrics.render(), 200, { "content-type": source.metrics.contentType }),
+    context.body(await source.metrics.render(), 200, {
+      "content-type": source.metrics.contentType,
+    }),
   );
   return routes;
 }

@@ -1,6 +1,7 @@
 /**
- * What an agent and a controller say of themselves: plain data, JSON as it stands. `/status` shows it, `/metrics` is
- * computed from it at each scrape, and `spindle status` reads it. Nothing is pushed, so no number can be out of date.
+ * What an agent and a controller say of themselves: plain data, JSON as it stands. `/status` shows
+ * it, `/metrics` is computed from it at each scrape, and `spindle status` reads it. Nothing is
+ * pushed, so no number can be out of date.
  *
  * `…Ms` are durations up to now. No key bytes: a key is its id and check value.
  */

@@ -4,7 +4,7 @@
  * its retry is due. The same loop runs in production, in the lab and in the simulator.
  */
 import { limits } from "../core/limits.js";
-import type { IncarnationId, NodeName } from "../core/node.js";
+import type { IncarnationId, NodeName, RosterEntry } from "../core/node.js";
 import type { PersistentMap } from "../core/persistent-map.js";
 import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";
 import type { Effect, Note } from "../core/rotation/effect.js";
@@ -16,7 +16,7 @@ import type { PortFailure, Stop } from "../ports/failure.js";
 import type { ApplyOutcome, KernelPort } from "../ports/kernel.js";
 import type { KeyFileReading, KeystorePort } from "../ports/keystore.js";
 import type { Log } from "../ports/log.js";
-import type { RegisterRequest, RegistryPort } from "../ports/registry.js";
+import type { RegisterRequest, RegistryPort, WatchEvent } from "../ports/registry.js";
 import type { StoragePort } from "../ports/storage.js";
 import {
   checkpointDocument,
@@ -121,17 +121,38 @@ export class AgentLoop {
       see.call(world, event);
       this.#queueTurn();
     };
-    this.#stops.push(registry.watchRoster(seen(world.seeRoster)));
+    const nowMs = this.#ports.clock.nowMs();
+    world.registryChangedAtMs = nowMs;
+    world.kernelChangedAtMs = nowMs;
+    this.#stops.push(registry.watchRoster(seen((event) => this.#seeRoster(world, event))));
     if (this.#options.coordination === "barrier") {
       this.#stops.push(registry.watchFleet(seen(world.seeFleet)));
     } else {
       this.#stops.push(registry.watchReports(seen(world.seeReports)));
       this.#stops.push(registry.watchRequest(seen(world.seeRequest)));
     }
-    this.#stops.push(kernel.watch(seen(world.seeConnection)));
+    this.#stops.push(kernel.watch(seen((reason) => this.#seeConnection(world, reason))));
     this.#stops.push(keystore.watch((reading) => this.#readKeys(world, reading)));
     this.#renewLease(world);
     this.#queueTurn();
+  }
+
+  #seeRoster(world: AgentWorld, event: WatchEvent<RosterEntry>): void {
+    const before = world.registryConnected;
+    world.seeRoster(event);
+    if (world.registryConnected === before) return;
+    world.registryChangedAtMs = this.#ports.clock.nowMs();
+    if (event.kind === "disconnected") this.#ports.log.write("warn", "registry away", { why: event.reason });
+    else this.#ports.log.write("info", "registry connected", { nodes: world.roster.entries.size });
+  }
+
+  #seeConnection(world: AgentWorld, reason: "connected" | "disconnected" | "foreign-change"): void {
+    const before = world.kernel.connected;
+    world.seeConnection(reason);
+    if (world.kernel.connected === before) return;
+    world.kernelChangedAtMs = this.#ports.clock.nowMs();
+    const level = world.kernel.connected ? "info" : "warn";
+    this.#ports.log.write(level, `dataplane ${world.kernel.connected ? "connected" : "away"}`, {});
   }
 
   #readKeys(world: AgentWorld, reading: KeyFileReading): void {

@@ -68,6 +68,8 @@ export class AgentWorld {
   publishedReport: Report | null = null;
   publishedAtMs: number | null = null;
   registryConnected = false;
+  registryChangedAtMs = 0;
+  kernelChangedAtMs = 0;
   counters: XfrmCounters = {};
 
   constructor(self: NodeName, durable: DurableState, checkpoint: PersistentMap<NodeName, CheckpointNode>) {

@@ -1,4 +1,7 @@
-/** A clock that stands still until a test moves it. Timers fire in the order of their times, inside `advance`. */
+/**
+ * A clock that stands still until a test moves it. Timers fire in the order of their times, inside
+ * `advance`.
+ */
 import type { Clock } from "../../src/ports/clock.js";
 
 interface Timer {
@@ -46,7 +49,10 @@ export class ManualClock implements Clock {
 
   #takeDue(endMs: number): Timer | null {
     const due = this.#timers.filter((timer) => timer.atMs <= endMs);
-    const first = due.reduce<Timer | null>((one, timer) => (one !== null && one.atMs <= timer.atMs ? one : timer), null);
+    const first = due.reduce<Timer | null>(
+      (one, timer) => (one !== null && one.atMs <= timer.atMs ? one : timer),
+      null,
+    );
     this.#timers = this.#timers.filter((timer) => timer !== first);
     return first;
   }

@@ -1,4 +1,7 @@
-/** Questions about a TypeScript source that text search would answer wrongly, because of comments and strings. */
+/**
+ * Questions about a TypeScript source that text search would answer wrongly, because of comments
+ * and strings.
+ */
 import ts from "typescript";
 
 /** Calls `visit` with every node of the source. */
@@ -33,15 +36,16 @@ export function findImpurities(source: string): readonly string[] {
 
 function impurityOf(node: ts.Node): string | null {
   if (ts.isIdentifier(node)) return impureNames.has(node.text) ? node.text : null;
-  if (ts.isPropertyAccessExpression(node)) return node.getText() === "Math.random" ? "Math.random" : null;
+  if (ts.isPropertyAccessExpression(node))
+    return node.getText() === "Math.random" ? "Math.random" : null;
   if (node.kind === ts.SyntaxKind.AsyncKeyword) return "async";
   return node.kind === ts.SyntaxKind.AwaitKeyword || ts.isAwaitExpression(node) ? "await" : null;
 }
 
 /**
- * Error codes that the source can give: upper-case words joined by `_`, wherever they stand as a text, and single words
- * under `code`. Names of environment variables are looked up with `[…]`; codes of the system (`ENOENT`) and of Node.js
- * (`ERR_…`) are documented elsewhere.
+ * Error codes that the source can give: upper-case words joined by `_`, wherever they stand as a
+ * text, and single words under `code`. Names of environment variables are looked up with `[…]`;
+ * codes of the system (`ENOENT`) and of Node.js (`ERR_…`) are documented elsewhere.
  */
 export function findErrorCodes(source: string): readonly string[] {
   const found = new Set<string>();

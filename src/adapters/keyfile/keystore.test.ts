@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { watch } from "node:fs";
+import { renameSync, watch } from "node:fs";
 import * as fs from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -279,6 +279,24 @@ test("keystore: a directory that comes later is found by the poll", async (t) =>
   await fs.mkdir(join(parent, "later"));
   await replace(path, line(4, "22"));
   assert.deepEqual(idsOf(await next()), [4]);
+});
+
+test("keystore: another directory under the old name is watched from then on", async (t) => {
+  const parent = await fs.mkdtemp(join(tmpdir(), "spindle-keys-"));
+  t.after(() => fs.rm(parent, { recursive: true }));
+  const path = join(parent, "dir", "keys");
+  for (const [name, keyId] of [["dir", 3], ["new", 4]] as const) {
+    await fs.mkdir(join(parent, name));
+    await write(join(parent, name, "keys"), line(keyId, "11"));
+  }
+  const { start } = await fixture(t, { path });
+  const next = start();
+  await next();
+  renameSync(join(parent, "dir"), join(parent, "old"));
+  renameSync(join(parent, "new"), join(parent, "dir"));
+  assert.deepEqual(idsOf(await next()), [4]);
+  await replace(path, line(5, "33"));
+  assert.deepEqual(idsOf(await next()), [5]);
 });
 
 test("keystore: a file that others can read is taken with a warning", async (t) => {

@@ -1,7 +1,8 @@
 /**
- * The log: one JSON line per entry on stderr, or one coloured line when stderr is a terminal. A line is written before
- * `write` returns, so that the last words of a program that dies are there.
- * No secret is redacted here, because none gets here: fields are plain values, and a `Secret` prints its fingerprint.
+ * The log: one JSON line per entry on stderr, or one coloured line when stderr is a terminal. A
+ * line is written before `write` returns, so that the last words of a program that dies are there.
+ * No secret is redacted here, because none gets here: fields are plain values, and a `Secret`
+ * prints its fingerprint.
  */
 import { pino, type DestinationStream, type LoggerOptions } from "pino";
 import type { Log, LogFields, LogLevel } from "../../ports/log.js";

@@ -8,13 +8,21 @@ type Entry = LogFields & { readonly level: LogLevel; readonly time: string; read
 export function formatEntry(line: string, stream: Terminal): string {
   const { level, time, msg, ...fields } = JSON.parse(line) as Entry;
   const colors = colorsFor(stream);
-  const facts = Object.entries(fields).map(([name, value]) => colors.dim(`${name}=`) + formatFact(value));
-  const head = `${colors.dim(time.slice(11, 23))} ${colorOf(level, colors)(level.toUpperCase().padEnd(5))}`;
+  const facts = Object.entries(fields).map(
+    ([name, value]) => colors.dim(`${name}=`) + formatFact(value),
+  );
+  const shownLevel = colorOf(level, colors)(level.toUpperCase().padEnd(5));
+  const head = `${colors.dim(time.slice(11, 23))} ${shownLevel}`;
   return `${[`${head} ${msg}`, ...facts].join(" ")}\n`;
 }
 
 function colorOf(level: LogLevel, colors: Colors): (text: string) => string {
-  const byLevel = { error: colors.red, warn: colors.yellow, info: colors.green, debug: colors.gray };
+  const byLevel = {
+    error: colors.red,
+    warn: colors.yellow,
+    info: colors.green,
+    debug: colors.gray,
+  };
   return byLevel[level];
 }
 

@@ -46,12 +46,16 @@ test("clock: a cancelled timer never fires", async () => {
   const cancel = systemClock.setTimer(systemClock.nowMs(), () => assert.fail("fired"));
   cancel();
   cancel();
-  await new Promise((resolve) => systemClock.setTimer(systemClock.nowMs() + 2, () => resolve(null)));
+  await new Promise((resolve) =>
+    systemClock.setTimer(systemClock.nowMs() + 2, () => resolve(null)),
+  );
 });
 
 test("clock: a timer beyond the range of setTimeout does not fire at once", async () => {
   const cancel = systemClock.setTimer(systemClock.nowMs() + 2 ** 32, () => assert.fail("fired"));
-  await new Promise((resolve) => systemClock.setTimer(systemClock.nowMs() + 5, () => resolve(null)));
+  await new Promise((resolve) =>
+    systemClock.setTimer(systemClock.nowMs() + 5, () => resolve(null)),
+  );
   cancel();
 });
 

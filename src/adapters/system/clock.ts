@@ -1,6 +1,7 @@
 /**
- * The clock of the machine. Time is CLOCK_MONOTONIC: milliseconds since boot, so it goes on through a restart of the
- * program and never jumps. It stands still while the machine sleeps, as the timers do.
+ * The clock of the machine. Time is CLOCK_MONOTONIC: milliseconds since boot, so it goes on through
+ * a restart of the program and never jumps. It stands still while the machine sleeps, as the timers
+ * do.
  */
 import type { Clock } from "../../ports/clock.js";
 

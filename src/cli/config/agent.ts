@@ -1,6 +1,6 @@
 /**
- * The agent's configuration: the fields as they stand in the file, the relations between them, and the value that the
- * program works with. The annotated example is examples/agent.yaml.
+ * The agent's configuration: the fields as they stand in the file, the relations between them, and
+ * the value that the program works with. The annotated example is examples/agent.yaml.
  */
 import { resolve } from "node:path";
 import { z } from "zod";
@@ -10,7 +10,15 @@ import { limits } from "../../core/limits.js";
 import type { NodeAddresses, NodeName } from "../../core/node.js";
 import type { ServiceAddress } from "../../ports/service-address.js";
 import { formatDuration } from "../duration.js";
-import { durationField, ipv4Field, ipv6Field, nodeNameField, pathField, portField, shareField } from "./fields.js";
+import {
+  durationField,
+  ipv4Field,
+  ipv6Field,
+  nodeNameField,
+  pathField,
+  portField,
+  shareField,
+} from "./fields.js";
 import {
   checkDeadlines,
   checkPlace,
@@ -79,7 +87,10 @@ export const agentSchema = z.strictObject({
     strictPermissions: z.boolean().default(false),
     poll: durationField({ min: 100 }).default(limits.keyFilePollMsDefault),
   }),
-  dataplane: z.strictObject({ kind: z.enum(["userspace"]).default("userspace"), socket: pathField }),
+  dataplane: z.strictObject({
+    kind: z.enum(["userspace"]).default("userspace"),
+    socket: pathField,
+  }),
   jitter: z
     .strictObject({
       enabled: z.boolean().default(true),
@@ -135,7 +146,10 @@ export function warnAboutAgent(fields: AgentFields): readonly Remark[] {
   const remarks: Remark[] = [];
   if (jitter.max !== undefined && jitter.max > rotation.duration) {
     const cap = formatDuration(rotation.duration);
-    remarks.push({ path: ["jitter", "max"], message: `is above rotation.duration and is capped at ${cap}` });
+    remarks.push({
+      path: ["jitter", "max"],
+      message: `is above rotation.duration and is capped at ${cap}`,
+    });
   }
   if (lease.duration >= limits.silentMsDefault) {
     const silent = formatDuration(limits.silentMsDefault);
@@ -180,7 +194,10 @@ export function toAgentConfig(fields: AgentFields, folder: string): AgentConfig 
   };
 }
 
-/** Half of the planned window unless the file says more or less, never more than the window (design 4.4). */
+/**
+ * Half of the planned window unless the file says more or less, never more than the window (design
+ * 4.4).
+ */
 function toJitter({ jitter, rotation }: AgentFields): JitterOptions {
   const { enabled, mode, minNodes, max = rotation.duration / 2 } = jitter;
   return { enabled, mode, maxMs: Math.floor(Math.min(max, rotation.duration)), minNodes };

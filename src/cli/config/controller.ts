@@ -1,6 +1,6 @@
 /**
- * The controller's configuration: the fields as they stand in the file, the relations between them, and the value that
- * the program works with. The annotated example is examples/controller.yaml.
+ * The controller's configuration: the fields as they stand in the file, the relations between them,
+ * and the value that the program works with. The annotated example is examples/controller.yaml.
  */
 import { join, resolve } from "node:path";
 import { z } from "zod";
@@ -44,7 +44,9 @@ export interface ControllerConfig {
   readonly log: LogConfig;
 }
 
-/** One controller of a fleet keeps the embedded registry (`serve`), every other one connects to it. */
+/**
+ * One controller of a fleet keeps the embedded registry (`serve`), every other one connects to it.
+ */
 export interface ControllerRegistryConfig {
   readonly kind: "embedded";
   readonly role: "serve" | "connect";
@@ -133,7 +135,12 @@ export function checkController(fields: ControllerFields, folder: string): reado
 function checkRegistry({ registry }: ControllerFields, folder: string): readonly Remark[] {
   const { listen, connect } = registry;
   if (listen !== undefined && connect !== undefined) {
-    return [{ path: ["registry"], message: "has both listen and connect: the registry is served by one controller" }];
+    return [
+      {
+        path: ["registry"],
+        message: "has both listen and connect: the registry is served by one controller",
+      },
+    ];
   }
   if (listen !== undefined) return checkPlace(listen, ["registry", "listen"], folder);
   return connect === undefined ? [] : checkPlace(connect, ["registry", "connect"], folder);
@@ -143,13 +150,22 @@ function checkRegistry({ registry }: ControllerFields, folder: string): readonly
 function checkLease({ lease, stragglers }: ControllerFields): readonly Remark[] {
   if (lease.duration < stragglers.silentAfter) return [];
   const leaseText = formatDuration(lease.duration);
-  return [{ path: ["stragglers", "silentAfter"], message: `must be longer than lease.duration (${leaseText})` }];
+  return [
+    {
+      path: ["stragglers", "silentAfter"],
+      message: `must be longer than lease.duration (${leaseText})`,
+    },
+  ];
 }
 
 /** What is accepted although it is probably not what was meant. */
-export function warnAboutController({ rotation, coordination }: ControllerFields): readonly Remark[] {
+export function warnAboutController({
+  rotation,
+  coordination,
+}: ControllerFields): readonly Remark[] {
   if (coordination === "pairwise" && rotation.start === "manual") {
-    const message = "has no effect in pairwise coordination: each agent starts when its key file changes";
+    const message =
+      "has no effect in pairwise coordination: each agent starts when its key file changes";
     return [{ path: ["rotation", "start"], message }];
   }
   return [];
@@ -189,7 +205,11 @@ export function toControllerConfig(fields: ControllerFields, folder: string): Co
 
 /** The jitter maximum is what an agent with the same `rotation.duration` has by default. */
 function toPreflight({ preflight, rotation }: ControllerFields): PreflightConfig {
-  const { jitterMax = Math.floor(rotation.duration / 2), jitterMinNodes, keyDistribution } = preflight;
+  const {
+    jitterMax = Math.floor(rotation.duration / 2),
+    jitterMinNodes,
+    keyDistribution,
+  } = preflight;
   return { jitterMaxMs: jitterMax, jitterMinNodes, keyDistributionMs: keyDistribution };
 }
 
@@ -199,7 +219,8 @@ function toRegistry(
   stateDir: string,
 ): ControllerRegistryConfig {
   const { kind, listen, connect } = registry;
-  if (connect !== undefined) return { kind, role: "connect", address: toServiceAddress(connect, folder) };
+  if (connect !== undefined)
+    return { kind, role: "connect", address: toServiceAddress(connect, folder) };
   const place = listen ?? { socket: join(stateDir, "registry.sock") };
   return { kind, role: "serve", address: toServiceAddress(place, folder) };
 }

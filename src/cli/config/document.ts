@@ -1,6 +1,6 @@
 /**
- * A YAML file as a plain value that still knows where each part of it stands. Nothing here ever quotes a value of the
- * file: someone may point `--config` at a key file.
+ * A YAML file as a plain value that still knows where each part of it stands. Nothing here ever
+ * quotes a value of the file: someone may point `--config` at a key file.
  */
 import { isMap, isPair, isSeq, LineCounter, parseDocument, type Document, type Node } from "yaml";
 
@@ -52,7 +52,10 @@ function toValue(document: Document, problems: Problem[]): unknown {
   }
 }
 
-/** The library's words, without what it quotes from the file after a colon and without the name of its API. */
+/**
+ * The library's words, without what it quotes from the file after a colon and without the name of
+ * its API.
+ */
 function describeSyntax(message: string): string {
   return `is not one YAML document: ${message.replace(/(; please use|: ).*$/s, "")}`;
 }
@@ -82,5 +85,7 @@ function findChild(node: unknown, step: string | number): Child | null {
   }
   if (!isMap(node)) return null;
   const pair = node.items.find((item) => isPair(item) && String(item.key) === String(step));
-  return pair === undefined ? null : { offset: (pair.key as Node).range?.[0] ?? 0, value: pair.value };
+  return pair === undefined
+    ? null
+    : { offset: (pair.key as Node).range?.[0] ?? 0, value: pair.value };
 }

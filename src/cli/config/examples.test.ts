@@ -1,4 +1,6 @@
-/** The annotated examples and the reference page are complete and true: they are read, not trusted. */
+/**
+ * The annotated examples and the reference page are complete and true: they are read, not trusted.
+ */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -32,7 +34,10 @@ for (const { file, schema, section } of schemas) {
 
   test(`examples: the ${section.toLowerCase()}'s shows every field, the alternatives as comments`, () => {
     const shown = new Set(pathsOf(parse(uncomment(readFileSync(file, "utf8")))));
-    assert.deepEqual(paths.filter((path) => !shown.has(path)), []);
+    assert.deepEqual(
+      paths.filter((path) => !shown.has(path)),
+      [],
+    );
   });
 
   test(`reference: the ${section.toLowerCase()}'s table has a row for every field and no other`, () => {

@@ -1,6 +1,6 @@
 /**
- * The kinds of value that stand in configuration files. Each says what it accepts in one phrase, which is shown when
- * something else stands there.
+ * The kinds of value that stand in configuration files. Each says what it accepts in one phrase,
+ * which is shown when something else stands there.
  */
 import { isIP, isIPv4, isIPv6, SocketAddress } from "node:net";
 import { z } from "zod";
@@ -9,7 +9,9 @@ import { limits } from "../../core/limits.js";
 import { durationWords, formatDuration, parseDuration } from "../duration.js";
 
 /** Milliseconds after parsing. */
-export function durationField(rangeMs: { readonly min: number; readonly max?: number } = { min: 1 }) {
+export function durationField(
+  rangeMs: { readonly min: number; readonly max?: number } = { min: 1 },
+) {
   const { min, max = limits.configDurationMsMax } = rangeMs;
   return z
     .union([z.number(), z.string()])
@@ -31,7 +33,10 @@ export const nodeNameField = z
   .describe("a name of lower case letters, digits, - and .");
 
 /** Resolved against the folder of the file later. */
-export const pathField = z.string().min(1).describe("a path (a relative one starts at the folder of this file)");
+export const pathField = z
+  .string()
+  .min(1)
+  .describe("a path (a relative one starts at the folder of this file)");
 
 export const portField = z.int().min(1).max(65_535);
 
@@ -39,7 +44,9 @@ export const shareField = z.number().min(0).max(1);
 
 export const ipv4Field = z
   .string()
-  .refine((text) => isIPv4(text) && isUnicast(text), { error: "must be an IPv4 address of one host" })
+  .refine((text) => isIPv4(text) && isUnicast(text), {
+    error: "must be an IPv4 address of one host",
+  })
   .describe("an IPv4 address of one host");
 
 /** In canonical form after parsing, so that two spellings of one address are equal. */
@@ -57,8 +64,9 @@ export const hostField = z
   .refine((text) => isIP(text) !== 0, { error: "must be an IP address (names are not looked up)" })
   .describe("an IP address");
 
-const listenWords = "HOST:PORT with an IP address as the host (such as 127.0.0.1:9470 or [::1]:9470; port 0 takes a " +
-  "free one), or the path of a unix socket";
+const listenWords =
+  "HOST:PORT with an IP address as the host (such as 127.0.0.1:9470 or [::1]:9470; port 0 " +
+  "takes a free one), or the path of a unix socket";
 
 /** A unix socket is told by the slash in it. */
 export const listenField = z
@@ -67,7 +75,8 @@ export const listenField = z
     if (text.includes("/")) return { kind: "unix" as const, path: text };
     const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
     const host = bracketed ?? plain;
-    if (host === undefined || isIP(host) === 0 || Number(port) > 65_535) return refuse(context, `must be ${listenWords}`);
+    if (host === undefined || isIP(host) === 0 || Number(port) > 65_535)
+      return refuse(context, `must be ${listenWords}`);
     return { kind: "tcp" as const, host, port: Number(port) };
   })
   .describe(listenWords);
@@ -84,7 +93,9 @@ function canonicalIpv6(text: string): string | null {
   return new SocketAddress({ address: text, family: "ipv6" }).address;
 }
 
-/** Not "any", broadcast, multicast or an IPv4 address in IPv6 form: an SA has one host at each end. */
+/**
+ * Not "any", broadcast, multicast or an IPv4 address in IPv6 form: an SA has one host at each end.
+ */
 function isUnicast(address: string): boolean {
   if (isIPv4(address)) {
     const first = Number(address.split(".")[0]);

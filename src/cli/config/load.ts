@@ -1,13 +1,19 @@
 /**
- * Finds, reads and checks configuration files. A file with anything wrong in it is refused as a whole, with every
- * problem named by file, line, column and field; nothing is guessed.
+ * Finds, reads and checks configuration files. A file with anything wrong in it is refused as a
+ * whole, with every problem named by file, line, column and field; nothing is guessed.
  */
 import { open } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
 import type { z } from "zod";
 import { limits } from "../../core/limits.js";
 import { CliError } from "../exit.js";
-import { agentSchema, checkAgent, toAgentConfig, warnAboutAgent, type AgentConfig } from "./agent.js";
+import {
+  agentSchema,
+  checkAgent,
+  toAgentConfig,
+  warnAboutAgent,
+  type AgentConfig,
+} from "./agent.js";
 import {
   checkController,
   controllerSchema,
@@ -85,7 +91,12 @@ interface ConfigKind<Fields, Config> {
   readonly convert: (fields: Fields, folder: string) => Config;
 }
 
-const agentKind = { schema: agentSchema, check: checkAgent, warn: warnAboutAgent, convert: toAgentConfig };
+const agentKind = {
+  schema: agentSchema,
+  check: checkAgent,
+  warn: warnAboutAgent,
+  convert: toAgentConfig,
+};
 
 const controllerKind = {
   schema: controllerSchema,

@@ -1,6 +1,7 @@
 /**
- * Says what is wrong with a configuration in words of its fields: what was expected, which names exist, which one was
- * probably meant. Read from the JSON Schema of the fields, so that no message has to be kept in step by hand.
+ * Says what is wrong with a configuration in words of its fields: what was expected, which names
+ * exist, which one was probably meant. Read from the JSON Schema of the fields, so that no message
+ * has to be kept in step by hand.
  */
 import { z } from "zod";
 import type { FieldPath, Problem, YamlDocument } from "./document.js";
@@ -53,7 +54,9 @@ function explain(
 ): string {
   if (issue.code === "custom") return issue.message;
   const expected = describeField(schemaAt(schema, path));
-  return valueAt(document.value, path) === undefined ? `is missing: ${expected}` : `must be ${expected}`;
+  return valueAt(document.value, path) === undefined
+    ? `is missing: ${expected}`
+    : `must be ${expected}`;
 }
 
 function unknownFields(
@@ -65,7 +68,10 @@ function unknownFields(
   return keys.map((key) => {
     const meant = nearestName(key, names);
     const guess = meant === null ? "" : `; did you mean ${meant}?`;
-    return { path: [...path, key], message: `is no field here${guess} (fields: ${names.join(", ")})` };
+    return {
+      path: [...path, key],
+      message: `is no field here${guess} (fields: ${names.join(", ")})`,
+    };
   });
 }
 
@@ -98,10 +104,15 @@ function describeRange({ minimum, maximum }: FieldSchema): string {
 /** The name that differs least, if it is close enough to be a slip. */
 export function nearestName(name: string, names: readonly string[]): string | null {
   const ranked = names
-    .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .map((candidate) => ({
+      candidate,
+      distance: editDistance(name.toLowerCase(), candidate.toLowerCase()),
+    }))
     .sort((one, other) => one.distance - other.distance);
   const best = ranked[0];
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(name.length / 3)) ? best.candidate : null;
+  return best !== undefined && best.distance <= Math.max(1, Math.floor(name.length / 3))
+    ? best.candidate
+    : null;
 }
 
 /** Levenshtein's distance, one row at a time. */

@@ -49,23 +49,31 @@ export interface LogConfig {
 }
 
 /** Null when switched off. */
-export function toMetrics(section: z.output<typeof metricsSection>, folder: string): MetricsConfig | null {
+export function toMetrics(
+  section: z.output<typeof metricsSection>,
+  folder: string,
+): MetricsConfig | null {
   const { enabled, listen } = section;
   if (!enabled) return null;
-  return { listen: listen.kind === "tcp" ? listen : { kind: "unix", path: resolve(folder, listen.path) } };
+  return {
+    listen: listen.kind === "tcp" ? listen : { kind: "unix", path: resolve(folder, listen.path) },
+  };
 }
 
 /** @param place one that `checkPlace` found nothing wrong with */
 export function toServiceAddress(place: Place, folder: string): ServiceAddress {
   const { socket, host = "", port = 0 } = place;
-  return socket === undefined ? { kind: "tcp", host, port } : { kind: "unix", path: resolve(folder, socket) };
+  return socket === undefined
+    ? { kind: "tcp", host, port }
+    : { kind: "unix", path: resolve(folder, socket) };
 }
 
 export function checkPlace(place: Place, path: FieldPath, folder: string): readonly Remark[] {
   const hasSocket = place.socket !== undefined;
   const hasHost = place.host !== undefined && place.port !== undefined;
   const hasEither = place.host !== undefined || place.port !== undefined;
-  if (hasSocket && hasEither) return [{ path, message: "has both a socket and a host or port: give one of them" }];
+  if (hasSocket && hasEither)
+    return [{ path, message: "has both a socket and a host or port: give one of them" }];
   if (!hasSocket && !hasHost) return [{ path, message: "needs socket, or host and port" }];
   return checkSocket(place.socket, [...path, "socket"], folder);
 }
@@ -73,11 +81,20 @@ export function checkPlace(place: Place, path: FieldPath, folder: string): reado
 /** `sun_path` of unix(7), less the final zero byte. */
 const socketPathBytesMax = 107;
 
-export function checkSocket(socket: string | undefined, path: FieldPath, folder: string): readonly Remark[] {
+export function checkSocket(
+  socket: string | undefined,
+  path: FieldPath,
+  folder: string,
+): readonly Remark[] {
   if (socket === undefined) return [];
   const length = Buffer.byteLength(resolve(folder, socket));
   if (length <= socketPathBytesMax) return [];
-  return [{ path, message: `is ${length} bytes long as a full path; a unix socket may have ${socketPathBytesMax}` }];
+  return [
+    {
+      path,
+      message: `is ${length} bytes as a full path; a unix socket may have ${socketPathBytesMax}`,
+    },
+  ];
 }
 
 /** Durations that a rotation needs in both programs. */
@@ -89,7 +106,12 @@ export interface Deadlines {
 export function checkDeadlines({ drain, retireDeadline }: Deadlines): readonly Remark[] {
   if (drain < retireDeadline) return [];
   const deadline = formatDuration(retireDeadline);
-  return [{ path: ["rotation", "drain"], message: `must be shorter than rotation.retireDeadline (${deadline})` }];
+  return [
+    {
+      path: ["rotation", "drain"],
+      message: `must be shorter than rotation.retireDeadline (${deadline})`,
+    },
+  ];
 }
 
 /** Defaults of the durations, from the limits. */

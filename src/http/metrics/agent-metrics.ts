@@ -2,7 +2,16 @@
 import { agentPhases } from "../../core/rotation/state.js";
 import { xfrmCounters, type XfrmCounterName, type XfrmCounters } from "../../core/xfrm-counters.js";
 import type { AgentStatus } from "../status.js";
-import { makeMetrics, oneOf, perEntry, secondsAt, single, type MetricRow, type Metrics, type Sample } from "./series.js";
+import {
+  makeMetrics,
+  oneOf,
+  perEntry,
+  secondsAt,
+  single,
+  type MetricRow,
+  type Metrics,
+  type Sample,
+} from "./series.js";
 
 export function makeAgentMetrics(status: () => AgentStatus): Metrics {
   return makeMetrics(agentMetricRows, status);
@@ -145,7 +154,10 @@ export const agentMetricRows: readonly MetricRow<AgentStatus>[] = [
   },
 ];
 
-/** All series, also those that the dataplane does not keep: an alert rule must not depend on a first error. */
+/**
+ * All series, also those that the dataplane does not keep: an alert rule must not depend on a first
+ * error.
+ */
 function xfrmErrors(counters: XfrmCounters): readonly Sample[] {
   return Object.entries(xfrmCounters).map(([name, [type, error]]) => ({
     labels: { type, error },

@@ -1,7 +1,15 @@
 /** The controller's metrics (docs/reference/metrics.md), all read from its status. */
 import type { FleetPhase } from "../../core/fleet/record.js";
 import type { ControllerStatus } from "../status.js";
-import { makeMetrics, oneOf, perEntry, secondsAt, single, type MetricRow, type Metrics } from "./series.js";
+import {
+  makeMetrics,
+  oneOf,
+  perEntry,
+  secondsAt,
+  single,
+  type MetricRow,
+  type Metrics,
+} from "./series.js";
 
 export function makeControllerMetrics(status: () => ControllerStatus): Metrics {
   return makeMetrics(controllerMetricRows, status);

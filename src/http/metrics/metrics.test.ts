@@ -54,7 +54,10 @@ test("metrics: exactly one phase is 1", async () => {
     const series = await scrape({ ...agentStatus, phase });
     const ones = series.filter((line) => /^spindle_rotation_phase\{.*\} 1$/.test(line));
     assert.deepEqual(ones, [`spindle_rotation_phase{phase="${phase}"} 1`]);
-    assert.equal(series.filter((line) => line.startsWith("spindle_rotation_phase{")).length, agentPhases.length);
+    assert.equal(
+      series.filter((line) => line.startsWith("spindle_rotation_phase{")).length,
+      agentPhases.length,
+    );
   }
 });
 
@@ -131,12 +134,18 @@ for (const row of [...agentMetricRows, ...controllerMetricRows]) {
 
 const reference = readFile("docs/reference/metrics.md");
 
-for (const [section, rows] of [["Agent", agentMetricRows], ["Controller", controllerMetricRows]] as const) {
+for (const [section, rows] of [
+  ["Agent", agentMetricRows],
+  ["Controller", controllerMetricRows],
+] as const) {
   test(`metrics: the reference page has a true row for each of the ${section.toLowerCase()}'s`, () => {
     const [, after = ""] = reference.split(`\n## ${section}\n`);
-    const shown = (after.split("\n## ")[0] ?? "").split("\n").filter((line) => line.startsWith("| `"));
+    const shown = (after.split("\n## ")[0] ?? "")
+      .split("\n")
+      .filter((line) => line.startsWith("| `"));
     const expected = rows.map(
-      ({ name, kind, labels, help }) => `| \`${name}\` | ${kind} | ${labels.join(", ")} | ${help} |`,
+      ({ name, kind, labels, help }) =>
+        `| \`${name}\` | ${kind} | ${labels.join(", ")} | ${help} |`,
     );
     assert.deepEqual(shown, expected);
   });

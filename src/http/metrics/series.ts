@@ -1,7 +1,7 @@
 /**
- * Prometheus series that are computed from a status when they are scraped. A table of rows says what each metric is and
- * how it is read; the client library does naming, escaping and the text format.
- * Labels come from closed sets only: a peer's name is never one.
+ * Prometheus series that are computed from a status when they are scraped. A table of rows says
+ * what each metric is and how it is read; the client library does naming, escaping and the text
+ * format. Labels come from closed sets only: a peer's name is never one.
  */
 import { Counter, Gauge, Registry } from "prom-client";
 
@@ -25,7 +25,10 @@ export interface Metrics {
   render(): Promise<string>;
 }
 
-export function makeMetrics<Status>(rows: readonly MetricRow<Status>[], status: () => Status): Metrics {
+export function makeMetrics<Status>(
+  rows: readonly MetricRow<Status>[],
+  status: () => Status,
+): Metrics {
   const registry = new Registry();
   for (const row of rows) register(registry, row, status);
   return { contentType: registry.contentType, render: () => registry.metrics() };
@@ -62,18 +65,31 @@ export function single(value: number | null): readonly Sample[] {
 }
 
 /** One sample for each member of a closed set, 1 for `present` and 0 for the others. */
-export function oneOf(label: string, members: readonly string[], present: string): readonly Sample[] {
-  return members.map((member) => ({ labels: { [label]: member }, value: member === present ? 1 : 0 }));
+export function oneOf(
+  label: string,
+  members: readonly string[],
+  present: string,
+): readonly Sample[] {
+  return members.map((member) => ({
+    labels: { [label]: member },
+    value: member === present ? 1 : 0,
+  }));
 }
 
 /** One sample for each entry of a record; null entries have none. */
-export function perEntry(label: string, values: Readonly<Record<string, number | null>>): readonly Sample[] {
+export function perEntry(
+  label: string,
+  values: Readonly<Record<string, number | null>>,
+): readonly Sample[] {
   return Object.entries(values).flatMap(([member, value]) =>
     value === null ? [] : [{ labels: { [label]: member }, value }],
   );
 }
 
-/** Unix time in whole seconds of a moment `ageMs` ago: a timestamp, so that it stays put between scrapes. */
+/**
+ * Unix time in whole seconds of a moment `ageMs` ago: a timestamp, so that it stays put between
+ * scrapes.
+ */
 export function secondsAt(wallMs: number, ageMs: number): number {
   return Math.round((wallMs - ageMs) / 1_000);
 }

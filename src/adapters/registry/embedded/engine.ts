@@ -24,9 +24,15 @@ import { checkKeys, checkTransaction } from "./request-bounds.js";
 import { StatisticsCounter, type RegistryStatistics } from "./statistics.js";
 import type { EmbeddedStore } from "./store.js";
 
+/** `caught-up` follows what was missed: from `revision` on changes come as they are committed. */
+export type EngineEvent =
+  | KvChanges
+  | { readonly kind: "caught-up"; readonly revision: number }
+  | { readonly kind: "compacted" };
+
 interface Watcher {
   readonly prefix: string;
-  readonly listener: (event: KvEvent) => void;
+  readonly listener: (event: EngineEvent) => void;
   /** Revision up to which this watch knows everything. */
   seen: number;
 }
@@ -37,6 +43,7 @@ export class EmbeddedEngine implements Kv {
   readonly #statistics = new StatisticsCounter(systemClock.nowMs);
   readonly #watchers = new Set<Watcher>();
   #leadership: Leadership | null;
+  #isClosed = false;
   /** Revision up to which the watches were told. */
   #published: number;
 
@@ -55,11 +62,13 @@ export class EmbeddedEngine implements Kv {
   }
 
   async get(keys: readonly string[]): Promise<KvSnapshot> {
+    this.#checkOpen();
     checkKeys(keys);
     return this.#store.get(keys);
   }
 
   async range(prefix: string, limit?: number): Promise<KvSnapshot> {
+    this.#checkOpen();
     checkKeys([prefix]);
     const snapshot = this.#store.range(prefix, limit);
     this.#statistics.countListedItems(snapshot.items.length);
@@ -70,20 +79,28 @@ export class EmbeddedEngine implements Kv {
     compares: readonly KvCompare[],
     operations: readonly KvOperation[],
   ): Promise<KvOutcome> {
+    this.#checkOpen();
     checkTransaction(compares, operations);
     const outcome = await this.#store.commit(compares, operations);
     if (outcome.kind === "committed") this.#statistics.countWrite(operations);
-    this.#publish();
+    if (!this.#isClosed) this.#publish();
     return outcome;
   }
 
   watch(prefix: string, after: number, listener: (event: KvEvent) => void): Stop {
+    return this.observe(prefix, after, (event) => {
+      if (event.kind !== "caught-up") listener(event);
+    });
+  }
+
+  /** As `watch`, and tells when it has caught up. */
+  observe(prefix: string, after: number, listener: (event: EngineEvent) => void): Stop {
     checkKeys([prefix]);
     const watcher: Watcher = { prefix, listener, seen: after };
     let isStopped = false;
     // Later, so that a caller knows how to stop before it hears anything.
     queueMicrotask(() => {
-      if (!isStopped) this.#catchUp(watcher);
+      if (!isStopped && !this.#isClosed) this.#catchUp(watcher);
     });
     return () => {
       isStopped = true;
@@ -102,6 +119,7 @@ export class EmbeddedEngine implements Kv {
   }
 
   async lead(candidate: KvCandidate, leaseMs: number): Promise<boolean> {
+    this.#checkOpen();
     this.#statistics.countLeadershipBid();
     const before = this.#leadership;
     const granted = bid(before, candidate, leaseMs, systemClock.nowMs());
@@ -114,6 +132,7 @@ export class EmbeddedEngine implements Kv {
   }
 
   async resign(candidate: KvCandidate): Promise<void> {
+    this.#checkOpen();
     if (this.#leadership === null || !holds(this.#leadership, candidate)) return;
     this.#leadership = null;
     await this.#store.writeLeader(null);
@@ -128,6 +147,18 @@ export class EmbeddedEngine implements Kv {
     this.#store.forgetHistory();
   }
 
+  /** Ends all watches, waits for transactions under way and closes the store. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#watchers.clear();
+    await this.#store.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new PortError("REGISTRY_CLOSED", "the registry was closed", false);
+  }
+
   /** A revision from the future belongs to a store that was replaced. */
   #catchUp(watcher: Watcher): void {
     if (watcher.seen > this.#store.revision) return watcher.listener({ kind: "compacted" });
@@ -136,6 +167,7 @@ export class EmbeddedEngine implements Kv {
     this.#watchers.add(watcher);
     for (const changes of missed) this.#tell(watcher, changes);
     watcher.seen = Math.max(watcher.seen, this.#published);
+    if (this.#watchers.has(watcher)) watcher.listener({ kind: "caught-up", revision: watcher.seen });
   }
 
   #publish(): void {

@@ -24,12 +24,14 @@ export function checkTransaction(
     throw invalid("a transaction has too many operations");
   }
   checkKeys([...compares, ...operations].map(({ key }) => key));
-  for (const operation of operations) {
-    if (operation.kind !== "put") continue;
-    if (Buffer.byteLength(operation.value) <= limits.recordBytesMax) continue;
-    const message = `record ${operation.key} is larger than ${limits.recordBytesMax} bytes`;
-    throw new PortError("REGISTRY_RECORD_TOO_LARGE", message, false);
-  }
+  const bytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0);
+  if (bytes <= limits.recordBytesMax) return;
+  const message = `a transaction writes ${bytes} bytes, more than ${limits.recordBytesMax}`;
+  throw new PortError("REGISTRY_RECORD_TOO_LARGE", message, false);
+}
+
+function sizeOf(operation: KvOperation): number {
+  return operation.kind === "put" ? Buffer.byteLength(operation.value) : 0;
 }
 
 function invalid(message: string): PortError {

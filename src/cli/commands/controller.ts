@@ -1,0 +1,15 @@
+/** `spindle controller`: the fleet-wide program. */
+import { Command } from "commander";
+import { findConfig, loadControllerConfig } from "../config/load.js";
+import { runController } from "../daemon/controller.js";
+import type { Shell } from "../shell.js";
+
+export function makeCommand(shell: Shell): Command {
+  return new Command("controller")
+    .description("run a controller, and the embedded registry with it, until SIGTERM")
+    .option("--config <file>", "configuration file (default: $SPINDLE_CONFIG)")
+    .action(async (options: { config?: string }) => {
+      const { config, warnings } = await loadControllerConfig(findConfig(options.config, shell.env));
+      await runController(config, warnings, shell.interrupted());
+    });
+}

@@ -1,0 +1,135 @@
+/** What an agent says of itself, computed from its loop at each request. Nothing is kept here. */
+import type { NodeName } from "../../core/node.js";
+import { agentPhases } from "../../core/rotation/state.js";
+import type { AgentStatus, PeerException, SlotKeys, Verdict } from "../../http/status.js";
+import type { AgentView } from "../../runtime/agent-loop.js";
+import type { AgentConfig } from "../config/agent.js";
+import { version } from "../version.js";
+
+/** Exceptions shown at most; the counts say how many there are. */
+const exceptionsMax = 50;
+
+export function agentStatus(view: AgentView | null, config: AgentConfig, nowMs: number): AgentStatus {
+  const base = emptyStatus(config);
+  if (view === null) return base;
+  const { state, world } = view;
+  const { tally } = state;
+  return {
+    ...base,
+    incarnationId: state.durable.incarnation?.id ?? null,
+    phase: state.phase,
+    phaseForMs: Math.max(0, Math.round(nowMs - state.phaseSinceMs)),
+    keys: slotKeys(view),
+    keysInUse: state.context?.hold.length ?? 0,
+    peers: { total: tally.peers, covered: tally.covered, behind: behind(view), blocked: tally.blocked },
+    exceptions: exceptionsOf(view, nowMs),
+    counters: world.counters,
+    sas: { in: tally.sasIn, out: tally.sasOut },
+    policies: { in: tally.policiesIn, out: tally.policiesOut },
+    highestSequence: highestSequence(view),
+    checkpointAgeMs: view.checkpointSavedAtMs === null ? null : Math.round(nowMs - view.checkpointSavedAtMs),
+    forcedRetires: view.forcedRetires,
+    lastStage: lastStage(view),
+    keyFile: { ok: view.keyFileMessage === null, message: view.keyFileMessage },
+    registry: { connected: world.registryConnected, forMs: Math.round(nowMs - world.registryChangedAtMs) },
+    dataplane: {
+      connected: world.kernel.connected,
+      forMs: Math.round(nowMs - world.kernelChangedAtMs),
+      identity: world.kernel.identity,
+    },
+    registryWrites: view.writes,
+  };
+}
+
+function emptyStatus(config: AgentConfig): AgentStatus {
+  return {
+    schemaVersion: 1,
+    kind: "agent",
+    version,
+    node: config.node.name,
+    incarnationId: null,
+    coordination: config.coordination,
+    phase: agentPhases[0],
+    phaseForMs: 0,
+    keys: { previous: null, current: null, next: null },
+    keysInUse: 0,
+    peers: { total: 0, covered: 0, behind: 0, blocked: 0 },
+    exceptions: [],
+    counters: {},
+    sas: { in: 0, out: 0 },
+    policies: { in: 0, out: 0 },
+    highestSequence: 0,
+    checkpointAgeMs: null,
+    forcedRetires: 0,
+    lastStage: null,
+    keyFile: { ok: true, message: null },
+    registry: { connected: false, forMs: 0 },
+    dataplane: { connected: false, forMs: 0, identity: null },
+    registryWrites: {},
+  };
+}
+
+/** Once everybody is switched, the key that all send with is `current` and the one being drained `previous`. */
+function slotKeys({ state }: AgentView): SlotKeys {
+  const { context, phase, durable } = state;
+  if (context === null) return { previous: null, current: durable.current, next: durable.next };
+  const isSwitched = phase === "switched" || phase === "draining";
+  if (isSwitched) return { previous: context.current, current: context.next, next: null };
+  const isRetired = phase === "steady" && context.next !== null;
+  if (isRetired) return { previous: null, current: context.next, next: null };
+  return { previous: null, current: context.current, next: context.next };
+}
+
+function behind({ state }: AgentView): number {
+  return state.context?.next === null ? 0 : state.tally.onCurrent + state.tally.onOther;
+}
+
+function lastStage({ lastStage }: AgentView): AgentStatus["lastStage"] {
+  if (lastStage === null) return null;
+  return { keyId: lastStage.key.keyId, sas: lastStage.sas, stagingMs: Math.round(lastStage.stagingMs) };
+}
+
+function exceptionsOf(view: AgentView, nowMs: number): readonly PeerException[] {
+  const { state, world } = view;
+  const found: PeerException[] = [];
+  const forMs = Math.max(0, Math.round(nowMs - state.phaseSinceMs));
+  for (const [name, facts] of state.peers) {
+    if (found.length === exceptionsMax) break;
+    const why = whyExceptional(view, name);
+    if (why !== null) found.push({ peer: name === "" ? "(unknown)" : name, why, forMs });
+    else if (facts.live && facts.sending === "blocked") found.push({ peer: name, why: "blocked: no key is covered", forMs });
+  }
+  if (state.deletionsHeld) found.unshift({ peer: "(roster)", why: "deletions held: the listing removes too many", forMs });
+  return world.kernel.connected ? found : [{ peer: "(dataplane)", why: "not connected", forMs }, ...found];
+}
+
+function whyExceptional({ state, world }: AgentView, name: NodeName): string | null {
+  const heldBack = world.heldBack.get(name);
+  if (heldBack !== undefined) return `${heldBack.code}: ${heldBack.message}`;
+  const facts = state.peers.get(name);
+  return facts?.leftovers === true ? "departed, its state is not removed yet" : null;
+}
+
+function highestSequence({ world }: AgentView): number {
+  let highest = 0;
+  for (const peer of world.kernel.peers.values()) {
+    for (const sa of peer.sas) highest = Math.max(highest, sa.sequence);
+  }
+  return highest;
+}
+
+/** Alive: the documents were loaded and the loop turns. What is down outside is no reason to restart the agent. */
+export function agentHealth(view: AgentView | null): Verdict {
+  return view === null ? { ok: false, reasons: ["starting"] } : { ok: true, reasons: [] };
+}
+
+/** Ready when enough pairs are covered or the time-out passed, so that one sick node cannot freeze a scale-up. */
+export function agentReadiness(view: AgentView | null, config: AgentConfig, runsForMs: number): Verdict {
+  if (view === null) return { ok: false, reasons: ["starting"] };
+  const { tally, context } = view.state;
+  if (context === null && runsForMs < config.ready.timeoutMs) return { ok: false, reasons: ["not admitted to the fleet yet"] };
+  const open = tally.peers - tally.blocked;
+  const isEnough = open >= tally.peers * config.ready.share;
+  if (isEnough || runsForMs >= config.ready.timeoutMs) return { ok: true, reasons: [] };
+  return { ok: false, reasons: [`${open} of ${tally.peers} pairs are covered`] };
+}

@@ -1,0 +1,119 @@
+/** Joins the adapters to an agent and runs it until it is told to stop. The composition root of `spindle agent`. */
+import { randomBytes } from "node:crypto";
+import { assert } from "../../core/assert.js";
+import { parseIncarnationId, type IncarnationId } from "../../core/node.js";
+import { Keyring } from "../../adapters/crypto/keyring.js";
+import { Keystore } from "../../adapters/keyfile/keystore.js";
+import { makeLog } from "../../adapters/log/log.js";
+import { connectEmbedded } from "../../adapters/registry/embedded/connect.js";
+import { openStateDirectory } from "../../adapters/storage/state-directory.js";
+import { systemClock } from "../../adapters/system/clock.js";
+import { UserspaceKernel } from "../../adapters/userspace/control-client.js";
+import { limits } from "../../core/limits.js";
+import { makeAgentMetrics } from "../../http/metrics/agent-metrics.js";
+import type { AgentStatus } from "../../http/status.js";
+import type { Log } from "../../ports/log.js";
+import { AgentLoop, type AgentLoopOptions, type StepAgent } from "../../runtime/agent-loop.js";
+import type { AgentConfig } from "../config/agent.js";
+import { CliError } from "../exit.js";
+import { agentHealth, agentReadiness, agentStatus } from "./agent-status.js";
+import { serveStatus } from "./serve-status.js";
+
+/** What the lab changes; `spindle agent` changes nothing. */
+export interface AgentOverrides {
+  readonly step?: StepAgent;
+  readonly stagingDelayMs?: number;
+}
+
+/** Ends when `signal` aborts. SAs and policies stay: the dataplane goes on without its agent. */
+export async function runAgent(
+  config: AgentConfig,
+  warnings: readonly string[],
+  signal: AbortSignal,
+  overrides: AgentOverrides = {},
+): Promise<void> {
+  const log = makeLog({ level: config.log.level, fields: { node: config.node.name } });
+  for (const why of warnings) log.write("warn", "configuration", { why });
+  const storage = await openStateDirectory(config.stateDir, log);
+  const keyring = new Keyring();
+  const kernel = makeKernel(config, keyring, overrides);
+  const registry = connectEmbedded(config.registry.address, log);
+  const ports = {
+    clock: systemClock,
+    kernel,
+    keystore: makeKeystore(config, keyring, log),
+    registry,
+    storage,
+    log,
+    randomIncarnationId,
+    chance: Math.random,
+  };
+  const loop = new AgentLoop(loopOptions(config), ports, overrides.step);
+  const stopStatus = await serveAgent(config, loop, log);
+  try {
+    await runUntil(loop, signal);
+  } finally {
+    loop.stop();
+    kernel.close();
+    registry.close();
+    await stopStatus();
+    await storage.close();
+    keyring.wipe();
+  }
+}
+
+async function runUntil(loop: AgentLoop, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    loop.start((message) => {
+      const hint = "mend or remove the state directory; without it the node starts as a new incarnation";
+      reject(new CliError({ exitCode: 1, code: "STATE_UNREADABLE", message, hint }));
+    });
+  });
+}
+
+function makeKernel(config: AgentConfig, keySource: Keyring, overrides: AgentOverrides): UserspaceKernel {
+  const { stagingDelayMs = 0 } = overrides;
+  return new UserspaceKernel({ socketPath: config.dataplane.socket, keySource, stagingDelayMs });
+}
+
+function makeKeystore(config: AgentConfig, keyring: Keyring, log: Log): Keystore {
+  const { path, ring, strictPermissions, pollMs } = config.keyFile;
+  const warn = (code: string, why: string): void => log.write("warn", "key file", { code, why });
+  return new Keystore(keyring, { path, ring, strictPermissions, pollMs, warn });
+}
+
+function loopOptions(config: AgentConfig): AgentLoopOptions {
+  return {
+    name: config.node.name,
+    addresses: config.node.addresses,
+    coordination: config.coordination,
+    ring: config.keyFile.ring,
+    jitter: config.jitter,
+    drainMs: config.rotation.drainMs,
+    retireDeadlineMs: config.rotation.retireDeadlineMs,
+    emergencyDeadlineMs: config.rotation.emergencyDeadlineMs,
+    reportIntervalMs: config.report.intervalMs,
+    resyncMs: limits.resyncMs,
+    massDeletionShare: config.roster.massDeletionShare,
+    leaseMs: config.lease.durationMs,
+  };
+}
+
+async function serveAgent(config: AgentConfig, loop: AgentLoop, log: Log): Promise<() => Promise<void>> {
+  const startedMs = systemClock.nowMs();
+  const status = (): AgentStatus => agentStatus(loop.inspect(), config, systemClock.nowMs());
+  return serveStatus(config.metrics, log, {
+    status,
+    metrics: makeAgentMetrics(status),
+    healthy: () => agentHealth(loop.inspect()),
+    ready: () => agentReadiness(loop.inspect(), config, systemClock.nowMs() - startedMs),
+  });
+}
+
+function randomIncarnationId(): IncarnationId {
+  const parsed = parseIncarnationId(randomBytes(16).toString("hex"));
+  assert(parsed.ok, "128 random bits are an incarnation id");
+  return parsed.value;
+}

@@ -1,0 +1,101 @@
+/**
+ * Joins the adapters to a controller and runs it until it is told to stop. The composition root of `spindle controller`.
+ * One controller of a fleet keeps the embedded registry; in pairwise coordination that is all it does.
+ */
+import { makeLog } from "../../adapters/log/log.js";
+import { connectEmbedded } from "../../adapters/registry/embedded/connect.js";
+import { startEmbedded } from "../../adapters/registry/embedded/start.js";
+import { systemClock } from "../../adapters/system/clock.js";
+import { makeControllerMetrics } from "../../http/metrics/controller-metrics.js";
+import type { ControllerStatus, RegistryWrites } from "../../http/status.js";
+import type { Log } from "../../ports/log.js";
+import type { RegistryPort } from "../../ports/registry.js";
+import { ControllerLoop, type ControllerLoopOptions } from "../../runtime/controller-loop.js";
+import type { ControllerConfig } from "../config/controller.js";
+import { controllerHealth, controllerReadiness, controllerStatus } from "./controller-status.js";
+import { serveStatus } from "./serve-status.js";
+
+interface OpenRegistry {
+  readonly registry: RegistryPort;
+  readonly writes: () => RegistryWrites;
+  readonly close: () => Promise<void>;
+}
+
+/** Ends when `signal` aborts. The fleet record stays: the next controller goes on from it. */
+export async function runController(
+  config: ControllerConfig,
+  warnings: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const log = makeLog({ level: config.log.level, fields: { controller: config.name } });
+  for (const why of warnings) log.write("warn", "configuration", { why });
+  const opened = await openRegistry(config, log);
+  const options = loopOptions(config);
+  const loop = new ControllerLoop(options, { clock: systemClock, registry: opened.registry, log });
+  const stopStatus = await serveController(config, options, loop, opened, log);
+  try {
+    if (config.coordination === "barrier") loop.start();
+    await aborted(signal);
+  } finally {
+    loop.stop();
+    await stopStatus();
+    await opened.close();
+  }
+}
+
+async function openRegistry(config: ControllerConfig, log: Log): Promise<OpenRegistry> {
+  const { role, address } = config.registry;
+  if (role === "connect") {
+    const registry = connectEmbedded(address, log);
+    return { registry, writes: () => ({}), close: async () => registry.close() };
+  }
+  const embedded = await startEmbedded({ stateDir: config.stateDir, listen: address, log });
+  log.write("info", "registry served", { at: embedded.at });
+  return { registry: embedded.registry, writes: () => embedded.writes(), close: () => embedded.close() };
+}
+
+function serveController(
+  config: ControllerConfig,
+  options: ControllerLoopOptions,
+  loop: ControllerLoop,
+  opened: OpenRegistry,
+  log: Log,
+): Promise<() => Promise<void>> {
+  const status = (): ControllerStatus => {
+    return controllerStatus(loop.inspect(), config, options, opened.writes(), systemClock.nowMs());
+  };
+  return serveStatus(config.metrics, log, {
+    status,
+    metrics: makeControllerMetrics(status),
+    healthy: controllerHealth,
+    ready: () => controllerReadiness(loop.inspect(), config.coordination),
+  });
+}
+
+function loopOptions(config: ControllerConfig): ControllerLoopOptions {
+  const { rotation, stragglers, preflight } = config;
+  return {
+    name: config.name,
+    ring: config.keyFile.ring,
+    start: rotation.start,
+    slow: stragglers.slow,
+    silent: stragglers.silent,
+    silentMs: stragglers.silentAfterMs,
+    excludeShareMax: stragglers.excludeShareMax,
+    stageDeadlineMs: rotation.stageDeadlineMs,
+    retireDeadlineMs: rotation.retireDeadlineMs,
+    emergencyDeadlineMs: rotation.emergencyDeadlineMs,
+    drainMs: rotation.drainMs,
+    jitterMaxMs: preflight.jitterMaxMs,
+    jitterMinNodes: preflight.jitterMinNodes,
+    keyDistributionMs: preflight.keyDistributionMs,
+    leaseMs: config.lease.durationMs,
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,22 @@
+/** Starts the status server of a daemon where its configuration says, or not at all. */
+import { formatServiceAddress } from "../../http/listen.js";
+import { startStatusServer, type StatusSource } from "../../http/server.js";
+import type { Log } from "../../ports/log.js";
+import type { MetricsConfig } from "../config/sections.js";
+import { CliError } from "../exit.js";
+
+/** Returns how to stop it. @throws CliError when the address cannot be listened on */
+export async function serveStatus(
+  config: MetricsConfig | null,
+  log: Log,
+  source: StatusSource,
+): Promise<() => Promise<void>> {
+  if (config === null) return async () => undefined;
+  const server = await startStatusServer(config.listen, source);
+  if (!server.ok) {
+    const { code, message } = server.error;
+    throw new CliError({ exitCode: 2, code, message, hint: "change metrics.listen in the configuration" });
+  }
+  log.write("info", "status served", { at: formatServiceAddress(server.value.address) });
+  return () => server.value.close();
+}
