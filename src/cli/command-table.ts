@@ -19,4 +19,15 @@ export interface CommandEntry {
   readonly load: () => Promise<CommandModule>;
 }
 
-export const commandTable: readonly CommandEntry[] = [];
+export const commandTable: readonly CommandEntry[] = [
+  {
+    name: "agent",
+    summary: "run the agent of one node",
+    load: () => import("./commands/agent.js"),
+  },
+  {
+    name: "controller",
+    summary: "run a controller, and the embedded registry with it",
+    load: () => import("./commands/controller.js"),
+  },
+];

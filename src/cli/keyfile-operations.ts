@@ -108,16 +108,17 @@ export interface NextResult extends KeyFileView {
 export async function addNextKey(options: NextOptions): Promise<NextResult> {
   const { path, ring } = options;
   const { file, uid, gid } = await readWhole(path, ring);
+  const secrets = [...file.lines];
   try {
     const { kept, keyId } = await planNext(options, file);
-    const lines = [kept, freshLine(options.algorithm, newestLine(file), keyId)];
+    const fresh = freshLine(options.algorithm, newestLine(file), keyId);
+    secrets.push(fresh);
+    const lines = [kept, fresh];
     await replaceKeyFile(path, lines, { uid, gid });
-    const view = viewKeyFile(path, { lines }, 0o600);
-    wipeLines(lines);
     const dropped = file.lines.filter((line) => line !== kept).map((line) => line.keyId);
-    return { ...view, keyId, dropped };
+    return { ...viewKeyFile(path, { lines }, 0o600), keyId, dropped };
   } finally {
-    wipeLines(file.lines);
+    wipeLines(secrets);
   }
 }
 
@@ -128,7 +129,8 @@ async function planNext(options: NextOptions, file: KeyFile): Promise<Successor>
   if (fleetKey !== null && !force) refuseUnlessNewest(path, file, fleetKey);
   const planned = planSuccessor(file, ring, fleetKey?.keyId ?? null);
   if (planned.ok) return planned.value;
-  throw notNewest(`${path}: ${planned.error}`, "delete the lines after the key that the fleet runs");
+  const hint = "delete the lines after the key that the fleet runs";
+  throw notNewest(`${path}: ${planned.error}`, hint);
 }
 
 function refuseUnlessNewest(path: string, file: KeyFile, fleetKey: FleetKey): void {

@@ -7,8 +7,8 @@ import { Secret } from "../adapters/crypto/secret.js";
 import { describeOpenMode, formatMode } from "../adapters/keyfile/read.js";
 import type { Terminal } from "../adapters/system/terminal.js";
 import type { CheckValue, KeyId } from "../core/key-id.js";
-import { describeAlgorithm, secretParts, slotOf, whyNotRunnable } from "../core/keyfile/key-file.js";
-import type { FleetKeyBytes, KeyFile } from "../core/keyfile/key-file.js";
+import { describeAlgorithm, secretParts, slotOf } from "../core/keyfile/key-file.js";
+import { whyNotRunnable, type FleetKeyBytes, type KeyFile } from "../core/keyfile/key-file.js";
 import { formatTable, type Column } from "./output.js";
 
 export interface KeyView {
@@ -75,7 +75,7 @@ function fingerprintOf(key: FleetKeyBytes): string {
 
 function warningsOf(path: string, keys: readonly KeyView[], mode: number): readonly string[] {
   const openMode = describeOpenMode(path, mode);
-  const idle = keys.flatMap((key) => (key.whyNot === null ? [] : [`line ${key.line}: ${key.whyNot}`]));
+  const idle = keys.flatMap(({ line, whyNot }) => (whyNot === null ? [] : [`line ${line}: ${whyNot}`]));
   const twins = keys.flatMap((key, index) => {
     const twin = keys.slice(0, index).find((other) => other.fingerprint === key.fingerprint);
     return twin === undefined ? [] : [`key ids ${twin.keyId} and ${key.keyId} have the same bytes`];

@@ -108,7 +108,7 @@ const agentFaults: readonly (readonly [string, string, RegExp])[] = [
   [
     "long socket path",
     `dataplane: { socket: /${"x".repeat(107)} }`,
-    /dataplane\.socket is 108 bytes long as a full path/,
+    /dataplane\.socket is 108 bytes as a full path/,
   ],
   ["listen without port", "metrics: { listen: 127.0.0.1 }", /metrics\.listen must be HOST:PORT/],
   ["listen by name", "metrics: { listen: 'localhost:9470' }", /metrics\.listen must be HOST:PORT/],
