@@ -75,7 +75,9 @@ function fingerprintOf(key: FleetKeyBytes): string {
 
 function warningsOf(path: string, keys: readonly KeyView[], mode: number): readonly string[] {
   const openMode = describeOpenMode(path, mode);
-  const idle = keys.flatMap(({ line, whyNot }) => (whyNot === null ? [] : [`line ${line}: ${whyNot}`]));
+  const idle = keys.flatMap(({ line, whyNot }) =>
+    whyNot === null ? [] : [`line ${line}: ${whyNot}`],
+  );
   const twins = keys.flatMap((key, index) => {
     const twin = keys.slice(0, index).find((other) => other.fingerprint === key.fingerprint);
     return twin === undefined ? [] : [`key ids ${twin.keyId} and ${key.keyId} have the same bytes`];
