@@ -5,7 +5,7 @@ import { parseIncarnationId, type IncarnationId } from "../../core/node.js";
 import { Keyring } from "../../adapters/crypto/keyring.js";
 import { Keystore } from "../../adapters/keyfile/keystore.js";
 import { makeLog } from "../../adapters/log/log.js";
-import { connectEmbedded } from "../../adapters/registry/embedded/connect.js";
+import { connectEmbedded } from "../../adapters/registry/embedded/open.js";
 import { openStateDirectory } from "../../adapters/storage/state-directory.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import { UserspaceKernel } from "../../adapters/userspace/control-client.js";
@@ -18,6 +18,7 @@ import type { AgentConfig } from "../config/agent.js";
 import { CliError } from "../exit.js";
 import { agentHealth, agentReadiness, agentStatus } from "./agent-status.js";
 import { serveStatus } from "./serve-status.js";
+import { skipLogger } from "./skip-logger.js";
 
 /** What the lab changes; `spindle agent` changes nothing. */
 export interface AgentOverrides {
@@ -37,7 +38,7 @@ export async function runAgent(
   const storage = await openStateDirectory(config.stateDir, log);
   const keyring = new Keyring();
   const kernel = makeKernel(config, keyring, overrides);
-  const registry = connectEmbedded(config.registry.address, log);
+  const { registry } = connectEmbedded({ address: config.registry.address, skipped: skipLogger(log) });
   const ports = {
     clock: systemClock,
     kernel,

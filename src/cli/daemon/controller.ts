@@ -3,9 +3,10 @@
  * One controller of a fleet keeps the embedded registry; in pairwise coordination that is all it does.
  */
 import { makeLog } from "../../adapters/log/log.js";
-import { connectEmbedded } from "../../adapters/registry/embedded/connect.js";
-import { startEmbedded } from "../../adapters/registry/embedded/start.js";
+import { connectEmbedded, startEmbedded } from "../../adapters/registry/embedded/open.js";
+import type { RegistryStatistics } from "../../adapters/registry/embedded/statistics.js";
 import { systemClock } from "../../adapters/system/clock.js";
+import { formatServiceAddress } from "../../http/listen.js";
 import { makeControllerMetrics } from "../../http/metrics/controller-metrics.js";
 import type { ControllerStatus, RegistryWrites } from "../../http/status.js";
 import type { Log } from "../../ports/log.js";
@@ -14,6 +15,7 @@ import { ControllerLoop, type ControllerLoopOptions } from "../../runtime/contro
 import type { ControllerConfig } from "../config/controller.js";
 import { controllerHealth, controllerReadiness, controllerStatus } from "./controller-status.js";
 import { serveStatus } from "./serve-status.js";
+import { skipLogger } from "./skip-logger.js";
 
 interface OpenRegistry {
   readonly registry: RegistryPort;
@@ -45,13 +47,20 @@ export async function runController(
 
 async function openRegistry(config: ControllerConfig, log: Log): Promise<OpenRegistry> {
   const { role, address } = config.registry;
+  const skipped = skipLogger(log);
   if (role === "connect") {
-    const registry = connectEmbedded(address, log);
+    const { registry } = connectEmbedded({ address, skipped });
     return { registry, writes: () => ({}), close: async () => registry.close() };
   }
-  const embedded = await startEmbedded({ stateDir: config.stateDir, listen: address, log });
-  log.write("info", "registry served", { at: embedded.at });
-  return { registry: embedded.registry, writes: () => embedded.writes(), close: () => embedded.close() };
+  const host = await startEmbedded({ stateDir: config.stateDir, listen: address, skipped });
+  log.write("info", "registry served", { at: formatServiceAddress(host.address) });
+  const writes = (): RegistryWrites => writesOf(host.server.statistics());
+  return { registry: host.registry, writes, close: host.close };
+}
+
+function writesOf({ writes, leaseRenewals }: RegistryStatistics): RegistryWrites {
+  const { roster, reports, fleet, request, rotations } = writes;
+  return { roster, report: reports, fleet, request, rotation: rotations, lease: leaseRenewals };
 }
 
 function serveController(

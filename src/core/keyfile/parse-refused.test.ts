@@ -6,7 +6,6 @@ import type { KeyFileCode } from "./fault.js";
 import { parseKeyFile } from "./parse.js";
 
 const aead128 = "44434241343332312423222114131211f4f3f2f1";
-const aead256 = `44434241343332312423222114131211${aead128}`;
 const hmac = "0123456789abcdef0123456789abcdef";
 const letters = "abcdefghijklmnopqrstuvwzyzABCDEF";
 const classic = `hmac(sha256) ${hmac} cbc(aes) ${hmac}`;
@@ -14,12 +13,6 @@ const aead = (id: string): string => `${id} rfc4106(gcm(aes)) ${aead128} 128`;
 
 function parse(text: string, ring: 255 | 15 = 255): ReturnType<typeof parseKeyFile> {
   return parseKeyFile(new TextEncoder().encode(text), ring);
-}
-
-function parseValid(text: string, ring: 255 | 15 = 255): KeyFile {
-  const parsed = parse(text, ring);
-  assert.ok(parsed.ok, parsed.ok ? "" : parsed.error.map((fault) => fault.problem).join());
-  return parsed.value;
 }
 
 interface Bad {

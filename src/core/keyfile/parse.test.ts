@@ -1,9 +1,8 @@
-/** Both grammars, every condition of field-notes 1.1, and the cases 1-14 of its test list 3.1. */
+/** Both grammars: what is accepted, and what holds for any input. Refusals: parse-refused.test.ts. */
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { limits } from "../limits.js";
-import { describeFault, type KeyFileCode } from "./fault.js";
+import { describeFault } from "./fault.js";
 import { describeAlgorithm, secretParts, slotOf, whyNotRunnable } from "./key-file.js";
 import type { KeyFile } from "./key-file.js";
 import { parseKeyFile } from "./parse.js";
@@ -11,7 +10,6 @@ import { parseKeyFile } from "./parse.js";
 const aead128 = "44434241343332312423222114131211f4f3f2f1";
 const aead256 = `44434241343332312423222114131211${aead128}`;
 const hmac = "0123456789abcdef0123456789abcdef";
-const letters = "abcdefghijklmnopqrstuvwzyzABCDEF";
 const classic = `hmac(sha256) ${hmac} cbc(aes) ${hmac}`;
 const aead = (id: string): string => `${id} rfc4106(gcm(aes)) ${aead128} 128`;
 
