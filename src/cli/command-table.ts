@@ -21,6 +21,11 @@ export interface CommandEntry {
 
 export const commandTable: readonly CommandEntry[] = [
   {
+    name: "keyfile",
+    summary: "make, extend and check key files",
+    load: loadKeyfile,
+  },
+  {
     name: "agent",
     summary: "run the agent of one node",
     load: () => import("./commands/agent.js"),
@@ -30,4 +35,21 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "run a controller, and the embedded registry with it",
     load: () => import("./commands/controller.js"),
   },
+  {
+    name: "status",
+    summary: "show where the fleet stands, and what is not as it should be",
+    load: () => import("./commands/status.js"),
+  },
 ];
+
+/** Only `keyfile next` asks the fleet, so only it loads the registry. */
+async function loadKeyfile(): Promise<CommandModule> {
+  const { makeKeyfileCommand } = await import("./commands/keyfile.js");
+  return {
+    makeCommand: (shell) =>
+      makeKeyfileCommand(shell, async (configPath) => {
+        const { readFleetKey } = await import("./operator/fleet-key.js");
+        return readFleetKey(configPath, shell.env);
+      }),
+  };
+}

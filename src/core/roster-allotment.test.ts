@@ -15,6 +15,7 @@ import {
   type ReuseEvidence,
   type Witness,
 } from "./roster-allotment.js";
+import { succeed } from "./result.js";
 import type { IncarnationNumber, NodeIndex } from "./spi.js";
 
 const bounds = { indexMax: 3, numberMax: 2 };
@@ -98,7 +99,7 @@ const witnessCases: readonly {
 }[] = [
   { name: "applied the change", report: reportOf(now, 8, [1]), inUse: null, free: true },
   { name: "applied only what was before", report: reportOf(now, 7, [1]), inUse: null, free: false },
-  { name: "applied it before a reboot", report: reportOf(before, 9, [1]), inUse: null, free: false },
+  { name: "applied it before a boot", report: reportOf(before, 9, [1]), inUse: null, free: false },
   { name: "never reported", report: undefined, inUse: [2], free: false },
   { name: "is silent, its keys are gone", report: silent, inUse: [2], free: true },
   { name: "is silent, its key is in use", report: silent, inUse: [1, 2], free: false },
@@ -114,7 +115,7 @@ const witnessCases: readonly {
     inUse: [2],
     free: false,
   },
-  { name: "is silent, and no record says what is in use", report: silent, inUse: null, free: false },
+  { name: "is silent, and no key is known in use", report: silent, inUse: null, free: false },
 ];
 
 for (const { name, report, inUse, free } of witnessCases) {
@@ -133,20 +134,7 @@ for (const { name, report, inUse, free } of witnessCases) {
 }
 
 test("allotment: keys in use are the fleet's current and target", () => {
-  const record = {
-    schemaVersion: 1,
-    rotation: 1,
-    phase: "staging",
-    current: key(4),
-    target: key(5),
-    through: [],
-    excluded: [],
-    refused: [],
-    emergency: false,
-    purge: false,
-    retireMs: 1,
-    drainMs: 1,
-  } as const;
+  const record = { current: key(4), target: key(5) };
   assert.deepEqual(keysInUse(record), [4, 5]);
   assert.deepEqual(keysInUse({ ...record, target: null }), [4]);
   assert.equal(keysInUse({ ...record, current: null }), null);
@@ -216,10 +204,11 @@ function obey(model: Model, one: Command): void {
 function register(model: Model, name: string, known: ModelNode | undefined): void {
   const proof = proofFor(model, name);
   const oldestReleased = model.released[0] ?? null;
+  const { nextIndex: next } = model;
   const allotted =
     known === undefined
-      ? allotIndex({ nextIndex: model.nextIndex, oldestReleased }, proof, bounds)
-      : { ok: true as const, value: { index: known.entry.index, nextIndex: model.nextIndex, reused: false } };
+      ? allotIndex({ nextIndex: next, oldestReleased }, proof, bounds)
+      : succeed({ index: known.entry.index, nextIndex: next, reused: false });
   const past = known === undefined ? firstNumbers : numbersAfter(known, model.revision);
   const number = allotNumber(past, proof, bounds);
   if (!allotted.ok || !number.ok) return;
@@ -230,7 +219,8 @@ function register(model: Model, name: string, known: ModelNode | undefined): voi
   model.revision += 1;
   model.serial += 1;
   const entry = entryOf(name, model.serial, index, number.value.number, model.revision);
-  const kept = known ?? { through: 0, keyId: model.keyId, report: undefined, kernel: new Set<string>() };
+  const blank = { through: 0, keyId: model.keyId, report: undefined, kernel: new Set<string>() };
+  const kept = known ?? blank;
   model.nodes.set(name, { ...kept, entry, numbers: number.value.ledger });
   assertNoCollision(model, entry);
 }

@@ -1,13 +1,17 @@
 /**
- * Allots what an SPI is made of: an index (20 bits) per node and a number (4 bits) per incarnation of that node.
+ * Allots what an SPI is made of: an index (20 bits) per node and a number (4 bits) per incarnation
+ * of that node.
  *
- * Invariant: two live entries never share an index, and a value is given out again only when no live node can hold an
- * SA of its last owner under a key in use. Fresh values come first; a used one is free again when every other entry
+ * Invariant: two live entries never share an index, and a value is given out again only when no
+ * live node can hold an SA of its last owner under a key in use. Fresh values come first; a used
+ * one is free again when every other entry
  * (a) reported in its present incarnation a `through` beyond the change that released the value, or
- * (b) neither held, offered nor refused, in its last report, any key in use: the SPI names the key id, so what that
- *     node may still hold has other SPIs. This is how the next rotation frees numbers that a silent node blocks.
- * (b) needs the fleet record to say what is in use; without one (pairwise) only (a) counts. An entry without a report
- * proves nothing and blocks. The oldest release is taken first: what it does not satisfy, no later one does.
+ * (b) neither held, offered nor refused, in its last report, any key in use: the SPI names the key
+ *     id, so what that node may still hold has other SPIs. This is how the next rotation frees
+ *     numbers that a silent node blocks.
+ * (b) needs the fleet record to say what is in use; without one (pairwise) only (a) counts. An
+ *     entry without a report proves nothing and blocks. The oldest release is taken first: what it
+ *     does not satisfy, no later one does.
  *
  * Does not store anything: the registry adapter keeps the ledgers and passes the evidence.
  */
@@ -33,7 +37,9 @@ export interface ReleasedIndex {
   readonly after: RosterRevision;
 }
 
-/** Numbers of one index. From `nextNumber` up they were never used; `superseded` is oldest first. */
+/**
+ * Numbers of one index. From `nextNumber` up they were never used; `superseded` is oldest first.
+ */
 export interface NumberLedger {
   readonly nextNumber: number;
   readonly superseded: readonly SupersededNumber[];
@@ -139,8 +145,13 @@ export function supersede(
   return { ...ledger, superseded: [...ledger.superseded, { number, after }] };
 }
 
-/** Keys that SAs are built from under this fleet record; null without a record or before the first key. */
-export function keysInUse(record: FleetRecord | null): readonly KeyId[] | null {
+/**
+ * Keys that SAs are built from under this fleet record; null without a record or before the first
+ * key.
+ */
+export function keysInUse(
+  record: Pick<FleetRecord, "current" | "target"> | null,
+): readonly KeyId[] | null {
   if (record === null || record.current === null) return null;
   const ids = [record.current.keyId];
   return record.target === null ? ids : [...ids, record.target.keyId];

@@ -3,7 +3,7 @@
  * outlives the agent, and a reboot loses it. It knows keys by `KeyRef`: two SAs decrypt each other's packets when their
  * references are equal.
  */
-import type { NodeName } from "../core/node.js";
+import type { AddressFamily } from "../core/node.js";
 import {
   policySlotKey,
   policySlotOf,
@@ -11,7 +11,6 @@ import {
   saSlotKey,
   saSlotOf,
   type Endpoint,
-  type KeyRef,
   type Operation,
   type PolicySpec,
   type PolicyView,
@@ -19,7 +18,6 @@ import {
   type SaSpec,
   type SaView,
 } from "../core/sa.js";
-import type { Spi } from "../core/spi.js";
 import type { XfrmCounterName } from "../core/xfrm-counters.js";
 import type {
   ApplyOutcome,
@@ -33,18 +31,10 @@ import { fail, succeed } from "../core/result.js";
 import type { Done } from "../ports/failure.js";
 import type { VirtualTime } from "./virtual-time.js";
 
-interface SimSa {
+/** An SA in the kernel. Only packets change it. */
+export interface SimSa {
   readonly spec: SaSpec;
   packets: number;
-}
-
-/** One packet on the wire. */
-export interface SimPacket {
-  readonly from: NodeName;
-  readonly to: NodeName;
-  readonly spi: Spi;
-  readonly key: KeyRef;
-  readonly sentAtMs: number;
 }
 
 export class SimKernel {
@@ -53,11 +43,18 @@ export class SimKernel {
   readonly #sas = new Map<string, SimSa>();
   readonly #policies = new Map<string, PolicySpec>();
   readonly #watchers = new Set<(reason: "connected" | "disconnected" | "foreign-change") => void>();
+  readonly #tampered = new Set<string>();
+  readonly #installedOutbound = new Set<string>();
+  readonly #waiting: (() => void)[] = [];
   readonly counters = new Map<XfrmCounterName, number>();
-  /** Every (key, SPI) ever used outbound, for the checker of S4. */
-  readonly installedOutbound: string[] = [];
+  /** Every (key, SPI) that was installed outbound a second time: S4 says none. */
+  readonly reusedOutbound: string[] = [];
+  /** Changes whenever the path of any packet may have changed. */
+  version = 0;
   #instance = 0;
+  #boot = 0;
   #busyUntilMs = 0;
+  #isHeld = false;
 
   constructor(time: VirtualTime, operationMs: () => number) {
     this.#time = time;
@@ -65,7 +62,7 @@ export class SimKernel {
   }
 
   get identity(): DataplaneIdentity {
-    return { bootId: "boot", networkNamespace: "net", instance: `instance-${this.#instance}` };
+    return { bootId: `boot-${this.#boot}`, networkNamespace: "net", instance: `instance-${this.#instance}` };
   }
 
   /** The port that one agent process holds; a dead agent's port calls nobody back. */
@@ -85,33 +82,41 @@ export class SimKernel {
     };
   }
 
-  reboot(): void {
+  /** Loses all state; with `isHost` the machine booted, and not its dataplane alone. */
+  reboot(isHost = false): void {
     this.#sas.clear();
     this.#policies.clear();
+    this.#tampered.clear();
     this.#instance += 1;
+    this.#boot += isHost ? 1 : 0;
+    this.version += 1;
     for (const changed of this.#watchers) changed("foreign-change");
   }
 
-  /** The outbound half of the packet path: what leaves, or the counter of what kept it. */
-  send(from: NodeName, to: NodeName, remote: Endpoint): SimPacket | XfrmCounterName {
-    const family = remote.address.includes(":") ? "ipv6" : "ipv4";
-    const policy = this.#policies.get(policySlotKey({ direction: "out", family, remote }));
-    if (policy === undefined || policy.action.kind !== "protect") return this.#count("XfrmOutPolBlock");
-    const sa = this.#sas.get(saSlotKey({ direction: "out", spi: policy.action.spi, remote }));
-    if (sa === undefined) return this.#count("XfrmOutNoStates");
-    sa.packets += 1;
-    return { from, to, spi: sa.spec.spi, key: sa.spec.key, sentAtMs: this.#time.nowMs };
+  /** Requests wait until `release`: a kernel without CPU (cilium #44335). */
+  hold(): void {
+    this.#isHeld = true;
   }
 
-  /** The inbound half: null when delivered. */
-  receive(packet: SimPacket, remote: Endpoint): XfrmCounterName | null {
-    const sa = this.#sas.get(saSlotKey({ direction: "in", spi: packet.spi, remote }));
-    if (sa === undefined) return this.#count("XfrmInNoStates");
-    if (!sameKeyRef(sa.spec.key, packet.key)) return this.#count("XfrmInStateProtoError");
-    const family = remote.address.includes(":") ? "ipv6" : "ipv4";
-    if (!this.#policies.has(policySlotKey({ direction: "in", family, remote }))) return this.#count("XfrmInNoPols");
-    sa.packets += 1;
-    return null;
+  release(): void {
+    this.#isHeld = false;
+    for (const run of this.#waiting.splice(0)) run();
+  }
+
+  /** The outbound half of the packet path: the SA that encrypts, or the counter of what keeps the packet. */
+  route(remote: Endpoint): SimSa | XfrmCounterName {
+    const policy = this.#policies.get(policySlotKey({ direction: "out", family: familyOf(remote), remote }));
+    if (policy === undefined || policy.action.kind !== "protect") return "XfrmOutPolBlock";
+    return this.#sas.get(saSlotKey({ direction: "out", spi: policy.action.spi, remote })) ?? "XfrmOutNoStates";
+  }
+
+  /** The inbound half: the SA that decrypts a packet of `sent`, or the counter of what drops it. */
+  accept(sent: SaSpec, remote: Endpoint): SimSa | XfrmCounterName {
+    const sa = this.#sas.get(saSlotKey({ direction: "in", spi: sent.spi, remote }));
+    if (sa === undefined) return "XfrmInNoStates";
+    if (!sameKeyRef(sa.spec.key, sent.key)) return "XfrmInStateProtoError";
+    const slot = { direction: "in", family: familyOf(remote), remote } as const;
+    return this.#policies.has(policySlotKey(slot)) ? sa : "XfrmInNoPols";
   }
 
   has(slot: SaSlot): boolean {
@@ -127,15 +132,25 @@ export class SimKernel {
     for (const sa of this.#sas.values()) yield saSlotOf(sa.spec);
   }
 
+  *policies(): IterableIterator<PolicySpec> {
+    yield* this.#policies.values();
+  }
+
   /** Someone else deletes one of our SAs. */
   deleteBehindItsBack(slot: SaSlot): void {
-    this.#sas.delete(saSlotKey(slot));
+    if (!this.#sas.delete(saSlotKey(slot))) return;
+    this.#tampered.add(saSlotKey(slot));
+    this.version += 1;
     for (const changed of this.#watchers) changed("foreign-change");
   }
 
-  #count(name: XfrmCounterName): XfrmCounterName {
+  /** Is the SA of this slot missing because someone else deleted it? */
+  isTampered(slot: SaSlot): boolean {
+    return this.#tampered.has(saSlotKey(slot));
+  }
+
+  count(name: XfrmCounterName): void {
     this.counters.set(name, (this.counters.get(name) ?? 0) + 1);
-    return name;
   }
 
   /** Requests of one kernel take their time one after the other. */
@@ -144,15 +159,20 @@ export class SimKernel {
     for (let i = 0; i < operations; i += 1) tookMs += this.#operationMs();
     this.#busyUntilMs = Math.max(this.#busyUntilMs, this.#time.nowMs) + tookMs;
     const instance = this.#instance;
-    this.#time.at(this.#busyUntilMs, () => {
+    const answer = (): void => {
       if (!isAlive()) return;
       if (instance === this.#instance) done(succeed(run()));
       else done(fail({ code: "DATAPLANE_UNREACHABLE", message: "rebooted meanwhile", retryable: true }));
+    };
+    this.#time.at(this.#busyUntilMs, () => {
+      if (this.#isHeld) this.#waiting.push(answer);
+      else answer();
     });
   }
 
   #apply(stages: readonly (readonly Operation[])[], recognise: Recognise): ApplyOutcome {
     const failed: FailedOperation[] = [];
+    this.version += 1;
     for (const stage of stages) {
       for (const operation of stage) {
         const code = this.#run(operation);
@@ -191,8 +211,15 @@ export class SimKernel {
     const before = this.#sas.get(slot);
     if (before !== undefined) return sameKeyRef(before.spec.key, spec.key) ? null : "EEXIST";
     this.#sas.set(slot, { spec, packets: 0 });
-    if (spec.direction === "out") this.installedOutbound.push(JSON.stringify([spec.key, spec.spi]));
+    this.#tampered.delete(slot);
+    if (spec.direction === "out") this.#checkFresh(spec);
     return null;
+  }
+
+  #checkFresh(spec: SaSpec): void {
+    const pair = JSON.stringify([spec.key, spec.spi]);
+    if (this.#installedOutbound.has(pair)) this.reusedOutbound.push(pair);
+    this.#installedOutbound.add(pair);
   }
 
   #saOf(operation: Operation): SimSa | undefined {
@@ -220,6 +247,10 @@ function viewOf(sa: SimSa, recognise: Recognise): SaView {
   const key = recognise(slot);
   const bytes = key !== null && sameKeyRef(key, sa.spec.key) ? "match" : "mismatch";
   return { slot, key, bytes, packets: sa.packets, sequence: sa.packets };
+}
+
+function familyOf(remote: Endpoint): AddressFamily {
+  return remote.address.includes(":") ? "ipv6" : "ipv4";
 }
 
 function viewOfPolicy(policy: PolicySpec): PolicyView {

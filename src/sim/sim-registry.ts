@@ -12,12 +12,24 @@ import type { Done, Stop } from "../ports/failure.js";
 import type { LeaseView, RegisterRequest, RegistryPort, SingleEvent, WatchEvent } from "../ports/registry.js";
 import type { VirtualTime } from "./virtual-time.js";
 
-interface Watcher {
+export type Stream = "roster" | "reports" | "fleet" | "request";
+
+/** The connection of one process. */
+export interface Link {
   readonly isAlive: () => boolean;
+  /** Cut off: requests fail and events are lost. */
+  isPartitioned: boolean;
+  /** Events of these streams wait, in order: a slow watcher. */
+  readonly held: Set<Stream>;
+}
+
+interface Watcher {
+  readonly stream: Stream;
+  readonly link: Link;
   /** Sends the whole present value, as after a gap. */
   readonly relist: () => void;
   readonly lose: () => void;
-  isPartitioned: () => boolean;
+  readonly waiting: (() => void)[];
   lastAtMs: number;
 }
 
@@ -70,21 +82,40 @@ export class SimRegistry {
     for (const watcher of this.#watchers.request) this.#deliver(watcher, () => watcher.send(this.#requestEvent()));
   }
 
-  /** Ends a partition: everybody who watches gets a listing, as a reconnecting client does. */
-  heal(): void {
-    for (const watchers of Object.values(this.#watchers)) for (const watcher of watchers) watcher.relist();
+  /** Cuts a process off. One that notices hears `disconnected`; one that does not goes on with what it last saw. */
+  cut(link: Link, isNoticed: boolean): void {
+    if (isNoticed) for (const watcher of this.#watchersOf(link)) watcher.lose();
+    link.isPartitioned = true;
   }
 
-  cut(): void {
-    for (const watchers of Object.values(this.#watchers)) for (const watcher of watchers) watcher.lose();
+  /** Ends a partition: the process gets listings, as a reconnecting client does. */
+  heal(link: Link): void {
+    if (!link.isPartitioned) return;
+    link.isPartitioned = false;
+    for (const watcher of this.#watchersOf(link)) watcher.relist();
+  }
+
+  /** Delivers what waited, in order. */
+  release(link: Link, stream: Stream): void {
+    link.held.delete(stream);
+    for (const watcher of this.#watchersOf(link)) {
+      if (watcher.stream === stream) for (const run of watcher.waiting.splice(0)) run();
+    }
+  }
+
+  #watchersOf(link: Link): readonly Watcher[] {
+    const all: readonly ReadonlySet<Watcher>[] = Object.values(this.#watchers);
+    return all.flatMap((watchers) => [...watchers]).filter((watcher) => watcher.link === link);
   }
 
   /** The port of one process, which may die or be partitioned. */
-  port(isAlive: () => boolean, isPartitioned: () => boolean): RegistryPort {
+  port(link: Link): RegistryPort {
     const request = <T>(done: Done<T>, run: () => ReturnType<typeof succeed<T>> | ReturnType<typeof conflict>): void => {
       this.#time.at(this.#time.nowMs + this.#delayMs(), () => {
-        const result = isPartitioned() ? unreachable() : run();
-        this.#time.at(this.#time.nowMs + this.#delayMs(), () => isAlive() && done(result));
+        const result = link.isPartitioned ? unreachable() : run();
+        this.#time.at(this.#time.nowMs + this.#delayMs(), () => {
+          if (link.isAlive()) done(link.isPartitioned ? unreachable() : result);
+        });
       });
     };
     return {
@@ -105,11 +136,11 @@ export class SimRegistry {
           return succeed(null);
         }),
       listLeases: (done) => request(done, () => succeed(this.#liveLeases())),
-      campaign: (candidate, leaseMs, leading) => this.#campaign(candidate, leaseMs, leading, isAlive, isPartitioned),
-      watchRoster: (listener) => this.#watch(this.#watchers.roster, listener, () => this.#rosterListing(), isAlive, isPartitioned),
-      watchReports: (listener) => this.#watch(this.#watchers.reports, listener, () => this.#reportListing(), isAlive, isPartitioned),
-      watchFleet: (listener) => this.#watch(this.#watchers.fleet, listener, () => this.#fleetEvent(), isAlive, isPartitioned),
-      watchRequest: (listener) => this.#watch(this.#watchers.request, listener, () => this.#requestEvent(), isAlive, isPartitioned),
+      campaign: (candidate, leaseMs, leading) => this.#campaign(candidate, leaseMs, leading, link),
+      watchRoster: (listener) => this.#watch("roster", this.#watchers.roster, listener, () => this.#rosterListing(), link),
+      watchReports: (listener) => this.#watch("reports", this.#watchers.reports, listener, () => this.#reportListing(), link),
+      watchFleet: (listener) => this.#watch("fleet", this.#watchers.fleet, listener, () => this.#fleetEvent(), link),
+      watchRequest: (listener) => this.#watch("request", this.#watchers.request, listener, () => this.#requestEvent(), link),
       close: () => undefined,
     };
   }
@@ -173,26 +204,20 @@ export class SimRegistry {
     return [...this.#leases.values()].filter((lease) => lease.untilMs > this.#time.nowMs);
   }
 
-  #campaign(
-    candidate: string,
-    leaseMs: number,
-    leading: (isLeader: boolean) => void,
-    isAlive: () => boolean,
-    isPartitioned: () => boolean,
-  ): Stop {
+  #campaign(candidate: string, leaseMs: number, leading: (isLeader: boolean) => void, link: Link): Stop {
     let stopped = false;
     const round = (): void => {
-      if (stopped || !isAlive()) return;
+      if (stopped || !link.isAlive()) return;
       const now = this.#time.nowMs;
       const isFree = this.#leader === null || this.#leader.untilMs <= now || this.#leader.candidate === candidate;
-      if (!isPartitioned() && isFree) this.#leader = { candidate, untilMs: now + leaseMs };
+      if (!link.isPartitioned && isFree) this.#leader = { candidate, untilMs: now + leaseMs };
       leading(this.#leader?.candidate === candidate && this.#leader.untilMs > now);
       this.#time.at(now + leaseMs / 3, round);
     };
     this.#time.at(this.#time.nowMs + this.#delayMs(), round);
     return () => {
       stopped = true;
-      if (this.#leader?.candidate === candidate) this.#leader = null;
+      if (link.isAlive() && this.#leader?.candidate === candidate) this.#leader = null;
     };
   }
 
@@ -213,15 +238,16 @@ export class SimRegistry {
   }
 
   #watch<E extends { readonly kind: string }>(
+    stream: Stream,
     watchers: Set<Watcher & { send: (event: E) => void }>,
     listener: (event: E) => void,
     current: () => E,
-    isAlive: () => boolean,
-    isPartitioned: () => boolean,
+    link: Link,
   ): Stop {
     const watcher: Watcher & { send: (event: E) => void } = {
-      isAlive,
-      isPartitioned,
+      stream,
+      link,
+      waiting: [],
       lastAtMs: 0,
       send: listener,
       relist: () => {
@@ -237,11 +263,14 @@ export class SimRegistry {
 
   /** Events of one watcher arrive in order, each after its own delay; a partition loses them until `heal`. */
   #deliver(watcher: Watcher, run: () => void): void {
+    const { link } = watcher;
+    if (link.isPartitioned) return;
     this.watchEvents += 1;
     watcher.lastAtMs = Math.max(watcher.lastAtMs, this.#time.nowMs + this.#delayMs());
-    const lost = watcher.isPartitioned();
     this.#time.at(watcher.lastAtMs, () => {
-      if (watcher.isAlive() && !lost) run();
+      if (!link.isAlive()) return;
+      if (link.held.has(watcher.stream)) watcher.waiting.push(run);
+      else run();
     });
   }
 }

@@ -68,7 +68,10 @@ function endFields(end: KeyEnd): readonly string[] {
   return [end.name, index, end.incarnationId];
 }
 
-/** Each field after its length in two bytes. All fields are ASCII or bytes as characters: one byte each. */
+/**
+ * Each field after its length in two bytes. One character is one byte: ASCII, or made by
+ * `byteText`.
+ */
 function encodeFields(fields: readonly string[]): Buffer {
   const prefixed = fields.map((field) => byteText(field.length >>> 8, field.length) + field);
   return Buffer.from(prefixed.join(""), "latin1");

@@ -1,4 +1,4 @@
-/** How changes of the key file are seen, on real files. Waits end with an event, never with time. */
+/** How changes of real key files are seen. Waits end with an event, never with time. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { renameSync, watch } from "node:fs";

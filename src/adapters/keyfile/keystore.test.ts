@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import test from "node:test";
-import { codeOf, hex, idsOf, keysOf, line, openKeystore, Queue } from "../../../test/support/keystore.js";
-import { replace, write } from "../../../test/support/keystore.js";
+import { codeOf, hex, idsOf, keysOf, line, openKeystore } from "../../../test/support/keystore.js";
+import { Queue, replace, write } from "../../../test/support/keystore.js";
 import type { KeyFileReading } from "../../ports/keystore.js";
 
 test("keystore: the first reading offers the keys of the file, in its order", async (t) => {

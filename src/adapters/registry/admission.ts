@@ -1,6 +1,7 @@
 /**
- * Admission and removal of nodes. An entry is written only when it changes, so the revision of its key is that of its
- * last change. What may be given out again, and when, is decided in core/roster-allotment.ts.
+ * Admission and removal of nodes. An entry is written only when it changes, so the revision of its
+ * key is that of its last change. What may be given out again, and when, is decided in
+ * core/roster-allotment.ts.
  */
 import {
   sameAddresses,
@@ -17,7 +18,6 @@ import {
   supersede,
   type AllotmentFailure,
   type IndexAllotment,
-  type NumberAllotment,
 } from "../../core/roster-allotment.js";
 import type { Result } from "../../core/result.js";
 import type { RegisterRequest } from "../../ports/registry.js";
@@ -51,7 +51,8 @@ export function dismiss(kv: Kv, name: NodeName, signal: AbortSignal): Promise<Ro
       { kind: "delete", key: reportKey(name) },
       ...release(view.item, view.revision),
     ];
-    return { kind: "change", nextIndex: view.nextIndex, operations, result: (revision) => revision };
+    const { nextIndex } = view;
+    return { kind: "change", nextIndex, operations, result: (revision) => revision };
   });
 }
 
@@ -131,7 +132,7 @@ function release(item: KvItem, after: RosterRevision): readonly KvOperation[] {
 }
 
 /** None free is retryable: a report, a removal or the next rotation frees one. */
-function allotted<T extends IndexAllotment | NumberAllotment>(result: Result<T, AllotmentFailure>): T {
+function allotted<T>(result: Result<T, AllotmentFailure>): T {
   if (result.ok) return result.value;
   throw new PortError(result.error.code, result.error.message, true);
 }

@@ -1,6 +1,9 @@
 /** Waits between attempts: full jitter, so that those who met once do not meet again. */
 
-/** A wait in milliseconds, random up to `msMin * 2 ** attempt` and never more than `msMax`; attempts count from 0. */
+/**
+ * A wait in milliseconds, random up to `msMin * 2 ** attempt` and never more than `msMax`; attempts
+ * count from 0.
+ */
 export function backoffMs(attempt: number, msMin: number, msMax: number): number {
   const ceilingMs = Math.min(msMax, msMin * 2 ** Math.min(attempt, 30));
   return Math.random() * ceilingMs;

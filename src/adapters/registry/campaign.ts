@@ -1,7 +1,7 @@
 /**
- * Runs for leader. Invariant: a leader believes so no longer than the store does. Its term is counted from before the
- * renewal was sent, on its own monotonic clock, so it ends here first, also when the store cannot be reached. Two
- * leaders do no harm (design 4.3); this makes them rare.
+ * Runs for leader. Invariant: a leader believes so no longer than the store does. Its term is
+ * counted from before the renewal was sent, on its own monotonic clock, so it ends here first, also
+ * when the store cannot be reached. Two leaders do no harm (design 4.3); this makes them rare.
  */
 import { randomUUID } from "node:crypto";
 import type { Stop } from "../../ports/failure.js";

@@ -1,6 +1,6 @@
 /**
- * Follows a prefix of the store: a listing, then changes, and a listing again whenever the history has a gap. It goes
- * on through faults of the store, with backoff, until stopped.
+ * Follows a prefix of the store: a listing, then changes, and a listing again whenever the history
+ * has a gap. It goes on through faults of the store, with backoff, until stopped.
  */
 import { limits } from "../../core/limits.js";
 import type { Stop } from "../../ports/failure.js";
@@ -15,7 +15,10 @@ export interface Followed {
   readonly prefix: string;
 }
 
-/** Called in order. After `disconnected` comes either a `listing` or, with nothing missing, `resumed`. */
+/**
+ * Called in order. After `disconnected` comes either a `listing` or, with nothing missing,
+ * `resumed`.
+ */
 export interface Follower {
   readonly listing: (snapshot: KvSnapshot) => void;
   readonly event: (event: Exclude<KvEvent, { readonly kind: "compacted" }>) => void;

@@ -1,7 +1,8 @@
 /**
- * The registry port over any store of kv.ts: what the records mean, and who may write what when. Adapters differ only
- * in their store. Owns its watches and campaigns, which end when it is closed.
+ * The registry port over any store of kv.ts: what the records mean, and who may write what when.
+ * Adapters differ only in their store. Owns its watches and campaigns, which end when it is closed.
  */
+import { setMaxListeners } from "node:events";
 import type { FleetRecord, OperatorRequest, RotationRecord } from "../../core/fleet/record.js";
 import {
   parseIncarnationId,
@@ -56,6 +57,8 @@ export class KvRegistry implements RegistryPort {
   constructor(kv: Kv, options: KvRegistryOptions) {
     this.#kv = kv;
     this.#options = options;
+    // As many roster writes as callers like may wait for another try.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   register(request: RegisterRequest, done: Done<RosterEntry>): void {
@@ -108,7 +111,12 @@ export class KvRegistry implements RegistryPort {
     this.#settle((kv) => listRotations(kv, this.#options.skipped), done);
   }
 
-  renewLease(name: NodeName, incarnationId: IncarnationId, leaseMs: number, done: Done<null>): void {
+  renewLease(
+    name: NodeName,
+    incarnationId: IncarnationId,
+    leaseMs: number,
+    done: Done<null>,
+  ): void {
     this.#settle(async (kv) => {
       await kv.renewLease(name, incarnationId, leaseMs);
       return null;

@@ -1,10 +1,11 @@
 /**
- * The lower layer of every registry: a revisioned key-value store in the manner of etcd. What a roster or a fleet
- * record is, the upper layer knows (kv-registry.ts); here are keys, texts and the order of commits.
+ * The lower layer of every registry: a revisioned key-value store in the manner of etcd. What a
+ * roster or a fleet record is, the upper layer knows (kv-registry.ts); here are keys, texts and the
+ * order of commits.
  *
- * One revision counter for the whole store; every transaction that changes something gets the next one. Failures are
- * thrown as `PortError`. After a fault on the way it is unknown whether a transaction was committed, so callers
- * write only what they may write again.
+ * One revision counter for the whole store; every transaction that changes something gets the next
+ * one. Failures are thrown as `PortError`. After a fault on the way it is unknown whether a
+ * transaction was committed, so callers write only what they may write again.
  */
 import type { Stop } from "../../ports/failure.js";
 
@@ -59,7 +60,10 @@ export type KvEvent =
   | { readonly kind: "compacted" }
   | { readonly kind: "disconnected"; readonly reason: string };
 
-/** Liveness of `name`, kept in memory. `beat` differs after each renewal, also across restarts of the store. */
+/**
+ * Liveness of `name`, kept in memory. `beat` differs after each renewal, also across restarts of
+ * the store.
+ */
 export interface KvLease {
   readonly name: string;
   readonly holder: string;

@@ -1,13 +1,23 @@
 /** Where roster and reports are kept, and how their records become items. */
 import type { RosterEntry } from "../../core/node.js";
 import type { Report } from "../../core/report.js";
-import { reportKey, reportPrefix, rosterKey, rosterListingPrefix, rosterMetaKey, rosterPrefix } from "./keys.js";
+import {
+  reportKey,
+  reportPrefix,
+  rosterKey,
+  rosterListingPrefix,
+  rosterMetaKey,
+  rosterPrefix,
+} from "./keys.js";
 import type { KvItem, KvSnapshot } from "./kv.js";
 import type { ListSource } from "./list-watch.js";
 import { decode, type Decoded } from "./records.js";
 import { entryOf, reportSchema, rosterRecordSchema } from "./schemas.js";
 
-/** The listing shows the roster revision: that of the ledger, which every change of the roster writes. */
+/**
+ * The listing shows the roster revision: that of the ledger, which every change of the roster
+ * writes.
+ */
 export const rosterSource: ListSource<RosterEntry> = {
   listingPrefix: rosterListingPrefix,
   prefix: rosterPrefix,

@@ -1,6 +1,7 @@
 /**
- * A watch of many records as the port's events. It keeps the records it has read: after a reconnect without a gap it
- * shows the whole listing without asking for it again, and a record that became unreadable stays as last read.
+ * A watch of many records as the port's events. It keeps the records it has read: after a reconnect
+ * without a gap it shows the whole listing without asking for it again, and a record that became
+ * unreadable stays as last read.
  *
  * Invariant: an unreadable record is neither a change nor a removal, and a listing names it.
  */

@@ -1,13 +1,16 @@
 /**
- * Records to text and back. A text that cannot be read is reported and skipped; it is never taken for a deletion and
- * never overwritten blindly: a newer version may have written it.
+ * Records to text and back. A text that cannot be read is reported and skipped; it is never taken
+ * for a deletion and never overwritten blindly: a newer version may have written it.
  */
 import type { z } from "zod";
 import { limits } from "../../core/limits.js";
 import { PortError } from "../port-error.js";
 import type { KvItem } from "./kv.js";
 
-/** A stored record that this version cannot read. The node or record it is about is there, and its value unknown. */
+/**
+ * A stored record that this version cannot read. The node or record it is about is there, and its
+ * value unknown.
+ */
 export interface InvalidRecord {
   readonly key: string;
   readonly revision: number;
@@ -31,15 +34,21 @@ export function decode<T>(schema: z.ZodType<T>, item: KvItem): Decoded<T> {
   return { kind: "invalid", record: { key, revision, reason: describe(result.error) } };
 }
 
-/** @throws PortError REGISTRY_RECORD_INVALID: the caller may not go on from a record it cannot read. */
+/**
+ * @throws PortError REGISTRY_RECORD_INVALID: the caller may not go on from a record it cannot read.
+ */
 export function decodeOrThrow<T>(schema: z.ZodType<T>, item: KvItem): T {
   const decoded = decode(schema, item);
   if (decoded.kind === "valid") return decoded.value;
   const { key, reason } = decoded.record;
-  throw new PortError("REGISTRY_RECORD_INVALID", `stored record ${key} is unreadable: ${reason}`, false);
+  const message = `stored record ${key} is unreadable: ${reason}`;
+  throw new PortError("REGISTRY_RECORD_INVALID", message, false);
 }
 
-/** @throws PortError REGISTRY_RECORD_INVALID or REGISTRY_RECORD_TOO_LARGE: nobody writes what nobody can read. */
+/**
+ * @throws PortError REGISTRY_RECORD_INVALID or REGISTRY_RECORD_TOO_LARGE: nobody writes what nobody
+ * can read.
+ */
 export function encode<T>(schema: z.ZodType<T>, key: string, value: T): string {
   const result = schema.safeParse(value);
   if (!result.success) {

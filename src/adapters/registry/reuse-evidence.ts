@@ -1,6 +1,7 @@
 /**
- * Reads what allows a used index or number to be given out again. Only when no fresh one is left: it is the whole
- * roster and every report. The roster cannot change in between unseen, since the caller's transaction compares it.
+ * Reads what allows a used index or number to be given out again. Only when no fresh one is left:
+ * it is the whole roster and every report. The roster cannot change in between unseen, since the
+ * caller's transaction compares it.
  */
 import type { NodeName } from "../../core/node.js";
 import {
@@ -34,8 +35,10 @@ export async function readOldestReleased(kv: Kv): Promise<OldestReleased | null>
 }
 
 /**
- * Every entry but that of `asker`, with its last report. An unreadable report proves nothing, so its node blocks.
- * @throws PortError REGISTRY_RECORD_INVALID for an unreadable entry: nobody knows what its node holds
+ * Every entry but that of `asker`, with its last report. An unreadable report proves nothing, so
+ * its node blocks.
+ * @throws PortError REGISTRY_RECORD_INVALID for an unreadable entry: nobody knows what its node
+ * holds
  */
 export async function readEvidence(kv: Kv, asker: NodeName): Promise<ReuseEvidence> {
   const roster = await kv.range(rosterPrefix);

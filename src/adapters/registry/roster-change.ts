@@ -1,7 +1,8 @@
 /**
- * The one way to change the roster. Each change writes the ledger (`roster-meta`) in its transaction and compares it
- * first: so the ledger's revision is the roster revision, and changes have one order. Optimistic: whoever finds that
- * another came first reads again, after a random wait.
+ * The one way to change the roster. Each change writes the ledger (`roster-meta`) in its
+ * transaction and compares it first: so the ledger's revision is the roster revision, and changes
+ * have one order. Optimistic: whoever finds that another came first reads again, after a random
+ * wait.
  */
 import { limits } from "../../core/limits.js";
 import type { NodeName, RosterRevision } from "../../core/node.js";
@@ -30,8 +31,10 @@ export type Decision<T> =
     };
 
 /**
- * Commits what `decide` makes of the present view of `name`, deciding anew when another writer came first.
- * @throws PortError REGISTRY_BUSY when others came first again and again, REGISTRY_CLOSED when `signal` is aborted
+ * Commits what `decide` makes of the present view of `name`, deciding anew when another writer came
+ * first.
+ * @throws PortError REGISTRY_BUSY when others came first again and again, REGISTRY_CLOSED when
+ * `signal` is aborted
  */
 export async function changeRoster<T>(
   kv: Kv,

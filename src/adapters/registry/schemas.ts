@@ -1,6 +1,6 @@
 /**
- * The stored records. What cannot be read by these schemas is never written, and what is read and does not fit is
- * skipped: another version may have written it. Unknown fields are dropped.
+ * The stored records. What cannot be read by these schemas is never written, and what is read and
+ * does not fit is skipped: another version may have written it. Unknown fields are dropped.
  */
 import { isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
@@ -122,7 +122,9 @@ export const fleetRecordSchema: z.ZodType<FleetRecord> = z.object({
   purge: z.boolean(),
   retireMs: z.number().nonnegative(),
   drainMs: z.number().nonnegative(),
-  answer: z.object({ requestId: text, accepted: z.boolean(), why: text }).nullable(),
+  answer: z
+    .object({ requestId: text, accepted: z.boolean(), why: text, code: text.optional() })
+    .nullable(),
 });
 
 export const operatorRequestSchema: z.ZodType<OperatorRequest> = z.object({

@@ -3,7 +3,10 @@ import type { Done } from "../../ports/failure.js";
 import { fail, succeed } from "../../core/result.js";
 import { PortError } from "../port-error.js";
 
-/** Posts the outcome. What is no `PortError` is our own bug: it stays unhandled and ends the program. */
+/**
+ * Posts the outcome. What is no `PortError` is our own bug: it stays unhandled and ends the
+ * program.
+ */
 export function settle<T>(promise: Promise<T>, done: Done<T>): void {
   void promise.then(
     (value) => {

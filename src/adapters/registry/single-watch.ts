@@ -1,4 +1,6 @@
-/** A watch of one record as the port's events. While it is unreadable, the value last read stays. */
+/**
+ * A watch of one record as the port's events. While it is unreadable, the value last read stays.
+ */
 import type { z } from "zod";
 import type { Stop } from "../../ports/failure.js";
 import type { SingleEvent, Versioned } from "../../ports/registry.js";

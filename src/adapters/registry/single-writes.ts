@@ -93,7 +93,10 @@ async function readRequest(kv: Kv): Promise<KvItem | null> {
   return items[0] ?? null;
 }
 
-/** Also of a request that this version cannot read otherwise: whoever wrote it must be able to clear it. */
+/**
+ * Also of a request that this version cannot read otherwise: whoever wrote it must be able to clear
+ * it.
+ */
 function requestId(item: KvItem): string | null {
   try {
     const parsed: unknown = JSON.parse(item.value);

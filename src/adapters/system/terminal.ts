@@ -5,6 +5,7 @@ import picocolors from "picocolors";
 export type Terminal = Pick<Writable, "write"> & {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
 };
 
 export type Colors = ReturnType<typeof picocolors.createColors>;

@@ -1,4 +1,7 @@
-/** Which SAs and policies a userspace dataplane can run: transport mode, ESP in UDP, between its address and others. */
+/**
+ * Which SAs and policies a userspace dataplane can run: transport mode, ESP in UDP, between its
+ * address and others.
+ */
 import { isIP } from "node:net";
 import type { AddressFamily } from "../../core/node.js";
 import { endpointKey } from "../../core/sa.js";
@@ -18,11 +21,16 @@ export function isLoopback(address: string): boolean {
   return address === "::1" || (isIP(address) === 4 && address.startsWith("127."));
 }
 
-/** Codes: `DATAPLANE_UNSUPPORTED`, `DATAPLANE_NOT_LOCAL`; null when the SA may be installed at `local`. */
+/**
+ * Codes: `DATAPLANE_UNSUPPORTED`, `DATAPLANE_NOT_LOCAL`; null when the SA may be installed at
+ * `local`.
+ */
 export function refuseSa(local: Endpoint, request: SaRequest): Refusal | null {
   if (request.mode !== "transport") return unsupported("tunnel mode");
   const [here, remote] =
-    request.direction === "in" ? [request.destination, request.source] : [request.source, request.destination];
+    request.direction === "in"
+      ? [request.destination, request.source]
+      : [request.source, request.destination];
   if (!sameEndpoint(here, local)) {
     const message = `the ${request.direction}bound SA's own end is ${endpointKey(here)}, not ${endpointKey(local)}`;
     return { code: "DATAPLANE_NOT_LOCAL", message };
@@ -32,7 +40,8 @@ export function refuseSa(local: Endpoint, request: SaRequest): Refusal | null {
 
 /** Code: `DATAPLANE_UNSUPPORTED`; null when the policy may be set at `local`. */
 export function refusePolicy(local: Endpoint, slot: PolicySlot): Refusal | null {
-  if (slot.family !== familyOf(local.address)) return unsupported(`${slot.family} at ${local.address}`);
+  if (slot.family !== familyOf(local.address))
+    return unsupported(`${slot.family} at ${local.address}`);
   return refuseRemote(local, slot.remote);
 }
 
@@ -43,5 +52,8 @@ function refuseRemote(local: Endpoint, remote: Endpoint): Refusal | null {
 }
 
 function unsupported(what: string): Refusal {
-  return { code: "DATAPLANE_UNSUPPORTED", message: `the userspace dataplane does not support ${what}` };
+  return {
+    code: "DATAPLANE_UNSUPPORTED",
+    message: `the userspace dataplane does not support ${what}`,
+  };
 }

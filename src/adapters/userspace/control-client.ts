@@ -1,8 +1,9 @@
 /**
- * The kernel port of an agent whose dataplane is the userspace process: a client of its control socket.
- * Invariant: plans and dumps run one at a time, in the order in which they were asked for, each on one connection; what
- * they return was read from the dataplane afterwards. It connects again for ever; while there is no connection, requests
- * fail at once and nothing is queued for later: the agent plans anew from a new dump.
+ * The kernel port of an agent whose dataplane is the userspace process: a client of its control
+ * socket. Invariant: plans and dumps run one at a time, in the order in which they were asked for,
+ * each on one connection; what they return was read from the dataplane afterwards. It connects
+ * again for ever; while there is no connection, requests fail at once and nothing is queued for
+ * later: the agent plans anew from a new dump.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { AssertionError } from "../../core/assert.js";
@@ -21,7 +22,10 @@ import { makePace } from "./staging-pace.js";
 export interface UserspaceKernelOptions {
   readonly socketPath: string;
   readonly keySource: KeySource;
-  /** Lab only ("--slow-node"): time added to each `apply` that installs inbound SAs; see staging-pace.ts. Default 0. */
+  /**
+   * Lab only ("--slow-node"): time added to each `apply` that installs inbound SAs; see
+   * staging-pace.ts. Default 0.
+   */
   readonly stagingDelayMs?: number;
   /** Waits; rejects when `signal` aborts. Default: a timer. */
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<unknown>;
@@ -46,7 +50,11 @@ export class UserspaceKernel implements KernelPort {
     void this.#stayConnected();
   }
 
-  apply(stages: readonly (readonly Operation[])[], recognise: Recognise, done: Done<ApplyOutcome>): void {
+  apply(
+    stages: readonly (readonly Operation[])[],
+    recognise: Recognise,
+    done: Done<ApplyOutcome>,
+  ): void {
     this.#enqueue(async (connection) => {
       const { keySource, stagingDelayMs } = this.#options;
       const pace = makePace(stages, stagingDelayMs ?? 0);
@@ -67,7 +75,10 @@ export class UserspaceKernel implements KernelPort {
     return () => void this.#watchers.delete(watcher);
   }
 
-  /** Ends the connection; what is running fails with `DATAPLANE_UNREACHABLE`, and watchers hear nothing more. */
+  /**
+   * Ends the connection; what is running fails with `DATAPLANE_UNREACHABLE`, and watchers hear
+   * nothing more.
+   */
   close(): void {
     this.#watchers.clear();
     this.#whyNot = unreachable("this client was closed");
@@ -80,7 +91,8 @@ export class UserspaceKernel implements KernelPort {
       if (this.#connection === null) throw this.#whyNot;
       return request(this.#connection);
     });
-    // `done` runs in a turn of its own: what it throws is the caller's and must not end up in the queue.
+    // `done` runs in a turn of its own: what it throws is the caller's and must not end up in the
+    // queue.
     this.#lastTurn = answer.then(
       (value) => void setImmediate(() => done(succeed(value))),
       (cause: unknown) => void setImmediate(() => done(fail(failureOf(cause)))),
@@ -89,7 +101,7 @@ export class UserspaceKernel implements KernelPort {
 
   async #stayConnected(): Promise<void> {
     const { signal } = this.#closing;
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       failures = (await this.#stayOnce()) ? 0 : failures + 1;
       await sleep(reconnectMs(failures), undefined, { signal }).catch(() => undefined);
     }
@@ -132,7 +144,9 @@ function asUnreachable(cause: PortError): PortError {
   return cause.code === "DATAPLANE_UNREACHABLE" ? cause : unreachable(cause.message, cause);
 }
 
-/** Aborted waits and broken connections are failures; a bug of ours is not, and ends the program. */
+/**
+ * Aborted waits and broken connections are failures; a bug of ours is not, and ends the program.
+ */
 function failureOf(cause: unknown): PortFailure {
   if (cause instanceof AssertionError) throw cause;
   return toFailure(cause, "DATAPLANE_UNREACHABLE");

@@ -1,7 +1,8 @@
 /**
- * One connection to the dataplane, seen from the agent: handshake, requests and their answers by id.
- * Invariant: each request ends exactly once, with its answer or with a PortError; a connection that broke stays broken
- * (control-client.ts makes the next one), so no request is ever answered by another run of the dataplane.
+ * One connection to the dataplane, seen from the agent: handshake, requests and their answers by
+ * id. Invariant: each request ends exactly once, with its answer or with a PortError; a connection
+ * that broke stays broken (control-client.ts makes the next one), so no request is ever answered by
+ * another run of the dataplane.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -66,10 +67,15 @@ export class ControlConnection {
   }
 
   /**
-   * Connects and shakes hands. `changed` is called when another client changed the dataplane; `signal` ends the
-   * connection at any time. @throws PortError `DATAPLANE_UNREACHABLE`, `CONTROL_PROTOCOL`
+   * Connects and shakes hands. `changed` is called when another client changed the dataplane;
+   * `signal` ends the connection at any time. @throws PortError `DATAPLANE_UNREACHABLE`,
+   * `CONTROL_PROTOCOL`
    */
-  static async open(socketPath: string, changed: () => void, signal: AbortSignal): Promise<ControlConnection> {
+  static async open(
+    socketPath: string,
+    changed: () => void,
+    signal: AbortSignal,
+  ): Promise<ControlConnection> {
     const socket = connect({ path: socketPath, signal });
     try {
       await once(socket, "connect");
@@ -77,7 +83,11 @@ export class ControlConnection {
       throw unreachable(cause instanceof Error ? cause.message : String(cause), cause);
     }
     const connection = new ControlConnection(socket, changed);
-    const welcome = await connection.#ask(helloId, { kind: "hello", protocol: protocolVersion }, connection.nonce);
+    const welcome = await connection.#ask(
+      helloId,
+      { kind: "hello", protocol: protocolVersion },
+      connection.nonce,
+    );
     if (welcome.kind !== "welcome") throw connection.#misplaced(welcome.kind);
     connection.#identity = welcome.identity;
     return connection;
@@ -175,7 +185,11 @@ export class ControlConnection {
   }
 
   #misplaced(kind: string): PortError {
-    const error = new PortError("CONTROL_PROTOCOL", `the dataplane answered with a misplaced "${kind}"`, true);
+    const error = new PortError(
+      "CONTROL_PROTOCOL",
+      `the dataplane answered with a misplaced "${kind}"`,
+      true,
+    );
     this.#break(error);
     return error;
   }
@@ -193,5 +207,10 @@ export class ControlConnection {
 /** The failure of every request while there is no working connection. */
 export function unreachable(reason: string, cause?: unknown): PortError {
   const message = `the userspace dataplane cannot be reached: ${reason}`;
-  return new PortError("DATAPLANE_UNREACHABLE", message, true, cause === undefined ? undefined : { cause });
+  return new PortError(
+    "DATAPLANE_UNREACHABLE",
+    message,
+    true,
+    cause === undefined ? undefined : { cause },
+  );
 }

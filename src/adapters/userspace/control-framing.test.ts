@@ -20,14 +20,19 @@ function encode(header: unknown, attachment: Uint8Array): Buffer {
 }
 
 const frames = fc.array(
-  fc.record({ header: fc.record({ text: fc.string() }), attachment: fc.uint8Array({ maxLength: 200 }) }),
+  fc.record({
+    header: fc.record({ text: fc.string() }),
+    attachment: fc.uint8Array({ maxLength: 200 }),
+  }),
   { maxLength: 10 },
 );
 
 test("framing: any cut of the stream gives the same frames", () => {
   fc.assert(
     fc.property(frames, fc.array(fc.nat(300), { minLength: 1 }), (sent, cuts) => {
-      const stream = Buffer.concat(sent.map(({ header, attachment }) => encode(header, attachment)));
+      const stream = Buffer.concat(
+        sent.map(({ header, attachment }) => encode(header, attachment)),
+      );
       const received: unknown[] = [];
       const reader = new FrameReader(({ header, attachment }) => {
         received.push({ header, attachment: new Uint8Array(attachment) });
@@ -70,7 +75,10 @@ const senseless: readonly [string, Buffer][] = [
 for (const [name, bytes] of senseless) {
   test(`framing: refuses ${name}`, () => {
     const reader = new FrameReader(() => assert.fail("no frame is delivered"));
-    assert.throws(() => reader.push(Buffer.from(bytes)), (error: PortError) => error.code === "CONTROL_PROTOCOL");
+    assert.throws(
+      () => reader.push(Buffer.from(bytes)),
+      (error: PortError) => error.code === "CONTROL_PROTOCOL",
+    );
   });
 }
 
@@ -90,7 +98,9 @@ test("framing: frames larger than a socket's buffer arrive whole, and the writer
     accepted.on("data", (chunk: Buffer) => reader.push(chunk));
   });
   writeFrame(client, { n: 1 }, noAttachment);
-  const written = new Promise<void>((resolve) => void writeFrame(client, { n: 2 }, attachment, resolve));
+  const written = new Promise<void>(
+    (resolve) => void writeFrame(client, { n: 2 }, attachment, resolve),
+  );
   writeFrame(client, { n: 3 }, Buffer.alloc(1));
   await Promise.all([arrived, written]);
   assert.deepEqual(sizes, [0, 900_000, 1]);

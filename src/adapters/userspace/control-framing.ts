@@ -1,9 +1,11 @@
 /**
- * Frames of the control protocol: a JSON header and a binary attachment, so that key bytes are never part of a text.
+ * Frames of the control protocol: a JSON header and a binary attachment, so that key bytes are
+ * never part of a text.
  *
  *     length of all that follows (4) | length of the header (4) | header, UTF-8 JSON | attachment
  *
- * Invariant: bytes that were received are zeroed as soon as their frame was delivered. Frames have no meaning here.
+ * Invariant: bytes that were received are zeroed as soon as their frame was delivered. Frames have
+ * no meaning here.
  */
 import type { Socket } from "node:net";
 import { assert } from "../../core/assert.js";
@@ -22,10 +24,16 @@ const prefixBytes = 2 * lengthBytes;
 export const noAttachment = Buffer.alloc(0);
 
 /**
- * Writes one frame. `written` is called when the attachment is no longer needed, be it sent or lost; zero it then.
+ * Writes one frame. `written` is called when the attachment is no longer needed, be it sent or
+ * lost; zero it then.
  * @returns false when the socket's buffer is full, as `socket.write` does.
  */
-export function writeFrame(socket: Socket, header: object, attachment: Buffer, written?: () => void): boolean {
+export function writeFrame(
+  socket: Socket,
+  header: object,
+  attachment: Buffer,
+  written?: () => void,
+): boolean {
   const head = encodeHead(header, attachment.length);
   socket.cork();
   socket.write(head);
@@ -37,7 +45,10 @@ export function writeFrame(socket: Socket, header: object, attachment: Buffer, w
 function encodeHead(header: object, attachmentBytes: number): Buffer {
   const json = Buffer.from(JSON.stringify(header), "utf8");
   const bytes = lengthBytes + json.length + attachmentBytes;
-  assert(bytes <= limits.controlFrameBytesMax, `a control frame of ${bytes} bytes is within the limit`);
+  assert(
+    bytes <= limits.controlFrameBytesMax,
+    `a control frame of ${bytes} bytes is within the limit`,
+  );
   const prefix = Buffer.alloc(prefixBytes);
   prefix.writeUInt32BE(bytes, 0);
   prefix.writeUInt32BE(json.length, lengthBytes);
@@ -54,7 +65,10 @@ export class FrameReader {
     this.#deliver = deliver;
   }
 
-  /** Takes `chunk` over and zeroes it. @throws PortError `CONTROL_PROTOCOL` for what is no frame; then stop reading. */
+  /**
+   * Takes `chunk` over and zeroes it. @throws PortError `CONTROL_PROTOCOL` for what is no frame;
+   * then stop reading.
+   */
   push(chunk: Buffer): void {
     this.#append(chunk);
     chunk.fill(0);
@@ -101,7 +115,11 @@ function frameEnd(bytes: Buffer): number | null {
   const length = bytes.readUInt32BE(0);
   const headerBytes = bytes.readUInt32BE(lengthBytes);
   if (length > limits.controlFrameBytesMax || headerBytes > length - lengthBytes) {
-    throw new PortError("CONTROL_PROTOCOL", `a control frame cannot have the lengths ${length}, ${headerBytes}`, true);
+    throw new PortError(
+      "CONTROL_PROTOCOL",
+      `a control frame cannot have the lengths ${length}, ${headerBytes}`,
+      true,
+    );
   }
   return bytes.length >= lengthBytes + length ? lengthBytes + length : null;
 }
@@ -112,6 +130,8 @@ function decode(frame: Buffer): Frame {
   try {
     return { header: JSON.parse(text), attachment: frame.subarray(headerEnd) };
   } catch (cause) {
-    throw new PortError("CONTROL_PROTOCOL", "the header of a control frame is not JSON", true, { cause });
+    throw new PortError("CONTROL_PROTOCOL", "the header of a control frame is not JSON", true, {
+      cause,
+    });
   }
 }

@@ -1,11 +1,13 @@
 /**
- * Messages between agent and userspace dataplane, as they stand in the headers of frames (control-framing.ts).
- * Invariant: no header has a field for key bytes; they travel as the attachment and leave only as keyed digests.
+ * Messages between agent and userspace dataplane, as they stand in the headers of frames
+ * (control-framing.ts). Invariant: no header has a field for key bytes; they travel as the
+ * attachment and leave only as keyed digests.
  *
  *     agent      hello [nonce]      apply [keys]      read            dump
  *     dataplane  welcome            applied           part* end       part* end      changed, refused
  *
- * Attachments: of `apply` the keys of its install-sa operations, one after another; of `part` one digest for each SA.
+ * Attachments: of `apply` the keys of its install-sa operations, one after another; of `part` one
+ * digest for each SA.
  */
 import { z } from "zod";
 import { limits } from "../../core/limits.js";
@@ -29,7 +31,11 @@ const spi = z
 const count = z.int().min(0);
 
 const saSlot = z.strictObject({ direction, spi, remote: endpoint });
-const policySlot = z.strictObject({ direction, family: z.enum(["ipv4", "ipv6"]), remote: endpoint });
+const policySlot = z.strictObject({
+  direction,
+  family: z.enum(["ipv4", "ipv6"]),
+  remote: endpoint,
+});
 const policyAction = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("protect"), spi }),
   z.strictObject({ kind: z.literal("accept") }),
@@ -46,7 +52,11 @@ const saRequest = z.strictObject({
 
 const wireOperation = z.discriminatedUnion("kind", [
   /** `keyBytes` is the length of its key in the attachment. */
-  z.strictObject({ kind: z.literal("install-sa"), sa: saRequest, keyBytes: z.int().min(0).max(64) }),
+  z.strictObject({
+    kind: z.literal("install-sa"),
+    sa: saRequest,
+    keyBytes: z.int().min(0).max(64),
+  }),
   z.strictObject({ kind: z.literal("delete-sa"), slot: saSlot }),
   z.strictObject({ kind: z.literal("set-policy"), slot: policySlot, action: policyAction }),
   z.strictObject({ kind: z.literal("delete-policy"), slot: policySlot }),
@@ -54,7 +64,11 @@ const wireOperation = z.discriminatedUnion("kind", [
 
 const request = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("hello"), protocol: z.int() }),
-  z.strictObject({ kind: z.literal("apply"), id: count, operations: z.array(wireOperation).max(entriesMax) }),
+  z.strictObject({
+    kind: z.literal("apply"),
+    id: count,
+    operations: z.array(wireOperation).max(entriesMax),
+  }),
   z.strictObject({
     kind: z.literal("read"),
     id: count,
@@ -64,7 +78,11 @@ const request = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("dump"), id: count }),
 ]);
 
-const identity = z.strictObject({ bootId: z.string(), networkNamespace: z.string(), instance: z.string() });
+const identity = z.strictObject({
+  bootId: z.string(),
+  networkNamespace: z.string(),
+  instance: z.string(),
+});
 const counterName = z.enum(Object.keys(xfrmCounters) as [XfrmCounterName, ...XfrmCounterName[]]);
 
 const reply = z.discriminatedUnion("kind", [
@@ -81,10 +99,19 @@ const reply = z.discriminatedUnion("kind", [
     sas: z.array(z.strictObject({ slot: saSlot, packets: count, sequence: count })),
     policies: z.array(z.strictObject({ slot: policySlot, action: policyAction })),
   }),
-  z.strictObject({ kind: z.literal("end"), id: count, counters: z.partialRecord(counterName, count) }),
+  z.strictObject({
+    kind: z.literal("end"),
+    id: count,
+    counters: z.partialRecord(counterName, count),
+  }),
   /** Another client changed something. */
   z.strictObject({ kind: z.literal("changed") }),
-  z.strictObject({ kind: z.literal("refused"), id: count.nullable(), code: z.string(), message: z.string() }),
+  z.strictObject({
+    kind: z.literal("refused"),
+    id: count.nullable(),
+    code: z.string(),
+    message: z.string(),
+  }),
 ]);
 
 export type WireOperation = z.infer<typeof wireOperation>;

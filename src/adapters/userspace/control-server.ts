@@ -1,7 +1,8 @@
 /**
- * The dataplane's control socket: a unix socket of mode 0600 in a directory of mode 0700. Who can open it can install
- * keys, so the file system is the access control, and an unsafe directory is refused. Several clients may be connected:
- * a restarted agent comes while its old connection lingers. Each learns when another one changed something.
+ * The dataplane's control socket: a unix socket of mode 0600 in a directory of mode 0700. Who can
+ * open it can install keys, so the file system is the access control, and an unsafe directory is
+ * refused. Several clients may be connected: a restarted agent comes while its old connection
+ * lingers. Each learns when another one changed something.
  */
 import { once } from "node:events";
 import { chmod, lstat, mkdir, unlink } from "node:fs/promises";
@@ -27,7 +28,8 @@ export class ControlServer {
   }
 
   /**
-   * Listens at `socketPath`; makes its directory when there is none, and takes over the socket of a dead process.
+   * Listens at `socketPath`; makes its directory when there is none, and takes over the socket of a
+   * dead process.
    * @throws PortError `CONTROL_DIRECTORY_UNSAFE`, `CONTROL_SOCKET_IN_USE`, `CONTROL_LISTEN_FAILED`
    */
   static async listen(dataplane: Dataplane, socketPath: string): Promise<ControlServer> {
@@ -56,7 +58,9 @@ export class ControlServer {
   }
 
   #accept(socket: Socket): void {
-    const session: ControlSession = new ControlSession(socket, this.#dataplane, () => this.#tellOthers(session));
+    const session: ControlSession = new ControlSession(socket, this.#dataplane, () =>
+      this.#tellOthers(session),
+    );
     this.#sessions.add(session);
     socket.on("close", () => {
       this.#sessions.delete(session);

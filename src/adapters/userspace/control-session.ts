@@ -1,7 +1,8 @@
 /**
- * One client's connection, seen from the dataplane: reads its requests, changes and lists the databases, answers.
- * Invariant: nothing is answered before a `hello` brought the nonce for the digests. A request that breaks the protocol
- * ends the connection. Listings go out in parts with turns of the event loop between them, so that packets keep moving.
+ * One client's connection, seen from the dataplane: reads its requests, changes and lists the
+ * databases, answers. Invariant: nothing is answered before a `hello` brought the nonce for the
+ * digests. A request that breaks the protocol ends the connection. Listings go out in parts with
+ * turns of the event loop between them, so that packets keep moving.
  */
 import { once } from "node:events";
 import type { Socket } from "node:net";
@@ -72,7 +73,8 @@ export class ControlSession {
     const request = parseRequest(frame.header);
     if (request.kind === "hello") return this.#greet(request.protocol, frame.attachment);
     const nonce = this.#nonce;
-    if (nonce === null) throw new PortError("CONTROL_PROTOCOL", "a request came before hello", true);
+    if (nonce === null)
+      throw new PortError("CONTROL_PROTOCOL", "a request came before hello", true);
     switch (request.kind) {
       case "apply":
         return this.#apply(request, frame.attachment);
@@ -88,7 +90,8 @@ export class ControlSession {
       const message = `the dataplane speaks control protocol ${protocolVersion}, not ${protocol}`;
       throw new PortError("CONTROL_PROTOCOL", message, true);
     }
-    if (nonce.length !== nonceBytes) throw new PortError("CONTROL_PROTOCOL", "a nonce has 32 bytes", true);
+    if (nonce.length !== nonceBytes)
+      throw new PortError("CONTROL_PROTOCOL", "a nonce has 32 bytes", true);
     this.#nonce = Buffer.from(nonce);
     this.#write({ kind: "welcome", protocol: protocolVersion, identity: this.#dataplane.identity });
   }
@@ -100,9 +103,16 @@ export class ControlSession {
   }
 
   #readSlots(request: ReadRequest, nonce: Buffer): void {
-    const sas = request.sas.map((slot) => this.#dataplane.findSa(slot)).filter((sa) => sa !== undefined);
+    const sas = request.sas
+      .map((slot) => this.#dataplane.findSa(slot))
+      .filter((sa) => sa !== undefined);
     const policies = request.policies.map((slot) => this.#dataplane.findPolicy(slot));
-    this.#writePart(request.id, nonce, sas, policies.filter((policy) => policy !== undefined));
+    this.#writePart(
+      request.id,
+      nonce,
+      sas,
+      policies.filter((policy) => policy !== undefined),
+    );
     this.#write({ kind: "end", id: request.id, counters: this.#dataplane.counters() });
   }
 
@@ -125,7 +135,14 @@ export class ControlSession {
   async #list(id: number, nonce: Buffer): Promise<void> {
     for (const sas of inSlices(this.#dataplane.listSas())) {
       // What was deleted since the listing began has no key any more, and no place in the listing.
-      await this.#drained(this.#writePart(id, nonce, sas.filter((sa) => !sa.key.isWiped), []));
+      await this.#drained(
+        this.#writePart(
+          id,
+          nonce,
+          sas.filter((sa) => !sa.key.isWiped),
+          [],
+        ),
+      );
     }
     for (const policies of inSlices(this.#dataplane.listPolicies())) {
       await this.#drained(this.#writePart(id, nonce, [], policies));
@@ -139,13 +156,28 @@ export class ControlSession {
     await nextTurn(undefined, { signal });
   }
 
-  #writePart(id: number, nonce: Buffer, sas: readonly Sa[], policies: readonly PolicyView[]): boolean {
+  #writePart(
+    id: number,
+    nonce: Buffer,
+    sas: readonly Sa[],
+    policies: readonly PolicyView[],
+  ): boolean {
     const digests = sas.map((sa) => digestKey(nonce, sa.slot, sa.key.reveal()));
-    const views = sas.map((sa) => ({ slot: sa.slot, packets: sa.packets, sequence: highestSequence(sa) }));
-    return this.#write({ kind: "part", id, sas: views, policies: [...policies] }, Buffer.concat(digests));
+    const views = sas.map((sa) => ({
+      slot: sa.slot,
+      packets: sa.packets,
+      sequence: highestSequence(sa),
+    }));
+    return this.#write(
+      { kind: "part", id, sas: views, policies: [...policies] },
+      Buffer.concat(digests),
+    );
   }
 
-  /** A client that does not read loses its connection rather than fill our memory; it lists again when it is back. */
+  /**
+   * A client that does not read loses its connection rather than fill our memory; it lists again
+   * when it is back.
+   */
   #write(reply: ControlReply, attachment: Buffer = noAttachment): boolean {
     if (this.#socket.destroyed) return false;
     if (this.#socket.writableLength > limits.controlUnreadBytesMax) this.#socket.destroy();

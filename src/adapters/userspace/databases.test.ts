@@ -26,7 +26,10 @@ test("sa database: installing the equal SA changes nothing and keeps its sequenc
   const database = new SaDatabase(1_024);
   assert.deepEqual(database.install(request("out"), keyBytes), { ok: true, value: "installed" });
   outboundOf(database).sequence = 77;
-  assert.deepEqual(database.install(request("out"), Buffer.from(keyBytes)), { ok: true, value: "unchanged" });
+  assert.deepEqual(database.install(request("out"), Buffer.from(keyBytes)), {
+    ok: true,
+    value: "unchanged",
+  });
   assert.equal(outboundOf(database).sequence, 77);
   assert.equal(database.size, 1);
 });
@@ -67,7 +70,12 @@ test("sa database: an SA keeps its own copy of the key, which removing it wipes"
 
 test("sa database: both directions of one SPI are two SAs", () => {
   const database = new SaDatabase(1_024);
-  const inbound = { ...request("out"), direction: "in" as const, source: peer.endpoint, destination: local.endpoint };
+  const inbound = {
+    ...request("out"),
+    direction: "in" as const,
+    source: peer.endpoint,
+    destination: local.endpoint,
+  };
   database.install(request("out"), keyBytes);
   database.install(inbound, keyBytes);
   assert.equal(database.size, 2);
@@ -111,7 +119,10 @@ test("policy database: a set replaces, an equal set and a second delete change n
 
 test("policy database: nothing can be told to leave in the clear, and no inbound policy is pinned", () => {
   const database = new PolicyDatabase();
-  for (const [slot, action] of [[outSlot, { kind: "accept" }], [inSlot, protect]] as const) {
+  for (const [slot, action] of [
+    [outSlot, { kind: "accept" }],
+    [inSlot, protect],
+  ] as const) {
     const outcome = database.set(slot, action);
     assert.equal(outcome.ok === false && outcome.error.code, "DATAPLANE_UNSUPPORTED");
   }

@@ -1,7 +1,8 @@
 /**
- * The userspace dataplane of one node: real ESP (RFC 4303, 4106) in UDP (RFC 3948) on loopback, with the kernel's
- * databases and error counters. It stands in for XFRM in the lab, in a process of its own, so that the agent may die
- * while traffic runs. Always in `require`: nothing leaves or enters unencrypted. It decides nothing about rotations.
+ * The userspace dataplane of one node: real ESP (RFC 4303, 4106) in UDP (RFC 3948) on loopback,
+ * with the kernel's databases and error counters. It stands in for XFRM in the lab, in a process of
+ * its own, so that the agent may die while traffic runs. Always in `require`: nothing leaves or
+ * enters unencrypted. It decides nothing about rotations.
  */
 import { assert } from "../../core/assert.js";
 import { limits } from "../../core/limits.js";
@@ -28,9 +29,9 @@ export interface Delivery {
 }
 
 /**
- * A packet lost here. Inbound: `spi` and `sequence` (its 32 low bits) as read from the header, null when it is too short
- * to have them, and `remote` is the source. `XfrmOutError`: the system refused a packet that `send` had reported as
- * sent; `remote` is the destination.
+ * A packet lost here. Inbound: `spi` and `sequence` (its 32 low bits) as read from the header, null
+ * when it is too short to have them, and `remote` is the source. `XfrmOutError`: the system refused
+ * a packet that `send` had reported as sent; `remote` is the destination.
  */
 export interface Drop {
   readonly counter: XfrmCounterName;
@@ -92,7 +93,10 @@ export class Dataplane {
   /** Binds the socket. @throws PortError `DATAPLANE_BIND_FAILED` */
   static async open(options: DataplaneOptions): Promise<Dataplane> {
     const family = familyOf(options.local.address);
-    assert(family !== null && isLoopback(options.local.address), "a userspace dataplane stays on loopback");
+    assert(
+      family !== null && isLoopback(options.local.address),
+      "a userspace dataplane stays on loopback",
+    );
     const sas = new SaDatabase(options.replayWindow ?? limits.replayWindowDefault);
     const socket = await EspSocket.bind(options.local);
     return new Dataplane(options, socket, { family, sas, policies: new PolicyDatabase() });
@@ -103,20 +107,26 @@ export class Dataplane {
     return this.#socket.local;
   }
 
-  /** Seals and sends `payload`, at most `limits.espPayloadBytesMax` bytes (more is `XfrmOutError`), before it returns. */
+  /**
+   * Seals and sends `payload`, at most `limits.espPayloadBytesMax` bytes (more is `XfrmOutError`),
+   * before it returns.
+   */
   send(remote: Endpoint, payload: Buffer): SendOutcome {
-    if (payload.length > limits.espPayloadBytesMax || remote.udpPort === null) return this.#block("XfrmOutError");
+    if (payload.length > limits.espPayloadBytesMax || remote.udpPort === null)
+      return this.#block("XfrmOutError");
     const verdict = sealPayload(this.#databases, remote, payload);
     if (verdict.kind === "blocked") return this.#block(verdict.counter);
     const { spi, sequence, packet } = verdict;
     const target = { address: remote.address, udpPort: remote.udpPort };
-    this.#socket.send(packet, target, () => this.#drop("XfrmOutError", spi, packet.readUInt32BE(4), remote));
+    this.#socket.send(packet, target, () =>
+      this.#drop("XfrmOutError", spi, packet.readUInt32BE(4), remote),
+    );
     return { kind: "sent", spi, sequence };
   }
 
   /**
-   * Copies the key. The equal SA is left as it is. Codes: `EEXIST`, `KEY_LENGTH_UNSUPPORTED`, `DATAPLANE_UNSUPPORTED`,
-   * `DATAPLANE_NOT_LOCAL`, `DATAPLANE_FULL`.
+   * Copies the key. The equal SA is left as it is. Codes: `EEXIST`, `KEY_LENGTH_UNSUPPORTED`,
+   * `DATAPLANE_UNSUPPORTED`, `DATAPLANE_NOT_LOCAL`, `DATAPLANE_FULL`.
    */
   installSa(request: SaRequest, keyBytes: Buffer): Result<"installed" | "unchanged", Refusal> {
     const refusal = refuseSa(this.local, request);
@@ -128,7 +138,10 @@ export class Dataplane {
     return this.#databases.sas.remove(slot);
   }
 
-  /** Replaces at once: no packet sees anything in between. Codes: `DATAPLANE_UNSUPPORTED`, `DATAPLANE_FULL`. */
+  /**
+   * Replaces at once: no packet sees anything in between. Codes: `DATAPLANE_UNSUPPORTED`,
+   * `DATAPLANE_FULL`.
+   */
   setPolicy(slot: PolicySlot, action: PolicyAction): Result<"set" | "unchanged", Refusal> {
     const refusal = refusePolicy(this.local, slot);
     return refusal === null ? this.#databases.policies.set(slot, action) : fail(refusal);
@@ -155,23 +168,26 @@ export class Dataplane {
     return this.#databases.policies.list();
   }
 
-  /** Packets lost here since the start. `XfrmInBufferError`: the socket's buffer was full, so no `Drop` tells of it. */
+  /**
+   * Packets lost here since the start. `XfrmInBufferError`: the socket's buffer was full, so no
+   * `Drop` tells of it.
+   */
   counters(): XfrmCounters {
     return { ...Object.fromEntries(this.#counts), XfrmInBufferError: readReceiveDrops(this.local) };
   }
 
   /** Closes the socket and wipes every key. A `send` after it is `XfrmOutPolBlock`. */
-  async close(): Promise<void> {
-    const closed = this.#socket.close();
+  close(): Promise<void> {
     this.#databases.policies.clear();
     this.#databases.sas.clear();
-    await closed;
+    return this.#socket.close();
   }
 
   #receive(datagram: Buffer, source: Endpoint): void {
     const verdict = receiveDatagram(this.#databases, datagram, source);
     if (verdict.kind === "ignored") return;
-    if (verdict.kind === "dropped") return this.#drop(verdict.counter, verdict.spi, verdict.sequence, source);
+    if (verdict.kind === "dropped")
+      return this.#drop(verdict.counter, verdict.spi, verdict.sequence, source);
     this.#options.onDeliver({ remote: source, payload: verdict.payload, spi: verdict.spi });
   }
 
@@ -180,7 +196,12 @@ export class Dataplane {
     return { kind: "blocked", counter };
   }
 
-  #drop(counter: XfrmCounterName, spi: Spi | null, sequence: number | null, remote: Endpoint): void {
+  #drop(
+    counter: XfrmCounterName,
+    spi: Spi | null,
+    sequence: number | null,
+    remote: Endpoint,
+  ): void {
     this.#count(counter);
     this.#options.onDrop({ counter, spi, sequence, remote, atMs: this.#options.nowMs() });
   }

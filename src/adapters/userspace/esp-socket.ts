@@ -1,6 +1,7 @@
 /**
- * The UDP socket of one dataplane, bound to its loopback address. It carries what it is given and judges nothing.
- * Its receive buffer is as large as the system allows, because a datagram that finds it full is lost.
+ * The UDP socket of one dataplane, bound to its loopback address. It carries what it is given and
+ * judges nothing. Its receive buffer is as large as the system allows, because a datagram that
+ * finds it full is lost.
  */
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
@@ -12,13 +13,16 @@ export interface BoundEndpoint extends Endpoint {
   readonly udpPort: number;
 }
 
-/** 64 MiB; Linux cuts a request down to net.core.rmem_max, other systems refuse it and get the half. */
+/**
+ * 64 MiB; Linux cuts a request down to net.core.rmem_max, other systems refuse it and get the half.
+ */
 const receiveBufferBytesMax = 64 * 1024 * 1024;
 const receiveBufferBytesMin = 64 * 1024;
 
 export class EspSocket {
   readonly #socket: Socket;
   readonly local: BoundEndpoint;
+  #closed: Promise<void> | null = null;
 
   private constructor(socket: Socket, local: BoundEndpoint) {
     this.#socket = socket;
@@ -27,10 +31,16 @@ export class EspSocket {
 
   /** Binds; port 0 takes a free one. @throws PortError `DATAPLANE_BIND_FAILED` */
   static async bind(wanted: BoundEndpoint): Promise<EspSocket> {
-    const socket = createSocket({ type: isIPv6(wanted.address) ? "udp6" : "udp4", lookup: lookupLiteral });
+    const socket = createSocket({
+      type: isIPv6(wanted.address) ? "udp6" : "udp4",
+      lookup: lookupLiteral,
+    });
     try {
+      // Listens first: with a lookup that answers at once, "listening" comes during the call of
+      // bind.
+      const listening = once(socket, "listening");
       socket.bind(wanted.udpPort, wanted.address);
-      await once(socket, "listening");
+      await listening;
     } catch (cause) {
       socket.close();
       const message = `cannot bind UDP ${wanted.address} port ${wanted.udpPort}: ${String(cause)}`;
@@ -40,10 +50,15 @@ export class EspSocket {
     return new EspSocket(socket, { address: wanted.address, udpPort: socket.address().port });
   }
 
-  /** Starts to hand over datagrams. `failed` gets errors of the socket itself; the socket stays open. */
+  /**
+   * Starts to hand over datagrams. `failed` gets errors of the socket itself; the socket stays
+   * open.
+   */
   receive(arrived: (datagram: Buffer, source: Endpoint) => void, failed: () => void): void {
     this.#socket.on("error", failed);
-    this.#socket.on("message", (datagram, from) => arrived(datagram, { address: from.address, udpPort: from.port }));
+    this.#socket.on("message", (datagram, from) =>
+      arrived(datagram, { address: from.address, udpPort: from.port }),
+    );
   }
 
   /** Sends one datagram; `failed` is called, later, when the system refused it. */
@@ -53,10 +68,10 @@ export class EspSocket {
     });
   }
 
-  async close(): Promise<void> {
-    const closed = once(this.#socket, "close");
-    this.#socket.close();
-    await closed;
+  /** Calling it again is harmless. */
+  close(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => this.#socket.close(resolve));
+    return this.#closed;
   }
 }
 

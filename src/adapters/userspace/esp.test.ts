@@ -14,7 +14,10 @@ import {
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
 
-/** draft-mcgrew-gcm-test-01, the cases with extended sequence numbers; the padding and ICV are those of the draft. */
+/**
+ * draft-mcgrew-gcm-test-01, the cases with extended sequence numbers; the padding and ICV are those
+ * of the draft.
+ */
 const vectors = [
   {
     key: "4c80cdefbb5d10da906ac73c3613a634 2e443b68",
@@ -41,7 +44,8 @@ const vectors = [
       nextHeader: 1,
       payload: hex("4500001c42a200008001441f406793b6e00000020a00f5ff"),
     },
-    sealed: "fba2ca845e5df9f0f22c3e6e86dd831e1fc65792cd1af9130e1379ed 369f071f35e034be95f112e4e7d05d35",
+    sealed:
+      "fba2ca845e5df9f0f22c3e6e86dd831e1fc65792cd1af9130e1379ed 369f071f35e034be95f112e4e7d05d35",
   },
 ];
 
@@ -55,7 +59,9 @@ test("esp: known answers of draft-mcgrew-gcm-test-01", () => {
   }
 });
 
-const keys = fc.constantFrom(20, 36).chain((size) => fc.uint8Array({ minLength: size, maxLength: size }));
+const keys = fc
+  .constantFrom(20, 36)
+  .chain((size) => fc.uint8Array({ minLength: size, maxLength: size }));
 const packets = fc.record({
   spi: fc.integer({ min: 256, max: 0xffff_ffff }),
   sequence: fc.maxSafeNat().map((sequence) => splitSequence(sequence)),
@@ -79,7 +85,13 @@ function sealSlowly(key: Buffer, packet: EspPacket): Buffer {
   const padding = [[1, 2], [1], [], [1, 2, 3]][packet.payload.length % 4]!;
   const trailer = Buffer.from([...padding, padding.length, packet.nextHeader]);
   const sealed = [cipher.update(packet.payload), cipher.update(trailer), cipher.final()];
-  return Buffer.concat([words.subarray(0, 4), words.subarray(8, 12), iv, ...sealed, cipher.getAuthTag()]);
+  return Buffer.concat([
+    words.subarray(0, 4),
+    words.subarray(8, 12),
+    iv,
+    ...sealed,
+    cipher.getAuthTag(),
+  ]);
 }
 
 test("esp: seals as RFC 4106 spells it out, with both key sizes, and opens again", () => {
@@ -128,15 +140,31 @@ test("esp: an authentic packet with senseless padding is told apart from a forge
     value: { nextHeader: 0x17, payload: Buffer.alloc(0) },
   });
   for (const plaintext of ["01030217", "00000317", "0101ff17"]) {
-    assert.deepEqual(openEsp(key, sealRaw(key, hex(plaintext)), 0), { ok: false, error: "trailer" });
+    assert.deepEqual(openEsp(key, sealRaw(key, hex(plaintext)), 0), {
+      ok: false,
+      error: "trailer",
+    });
   }
 });
 
 test("esp: shapes and key lengths", () => {
-  const shapes: readonly [number, boolean][] = [[35, false], [36, true], [37, false], [40, true], [0, false]];
-  for (const [bytes, expected] of shapes) assert.equal(hasEspShape(Buffer.alloc(bytes)), expected, `${bytes}`);
+  const shapes: readonly [number, boolean][] = [
+    [35, false],
+    [36, true],
+    [37, false],
+    [40, true],
+    [0, false],
+  ];
+  for (const [bytes, expected] of shapes)
+    assert.equal(hasEspShape(Buffer.alloc(bytes)), expected, `${bytes}`);
   assert.equal(readEspHeader(Buffer.alloc(7)), null);
-  for (const [bytes, expected] of [[20, true], [36, true], [28, false], [16, false], [0, false]] as const) {
+  for (const [bytes, expected] of [
+    [20, true],
+    [36, true],
+    [28, false],
+    [16, false],
+    [0, false],
+  ] as const) {
     assert.equal(isEspKeyLength(bytes), expected, `${bytes} bytes`);
   }
 });

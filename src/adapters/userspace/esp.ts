@@ -1,10 +1,12 @@
 /**
- * ESP packets (RFC 4303) protected by AES-GCM (RFC 4106), with 64-bit extended sequence numbers; pure.
+ * ESP packets (RFC 4303) protected by AES-GCM (RFC 4106), with 64-bit extended sequence numbers;
+ * pure.
  *
  *     SPI (4) | sequence, low half (4) | IV (8) | payload, padding, pad length (1), next header (1) | ICV (16)
  *
- * Invariant: one (key, IV) pair seals one packet. The IV is the sequence number, which the caller never repeats for a
- * key; the nonce is the key's 4-byte salt and the IV (RFC 4106, 4). Replay, lookup and counting are the callers'.
+ * Invariant: one (key, IV) pair seals one packet. The IV is the sequence number, which the caller
+ * never repeats for a key; the nonce is the key's 4-byte salt and the IV (RFC 4106, 4). Replay,
+ * lookup and counting are the callers'.
  */
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import type { CipherGCMTypes } from "node:crypto";
@@ -37,7 +39,10 @@ export interface OpenedEsp {
   readonly payload: Buffer;
 }
 
-/** `icv`: not sealed with this key, or changed on the way. `trailer`: authentic, but its padding makes no sense. */
+/**
+ * `icv`: not sealed with this key, or changed on the way. `trailer`: authentic, but its padding
+ * makes no sense.
+ */
 export type OpenFailure = "icv" | "trailer";
 
 const saltBytes = 4;
@@ -68,7 +73,10 @@ export function readEspHeader(packet: Buffer): EspHeader | null {
   return { spi: packet.readUInt32BE(0), sequenceLow: packet.readUInt32BE(4) };
 }
 
-/** Could this be a packet of `sealEsp`? Its ciphertext is whole 4-byte words (RFC 4303, 2.4) and holds a trailer. */
+/**
+ * Could this be a packet of `sealEsp`? Its ciphertext is whole 4-byte words (RFC 4303, 2.4) and
+ * holds a trailer.
+ */
 export function hasEspShape(packet: Buffer): boolean {
   const sealedBytes = packet.length - overheadBytes;
   return sealedBytes >= 4 && sealedBytes % 4 === 0;
@@ -78,7 +86,11 @@ export function hasEspShape(packet: Buffer): boolean {
  * Seals a payload. `keyBytes` is the AES key followed by the salt.
  * @param iv 8 bytes; anything but the default is for known-answer tests alone.
  */
-export function sealEsp(keyBytes: Buffer, packet: EspPacket, iv = counterOf(packet.sequence)): Buffer {
+export function sealEsp(
+  keyBytes: Buffer,
+  packet: EspPacket,
+  iv = counterOf(packet.sequence),
+): Buffer {
   const plaintext = appendTrailer(packet.payload, packet.nextHeader);
   const sealed = Buffer.allocUnsafe(overheadBytes + plaintext.length);
   sealed.writeUInt32BE(packet.spi, 0);
@@ -93,16 +105,27 @@ export function sealEsp(keyBytes: Buffer, packet: EspPacket, iv = counterOf(pack
   return sealed;
 }
 
-/** Verifies and opens a packet that `hasEspShape`. The high half of its sequence number is the receiver's inference. */
-export function openEsp(keyBytes: Buffer, packet: Buffer, sequenceHigh: number): Result<OpenedEsp, OpenFailure> {
+/**
+ * Verifies and opens a packet that `hasEspShape`. The high half of its sequence number is the
+ * receiver's inference.
+ */
+export function openEsp(
+  keyBytes: Buffer,
+  packet: Buffer,
+  sequenceHigh: number,
+): Result<OpenedEsp, OpenFailure> {
   assert(hasEspShape(packet), "only packets with the shape of ESP are opened");
   const sequence = { high: sequenceHigh, low: packet.readUInt32BE(4) };
   const iv = packet.subarray(headerBytes, headerBytes + ivBytes);
   const [algorithm, key] = splitKey(keyBytes);
-  const decipher = createDecipheriv(algorithm, key, nonceOf(keyBytes, iv), { authTagLength: icvBytes });
+  const decipher = createDecipheriv(algorithm, key, nonceOf(keyBytes, iv), {
+    authTagLength: icvBytes,
+  });
   decipher.setAAD(authenticatedHeader(packet.readUInt32BE(0), sequence));
   decipher.setAuthTag(packet.subarray(packet.length - icvBytes));
-  const plaintext = decipher.update(packet.subarray(headerBytes + ivBytes, packet.length - icvBytes));
+  const plaintext = decipher.update(
+    packet.subarray(headerBytes + ivBytes, packet.length - icvBytes),
+  );
   try {
     decipher.final();
   } catch {

@@ -1,4 +1,7 @@
-/** A node for the tests of this folder: a real dataplane, its control server and a client. Nothing else imports it. */
+/**
+ * A node for the tests of this folder: a real dataplane, its control server and a client. Nothing
+ * else imports it.
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +27,10 @@ export interface RunningNode {
   readonly dropped: Drop[];
 }
 
-/** A dataplane on a free port of `127.0.0.<index>`, with its control server in a directory of its own. */
+/**
+ * A dataplane on a free port of `127.0.0.<index>`, with its control server in a directory of its
+ * own.
+ */
 export async function startNode(cleanup: Cleanup, index: number): Promise<RunningNode> {
   const delivered: Delivery[] = [];
   const dropped: Drop[] = [];
@@ -74,13 +80,20 @@ export function applied(
   recognise: Recognise = () => null,
 ): Promise<ApplyOutcome> {
   return new Promise((resolve, reject) => {
-    client.apply(stages, recognise, (outcome) => (outcome.ok ? resolve(outcome.value) : reject(asError(outcome.error))));
+    client.apply(stages, recognise, (outcome) =>
+      outcome.ok ? resolve(outcome.value) : reject(asError(outcome.error)),
+    );
   });
 }
 
-export function dumped(client: UserspaceKernel, recognise: Recognise = () => null): Promise<KernelDump> {
+export function dumped(
+  client: UserspaceKernel,
+  recognise: Recognise = () => null,
+): Promise<KernelDump> {
   return new Promise((resolve, reject) => {
-    client.dump(recognise, (outcome) => (outcome.ok ? resolve(outcome.value) : reject(asError(outcome.error))));
+    client.dump(recognise, (outcome) =>
+      outcome.ok ? resolve(outcome.value) : reject(asError(outcome.error)),
+    );
   });
 }
 

@@ -2,7 +2,15 @@
 import { createHash } from "node:crypto";
 import type { KeyId } from "../../core/key-id.js";
 import type { IncarnationId, NodeName } from "../../core/node.js";
-import type { Endpoint, KeyEnd, KeyRef, PolicyAction, PolicySpec, SaSlot, SaSpec } from "../../core/sa.js";
+import type {
+  Endpoint,
+  KeyEnd,
+  KeyRef,
+  PolicyAction,
+  PolicySpec,
+  SaSlot,
+  SaSpec,
+} from "../../core/sa.js";
 import { makeSpi, type IncarnationNumber, type NodeIndex, type Spi } from "../../core/spi.js";
 import type { KeySource } from "../crypto/key-source.js";
 import { Secret } from "../crypto/secret.js";
@@ -31,7 +39,12 @@ export function keyRef(keyId: number, from: FixtureNode, to: FixtureNode): KeyRe
 }
 
 /** The SA from `from` to `to`, as seen from the end that `direction` names. */
-export function saSpec(direction: "in" | "out", keyId: number, from: FixtureNode, to: FixtureNode): SaSpec {
+export function saSpec(
+  direction: "in" | "out",
+  keyId: number,
+  from: FixtureNode,
+  to: FixtureNode,
+): SaSpec {
   return {
     direction,
     spi: spiOf(keyId, from.end),
@@ -41,7 +54,11 @@ export function saSpec(direction: "in" | "out", keyId: number, from: FixtureNode
   };
 }
 
-export function policySpec(direction: "in" | "out", peer: FixtureNode, action: PolicyAction): PolicySpec {
+export function policySpec(
+  direction: "in" | "out",
+  peer: FixtureNode,
+  action: PolicyAction,
+): PolicySpec {
   return { direction, peer: peer.end.name, family: "ipv4", remote: peer.endpoint, action };
 }
 
@@ -75,7 +92,9 @@ export class FakeKeySource implements KeySource {
 
   bytesOf(key: KeyRef): Buffer {
     const text = `${this.label} ${JSON.stringify(key)}`;
-    const halves = ["a", "b"].map((half) => createHash("sha256").update(half).update(text).digest());
+    const halves = ["a", "b"].map((half) =>
+      createHash("sha256").update(half).update(text).digest(),
+    );
     return Buffer.from(Buffer.concat(halves).subarray(0, this.bytes));
   }
 }

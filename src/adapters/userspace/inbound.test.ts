@@ -27,9 +27,11 @@ interface Pair {
 }
 
 function makePair(replayWindow = 1_024): Pair {
-  const [out, inbound] = [0, 1].map(
-    (): Databases => ({ family: "ipv4", sas: new SaDatabase(replayWindow), policies: new PolicyDatabase() }),
-  ) as [Databases, Databases];
+  const [out, inbound] = [0, 1].map((): Databases => ({
+    family: "ipv4",
+    sas: new SaDatabase(replayWindow),
+    policies: new PolicyDatabase(),
+  })) as [Databases, Databases];
   out.sas.install({ ...saSpec("out", 3, sender, receiver), mode: "transport" }, key);
   inbound.sas.install({ ...saSpec("in", 3, sender, receiver), mode: "transport" }, key);
   out.policies.set(policySpec("out", receiver, { kind: "block" }), { kind: "protect", spi });
@@ -59,7 +61,12 @@ test("inbound: what was sealed is delivered, once, and counted", () => {
   const pair = makePair();
   const packet = pair.seal();
   assert.deepEqual(pair.receive(packet), delivered);
-  assert.deepEqual(pair.receive(packet), { kind: "dropped", counter: "XfrmInStateSeqError", spi, sequence: 1 });
+  assert.deepEqual(pair.receive(packet), {
+    kind: "dropped",
+    counter: "XfrmInStateSeqError",
+    spi,
+    sequence: 1,
+  });
   assert.equal(pair.inSa.packets, 1);
   assert.equal(pair.inSa.window.highest, 1);
   assert.equal(pair.outSa.packets, 1);
@@ -68,7 +75,11 @@ test("inbound: what was sealed is delivered, once, and counted", () => {
 /** Ways to lose a packet, and what they must count. */
 const losses: readonly [string, XfrmCounterName, (pair: Pair) => InboundVerdict][] = [
   ["seven bytes", "XfrmInHdrError", ({ receive }) => receive(Buffer.alloc(7, 1))],
-  ["too short for a trailer", "XfrmInHdrError", (pair) => pair.receive(pair.seal().subarray(0, 35))],
+  [
+    "too short for a trailer",
+    "XfrmInHdrError",
+    (pair) => pair.receive(pair.seal().subarray(0, 35)),
+  ],
   ["cut by one byte", "XfrmInHdrError", (pair) => pair.receive(pair.seal().subarray(0, -1))],
   ["cut by one word", "XfrmInStateProtoError", (pair) => pair.receive(pair.seal().subarray(0, -4))],
   [
@@ -84,7 +95,10 @@ const losses: readonly [string, XfrmCounterName, (pair: Pair) => InboundVerdict]
     "XfrmInStateProtoError",
     (pair) => {
       pair.in.sas.remove(pair.inSa.slot);
-      pair.in.sas.install({ ...saSpec("in", 3, sender, receiver), mode: "transport" }, Buffer.alloc(36, 4));
+      pair.in.sas.install(
+        { ...saSpec("in", 3, sender, receiver), mode: "transport" },
+        Buffer.alloc(36, 4),
+      );
       return pair.receive(pair.seal());
     },
   ],
@@ -112,7 +126,8 @@ const losses: readonly [string, XfrmCounterName, (pair: Pair) => InboundVerdict]
   [
     "a payload protocol that nobody reads",
     "XfrmInError",
-    ({ receive }) => receive(sealEsp(key, { spi, sequence: { high: 0, low: 1 }, nextHeader: 59, payload })),
+    ({ receive }) =>
+      receive(sealEsp(key, { spi, sequence: { high: 0, low: 1 }, nextHeader: 59, payload })),
   ],
   [
     "a first packet from before the beginning",
@@ -125,7 +140,12 @@ for (const [name, counter, lose] of losses) {
 }
 
 function sealAt(sequence: number): Buffer {
-  return sealEsp(key, { spi, sequence: splitSequence(sequence), nextHeader: payloadProtocol, payload });
+  return sealEsp(key, {
+    spi,
+    sequence: splitSequence(sequence),
+    nextHeader: payloadProtocol,
+    payload,
+  });
 }
 
 test("inbound: a drop names SPI and sequence number as on the wire, and null where there are none", () => {
@@ -177,19 +197,27 @@ test("inbound: the sequence number goes on through 2^32 without a loss", () => {
   pair.outSa.sequence = subspace - 3;
   pair.inSa.window.record(subspace - 3);
   const packets = Array.from({ length: 6 }, () => pair.seal());
-  assert.deepEqual(packets.map((packet) => packet.readUInt32BE(4)), [subspace - 2, subspace - 1, 0, 1, 2, 3]);
+  assert.deepEqual(
+    packets.map((packet) => packet.readUInt32BE(4)),
+    [subspace - 2, subspace - 1, 0, 1, 2, 3],
+  );
   for (const packet of packets.reverse()) assert.deepEqual(pair.receive(packet), delivered);
   assert.equal(pair.inSa.window.highest, subspace + 3);
 });
 
 test("inbound: any order within the window delivers every packet exactly once", () => {
-  const order = fc.shuffledSubarray(Array.from({ length: 64 }, (_, index) => index), { minLength: 64 });
+  const order = fc.shuffledSubarray(
+    Array.from({ length: 64 }, (_, index) => index),
+    { minLength: 64 },
+  );
   fc.assert(
     fc.property(order, (indices) => {
       const pair = makePair(64);
       const packets = indices.map(() => pair.seal());
-      for (const index of indices) assert.equal(counterOf(pair.receive(packets[index]!)), "delivered");
-      for (const index of indices) assert.equal(counterOf(pair.receive(packets[index]!)), "XfrmInStateSeqError");
+      for (const index of indices)
+        assert.equal(counterOf(pair.receive(packets[index]!)), "delivered");
+      for (const index of indices)
+        assert.equal(counterOf(pair.receive(packets[index]!)), "XfrmInStateSeqError");
     }),
     { numRuns: 20 },
   );
@@ -213,6 +241,12 @@ test("outbound: nothing passes without a protecting policy, its SA and a sequenc
 test("outbound: every packet has its own sequence number and IV", () => {
   const pair = makePair();
   const packets = Array.from({ length: 50 }, () => pair.seal());
-  assert.deepEqual(packets.map((packet) => packet.readUInt32BE(4)), packets.map((_, index) => index + 1));
-  assert.equal(new Set(packets.map((packet) => packet.toString("hex", 8, 16))).size, packets.length);
+  assert.deepEqual(
+    packets.map((packet) => packet.readUInt32BE(4)),
+    packets.map((_, index) => index + 1),
+  );
+  assert.equal(
+    new Set(packets.map((packet) => packet.toString("hex", 8, 16))).size,
+    packets.length,
+  );
 });

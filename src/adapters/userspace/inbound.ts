@@ -1,7 +1,7 @@
 /**
- * What happens to a datagram on its way in: shape, SA, replay, ICV, source, policy, in the kernel's order (Linux 6.1,
- * xfrm_input and __xfrm_policy_check), with the kernel's counter for each way to fail.
- * Invariant: a window moves only for a packet whose ICV was verified.
+ * What happens to a datagram on its way in: shape, SA, replay, ICV, source, policy, in the kernel's
+ * order (Linux 6.1, xfrm_input and __xfrm_policy_check), with the kernel's counter for each way to
+ * fail. Invariant: a window moves only for a packet whose ICV was verified.
  */
 import type { Endpoint } from "../../core/sa.js";
 import type { Spi } from "../../core/spi.js";
@@ -11,7 +11,10 @@ import { payloadProtocol, type Databases } from "./outbound.js";
 import { subspace } from "./replay-window.js";
 import { sameEndpoint, type InboundSa } from "./sa-database.js";
 
-/** `spi` and `sequence` (its 32 low bits) as on the wire; null when the datagram is too short to have them. */
+/**
+ * `spi` and `sequence` (its 32 low bits) as on the wire; null when the datagram is too short to
+ * have them.
+ */
 export interface Dropped {
   readonly kind: "dropped";
   readonly counter: XfrmCounterName;
@@ -29,8 +32,15 @@ type Opening =
   | { readonly ok: true; readonly nextHeader: number; readonly payload: Buffer }
   | { readonly ok: false; readonly counter: XfrmCounterName };
 
-/** Takes one UDP payload from `source`. Changes the SA's window and packet count when the ICV was right. */
-export function receiveDatagram(databases: Databases, datagram: Buffer, source: Endpoint): InboundVerdict {
+/**
+ * Takes one UDP payload from `source`. Changes the SA's window and packet count when the ICV was
+ * right.
+ */
+export function receiveDatagram(
+  databases: Databases,
+  datagram: Buffer,
+  source: Endpoint,
+): InboundVerdict {
   if (isOtherTraffic(datagram)) return { kind: "ignored" };
   const header = readEspHeader(datagram);
   if (header === null || !hasEspShape(datagram)) return drop("XfrmInHdrError", header);
@@ -51,7 +61,8 @@ function isOtherTraffic(datagram: Buffer): boolean {
 
 function openWith(sa: InboundSa, header: EspHeader, datagram: Buffer): Opening {
   const sequence = sa.window.infer(header.sequenceLow);
-  if (sequence === null || sa.window.judge(sequence) !== "new") return { ok: false, counter: "XfrmInStateSeqError" };
+  if (sequence === null || sa.window.judge(sequence) !== "new")
+    return { ok: false, counter: "XfrmInStateSeqError" };
   const opened = openEsp(sa.key.reveal(), datagram, splitSequence(sequence).high);
   if (!opened.ok) return { ok: false, counter: counterOfFailure(sa, sequence, datagram) };
   sa.window.record(sequence);
@@ -60,8 +71,9 @@ function openWith(sa: InboundSa, header: EspHeader, datagram: Buffer): Opening {
 }
 
 /**
- * With 64-bit sequence numbers a packet older than the window is taken for one 2^32 later, and its ICV fails (RFC 4303,
- * A2.2). One more try with the older number tells it from a forged packet. Only low halves below the window get here.
+ * With 64-bit sequence numbers a packet older than the window is taken for one 2^32 later, and its
+ * ICV fails (RFC 4303, A2.2). One more try with the older number tells it from a forged packet.
+ * Only low halves below the window get here.
  */
 function counterOfFailure(sa: InboundSa, sequence: number, datagram: Buffer): XfrmCounterName {
   const older = sequence - subspace;
@@ -71,8 +83,9 @@ function counterOfFailure(sa: InboundSa, sequence: number, datagram: Buffer): Xf
 }
 
 /**
- * Checks on an authentic packet. A source that is not the SA's peer is `XfrmInStateMismatch`: one node cannot speak for
- * another (RFC 4301, 5.2, step 4). What is not our payload protocol has no reader: `XfrmInError`.
+ * Checks on an authentic packet. A source that is not the SA's peer is `XfrmInStateMismatch`: one
+ * node cannot speak for another (RFC 4301, 5.2, step 4). What is not our payload protocol has no
+ * reader: `XfrmInError`.
  */
 function refuse(
   databases: Databases,

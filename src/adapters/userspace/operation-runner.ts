@@ -1,6 +1,7 @@
 /**
- * Runs the operations of one `apply` request on a dataplane, in order and to the end: one that fails does not stop the
- * others, as in a netlink batch. Key bytes are read in place from the attachment; the dataplane copies them.
+ * Runs the operations of one `apply` request on a dataplane, in order and to the end: one that
+ * fails does not stop the others, as in a netlink batch. Key bytes are read in place from the
+ * attachment; the dataplane copies them.
  */
 import type { Result } from "../../core/result.js";
 import { PortError } from "../port-error.js";
@@ -16,8 +17,15 @@ export interface RunOutcome {
 
 type OperationOutcome = Result<boolean, Refusal>;
 
-/** @throws PortError `CONTROL_PROTOCOL`, before anything is done, when the keys do not fill the attachment. */
-export function runOperations(dataplane: Dataplane, operations: readonly WireOperation[], keys: Buffer): RunOutcome {
+/**
+ * @throws PortError `CONTROL_PROTOCOL`, before anything is done, when the keys do not fill the
+ * attachment.
+ */
+export function runOperations(
+  dataplane: Dataplane,
+  operations: readonly WireOperation[],
+  keys: Buffer,
+): RunOutcome {
   const keyOf = cutKeys(operations, keys);
   const failed: AppliedReply["failed"] = [];
   let changed = false;
@@ -39,11 +47,19 @@ function cutKeys(operations: readonly WireOperation[], keys: Buffer): Buffer[] {
     return key;
   });
   if (start === keys.length) return cut;
-  throw new PortError("CONTROL_PROTOCOL", `the operations announce ${start} bytes of keys, not ${keys.length}`, true);
+  throw new PortError(
+    "CONTROL_PROTOCOL",
+    `the operations announce ${start} bytes of keys, not ${keys.length}`,
+    true,
+  );
 }
 
 /** The value is true when something changed. */
-function runOperation(dataplane: Dataplane, operation: WireOperation, key: Buffer): OperationOutcome {
+function runOperation(
+  dataplane: Dataplane,
+  operation: WireOperation,
+  key: Buffer,
+): OperationOutcome {
   switch (operation.kind) {
     case "install-sa":
       return asChange(dataplane.installSa(operation.sa, key));

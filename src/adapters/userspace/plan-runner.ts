@@ -1,6 +1,7 @@
 /**
- * Runs the stages of one plan over a connection. A stage starts when the one before it succeeded in full; within a stage
- * every operation is tried. Key bytes are derived slice by slice, sent, and wiped: none outlives its request.
+ * Runs the stages of one plan over a connection. A stage starts when the one before it succeeded in
+ * full; within a stage every operation is tried. Key bytes are derived slice by slice, sent, and
+ * wiped: none outlives its request.
  */
 import type { Operation, SaSpec } from "../../core/sa.js";
 import { policySlotOf } from "../../core/sa.js";
@@ -20,7 +21,10 @@ export interface PlanContext {
   readonly pause: (ms: number) => Promise<unknown>;
 }
 
-/** Returns what failed, all of it in one stage. @throws PortError when the dataplane cannot be reached. */
+/**
+ * Returns what failed, all of it in one stage. @throws PortError when the dataplane cannot be
+ * reached.
+ */
 export async function runPlan(
   context: PlanContext,
   stages: readonly (readonly Operation[])[],
@@ -32,7 +36,10 @@ export async function runPlan(
   return [];
 }
 
-async function runStage(context: PlanContext, stage: readonly Operation[]): Promise<FailedOperation[]> {
+async function runStage(
+  context: PlanContext,
+  stage: readonly Operation[],
+): Promise<FailedOperation[]> {
   const failed: FailedOperation[] = [];
   for (const slice of inSlices(stage, context.pace.sliceMax)) {
     const pauseMs = context.pace.pauseMs(slice);
@@ -42,19 +49,26 @@ async function runStage(context: PlanContext, stage: readonly Operation[]): Prom
   return failed;
 }
 
-async function runSlice(context: PlanContext, slice: readonly Operation[]): Promise<FailedOperation[]> {
+async function runSlice(
+  context: PlanContext,
+  slice: readonly Operation[],
+): Promise<FailedOperation[]> {
   const { sent, wire, keys, failed } = encodeSlice(context.keySource, slice);
   if (wire.length === 0) return failed;
   const answer = await context.connection.apply(wire, keys);
   for (const { index, code, message } of answer.failed) {
     const operation = sent[index];
-    if (operation === undefined) throw new PortError("CONTROL_PROTOCOL", `no operation ${index} was sent`, true);
+    if (operation === undefined)
+      throw new PortError("CONTROL_PROTOCOL", `no operation ${index} was sent`, true);
     failed.push({ operation, code, message });
   }
   return failed;
 }
 
-/** The operations that can be sent, the keys they need one after another, and those whose key cannot be derived. */
+/**
+ * The operations that can be sent, the keys they need one after another, and those whose key cannot
+ * be derived.
+ */
 interface EncodedSlice {
   readonly sent: Operation[];
   readonly wire: WireOperation[];
@@ -69,7 +83,8 @@ function encodeSlice(keySource: KeySource, slice: readonly Operation[]): Encoded
   const secrets: Secret[] = [];
   try {
     for (const operation of slice) {
-      const secret = operation.kind === "install-sa" ? keySource.derive(operation.sa.key) : undefined;
+      const secret =
+        operation.kind === "install-sa" ? keySource.derive(operation.sa.key) : undefined;
       if (secret === null) {
         failed.push(keyMissing(operation));
         continue;
@@ -91,7 +106,11 @@ function encodeOperation(operation: Operation, keyBytes: number): WireOperation 
     case "delete-sa":
       return { kind: "delete-sa", slot: operation.slot };
     case "set-policy":
-      return { kind: "set-policy", slot: policySlotOf(operation.policy), action: operation.policy.action };
+      return {
+        kind: "set-policy",
+        slot: policySlotOf(operation.policy),
+        action: operation.policy.action,
+      };
     case "delete-policy":
       return { kind: "delete-policy", slot: operation.policy };
   }
@@ -112,6 +131,7 @@ function joinKeys(secrets: readonly Secret[]): Buffer {
 }
 
 function keyMissing(operation: Operation): FailedOperation {
-  const message = "the fleet key of this security association is not at hand, so its key cannot be derived";
+  const message =
+    "the fleet key of this security association is not at hand, so its key cannot be derived";
   return { operation, code: "KEY_NOT_AVAILABLE", message };
 }

@@ -1,6 +1,7 @@
 /**
- * Reads SAs and policies from the dataplane and says which keys they have. Nothing is remembered between readings, so a
- * view never shows what was true before: each key is derived again, compared as a digest, and wiped.
+ * Reads SAs and policies from the dataplane and says which keys they have. Nothing is remembered
+ * between readings, so a view never shows what was true before: each key is derived again, compared
+ * as a digest, and wiped.
  */
 import { policySlotKey, policySlotOf, saSlotKey, saSlotOf } from "../../core/sa.js";
 import type { Operation, PolicySlot, PolicyView, SaSlot, SaView } from "../../core/sa.js";
@@ -34,10 +35,18 @@ export async function readAll(
 ): Promise<KernelDump> {
   const collection = collect(connection.nonce, keySource, recognise);
   const { counters } = await connection.list({ kind: "dump" }, collection.add);
-  return { identity: connection.identity, sas: collection.sas, policies: collection.policies, counters };
+  return {
+    identity: connection.identity,
+    sas: collection.sas,
+    policies: collection.policies,
+    counters,
+  };
 }
 
-/** What is in the slots that a plan names, executed or not. @throws PortError when the dataplane cannot be reached. */
+/**
+ * What is in the slots that a plan names, executed or not. @throws PortError when the dataplane
+ * cannot be reached.
+ */
 export async function readTouched(
   connection: Connection,
   keySource: KeySource,
@@ -48,7 +57,11 @@ export async function readTouched(
   const collection = collect(connection.nonce, keySource, recognise);
   const [saSlices, policySlices] = [inSlices(sas), inSlices(policies)];
   for (let turn = 0; turn < Math.max(saSlices.length, policySlices.length); turn += 1) {
-    const request = { kind: "read", sas: saSlices[turn] ?? [], policies: policySlices[turn] ?? [] } as const;
+    const request = {
+      kind: "read",
+      sas: saSlices[turn] ?? [],
+      policies: policySlices[turn] ?? [],
+    } as const;
     await connection.list(request, collection.add);
   }
   return { sas: collection.sas, policies: collection.policies };
@@ -73,7 +86,11 @@ function collect(nonce: Buffer, keySource: KeySource, recognise: Recognise): Col
   const policies: PolicyView[] = [];
   const add: PartListener = (part, digests) => {
     if (digests.length !== part.sas.length * digestBytes) {
-      throw new PortError("CONTROL_PROTOCOL", `${part.sas.length} SAs came with ${digests.length} bytes`, true);
+      throw new PortError(
+        "CONTROL_PROTOCOL",
+        `${part.sas.length} SAs came with ${digests.length} bytes`,
+        true,
+      );
     }
     for (const [index, sa] of part.sas.entries()) {
       const digest = digests.subarray(index * digestBytes, (index + 1) * digestBytes);

@@ -1,6 +1,7 @@
 /**
- * Datagrams that the kernel threw away because a UDP socket's receive buffer was full. Node.js cannot see them, but
- * /proc/net/udp and udp6 count them per socket (last column, Linux 2.6.27 and newer). Elsewhere the answer is 0.
+ * Datagrams that the kernel threw away because a UDP socket's receive buffer was full. Node.js
+ * cannot see them, but /proc/net/udp and udp6 count them per socket (last column, Linux 2.6.27 and
+ * newer). Elsewhere the answer is 0.
  */
 import { readFileSync } from "node:fs";
 import { endianness } from "node:os";
@@ -23,7 +24,10 @@ export function parseReceiveDrops(table: string, local: Endpoint): number {
   return line === undefined ? 0 : Number(line.trim().split(/\s+/).at(-1));
 }
 
-/** `0100007F:1194`: the address in 4-byte words of the machine's own byte order, the port in hexadecimal. */
+/**
+ * `0100007F:1194`: the address in 4-byte words of the machine's own byte order, the port in
+ * hexadecimal.
+ */
 function socketAddressOf(local: Endpoint): string {
   const address = bytesOf(local.address);
   if (endianness() === "LE") address.swap32();

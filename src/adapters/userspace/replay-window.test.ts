@@ -21,7 +21,10 @@ class RememberingWindow {
     this.highest = Math.max(this.highest, sequence);
   }
 
-  /** RFC 4303, A2.2, as it is written: Tl and Th are the halves of the top, Bl the low half of the bottom. */
+  /**
+   * RFC 4303, A2.2, as it is written: Tl and Th are the halves of the top, Bl the low half of the
+   * bottom.
+   */
   infer(low: number): number | null {
     const topLow = this.highest % subspace;
     const topHigh = (this.highest - topLow) / subspace;
@@ -38,57 +41,58 @@ interface Step {
   readonly verdict: SequenceVerdict;
 }
 
-const tables: { readonly name: string; readonly size: number; readonly steps: readonly Step[] }[] = [
-  {
-    name: "in order, then each again",
-    size: 32,
-    steps: [
-      { sequence: 1, verdict: "new" },
-      { sequence: 2, verdict: "new" },
-      { sequence: 1, verdict: "replayed" },
-      { sequence: 2, verdict: "replayed" },
-    ],
-  },
-  {
-    name: "late but inside, once",
-    size: 32,
-    steps: [
-      { sequence: 40, verdict: "new" },
-      { sequence: 9, verdict: "new" },
-      { sequence: 9, verdict: "replayed" },
-      { sequence: 8, verdict: "too-old" },
-    ],
-  },
-  {
-    name: "a jump of exactly the window forgets all but the edge",
-    size: 32,
-    steps: [
-      { sequence: 10, verdict: "new" },
-      { sequence: 42, verdict: "new" },
-      { sequence: 10, verdict: "too-old" },
-      { sequence: 11, verdict: "new" },
-    ],
-  },
-  {
-    name: "a jump one short of the window keeps the edge",
-    size: 32,
-    steps: [
-      { sequence: 10, verdict: "new" },
-      { sequence: 41, verdict: "new" },
-      { sequence: 10, verdict: "replayed" },
-    ],
-  },
-  {
-    name: "across 2^32",
-    size: 64,
-    steps: [
-      { sequence: subspace - 1, verdict: "new" },
-      { sequence: subspace + 1, verdict: "new" },
-      { sequence: subspace, verdict: "new" },
-      { sequence: subspace - 1, verdict: "replayed" },
-    ],
-  },
-];
+const tables: { readonly name: string; readonly size: number; readonly steps: readonly Step[] }[] =
+  [
+    {
+      name: "in order, then each again",
+      size: 32,
+      steps: [
+        { sequence: 1, verdict: "new" },
+        { sequence: 2, verdict: "new" },
+        { sequence: 1, verdict: "replayed" },
+        { sequence: 2, verdict: "replayed" },
+      ],
+    },
+    {
+      name: "late but inside, once",
+      size: 32,
+      steps: [
+        { sequence: 40, verdict: "new" },
+        { sequence: 9, verdict: "new" },
+        { sequence: 9, verdict: "replayed" },
+        { sequence: 8, verdict: "too-old" },
+      ],
+    },
+    {
+      name: "a jump of exactly the window forgets all but the edge",
+      size: 32,
+      steps: [
+        { sequence: 10, verdict: "new" },
+        { sequence: 42, verdict: "new" },
+        { sequence: 10, verdict: "too-old" },
+        { sequence: 11, verdict: "new" },
+      ],
+    },
+    {
+      name: "a jump one short of the window keeps the edge",
+      size: 32,
+      steps: [
+        { sequence: 10, verdict: "new" },
+        { sequence: 41, verdict: "new" },
+        { sequence: 10, verdict: "replayed" },
+      ],
+    },
+    {
+      name: "across 2^32",
+      size: 64,
+      steps: [
+        { sequence: subspace - 1, verdict: "new" },
+        { sequence: subspace + 1, verdict: "new" },
+        { sequence: subspace, verdict: "new" },
+        { sequence: subspace - 1, verdict: "replayed" },
+      ],
+    },
+  ];
 
 for (const { name, size, steps } of tables) {
   test(`replay window: ${name}`, () => {
@@ -100,7 +104,11 @@ for (const { name, size, steps } of tables) {
   });
 }
 
-const inferences: { readonly highest: number; readonly low: number; readonly expected: number | null }[] = [
+const inferences: {
+  readonly highest: number;
+  readonly low: number;
+  readonly expected: number | null;
+}[] = [
   { highest: 0, low: 0, expected: null },
   { highest: 0, low: 1, expected: 1 },
   { highest: 0, low: subspace - 1, expected: null },
@@ -152,17 +160,22 @@ test("replay window: inference equals the two cases of RFC 4303 A2.2, and finds 
     fc.integer({ min: 0, max: 2 ** 52 }),
   );
   fc.assert(
-    fc.property(tops, fc.nat(subspace - 1), fc.integer({ min: -1_023, max: 100_000 }), (top, low, ahead) => {
-      const window = new ReplayWindow(1_024);
-      const model = new RememberingWindow(1_024);
-      if (top > 0) {
-        window.record(top);
-        model.record(top);
-      }
-      assert.equal(window.infer(low), model.infer(low));
-      const receivable = top + ahead;
-      if (receivable >= 1) assert.equal(window.infer(receivable % subspace), receivable);
-    }),
+    fc.property(
+      tops,
+      fc.nat(subspace - 1),
+      fc.integer({ min: -1_023, max: 100_000 }),
+      (top, low, ahead) => {
+        const window = new ReplayWindow(1_024);
+        const model = new RememberingWindow(1_024);
+        if (top > 0) {
+          window.record(top);
+          model.record(top);
+        }
+        assert.equal(window.infer(low), model.infer(low));
+        const receivable = top + ahead;
+        if (receivable >= 1) assert.equal(window.infer(receivable % subspace), receivable);
+      },
+    ),
   );
 });
 

@@ -1,8 +1,9 @@
 /**
- * Anti-replay window of one inbound SA with 64-bit extended sequence numbers (RFC 4303, 3.4.3 and appendix A).
- * Invariant: bit `s mod size` is set exactly when `s` was recorded, for every `s` in (highest - size, highest].
- * Sequence numbers are JavaScript numbers, exact below 2^53; senders stop there (see outbound.ts). It authenticates
- * nothing: `record` is for packets whose ICV was verified.
+ * Anti-replay window of one inbound SA with 64-bit extended sequence numbers (RFC 4303, 3.4.3 and
+ * appendix A). Invariant: bit `s mod size` is set exactly when `s` was recorded, for every `s` in
+ * (highest - size, highest]. Sequence numbers are JavaScript numbers, exact below 2^53; senders
+ * stop there (see outbound.ts). It authenticates nothing: `record` is for packets whose ICV was
+ * verified.
  */
 import { assert } from "../../core/assert.js";
 import { limits } from "../../core/limits.js";
@@ -31,8 +32,9 @@ export class ReplayWindow {
   }
 
   /**
-   * The full sequence number for the 32 low bits on the wire: the one that is not below the window and less than
-   * 2^32 above its lower edge (both cases of RFC 4303, A2.2). Null when no sender can have sent it.
+   * The full sequence number for the 32 low bits on the wire: the one that is not below the window
+   * and less than 2^32 above its lower edge (both cases of RFC 4303, A2.2). Null when no sender can
+   * have sent it.
    */
   infer(low: number): number | null {
     const bottom = this.#highest - this.size + 1;
@@ -49,7 +51,10 @@ export class ReplayWindow {
 
   /** Takes note of a verified packet that `judge` calls new. */
   record(sequence: number): void {
-    assert(this.judge(sequence) === "new", `sequence number ${sequence} is new when it is recorded`);
+    assert(
+      this.judge(sequence) === "new",
+      `sequence number ${sequence} is new when it is recorded`,
+    );
     if (sequence > this.#highest) this.#slideTo(sequence);
     const bit = sequence % this.size;
     this.#words[bit >>> 5]! |= 1 << (bit & 31);
@@ -59,7 +64,8 @@ export class ReplayWindow {
     if (sequence - this.#highest >= this.size) {
       this.#words.fill(0);
     } else {
-      for (let entering = this.#highest + 1; entering <= sequence; entering += 1) this.#clear(entering);
+      for (let entering = this.#highest + 1; entering <= sequence; entering += 1)
+        this.#clear(entering);
     }
     this.#highest = sequence;
   }

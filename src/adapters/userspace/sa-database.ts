@@ -1,7 +1,8 @@
 /**
- * The security association database (RFC 4301, 4.4.2). Outbound SAs are found by peer and SPI, inbound ones by SPI
- * alone, because the destination is always this node; so an SPI is inbound once, whoever the peer is, as in the kernel.
- * Invariant: an SA's key never changes, and its bytes are wiped when it leaves. Addresses are judged by admission.ts.
+ * The security association database (RFC 4301, 4.4.2). Outbound SAs are found by peer and SPI,
+ * inbound ones by SPI alone, because the destination is always this node; so an SPI is inbound
+ * once, whoever the peer is, as in the kernel. Invariant: an SA's key never changes, and its bytes
+ * are wiped when it leaves. Addresses are judged by admission.ts.
  */
 import { timingSafeEqual } from "node:crypto";
 import { limits } from "../../core/limits.js";
@@ -60,13 +61,14 @@ export class SaDatabase {
   }
 
   /**
-   * Installs an SA with a copy of `keyBytes`. The equal SA is left as it is, sequence number and window included.
-   * Codes: `EEXIST`, `KEY_LENGTH_UNSUPPORTED`, `DATAPLANE_FULL`.
+   * Installs an SA with a copy of `keyBytes`. The equal SA is left as it is, sequence number and
+   * window included. Codes: `EEXIST`, `KEY_LENGTH_UNSUPPORTED`, `DATAPLANE_FULL`.
    */
   install(request: SaRequest, keyBytes: Buffer): Result<"installed" | "unchanged", Refusal> {
     const slot = slotOf(request);
     const holder = this.find(slot) ?? this.#holderOfSpi(request);
-    if (holder !== undefined) return holds(holder, request, keyBytes) ? succeed("unchanged") : fail(taken(slot));
+    if (holder !== undefined)
+      return holds(holder, request, keyBytes) ? succeed("unchanged") : fail(taken(slot));
     if (!isEspKeyLength(keyBytes.length)) return fail(wrongLength(keyBytes.length));
     if (this.#bySlot.size >= limits.dataplaneSasMax) return fail(full);
     this.#add(slot, request, keyBytes);
@@ -117,7 +119,11 @@ export class SaDatabase {
       this.#bySlot.set(saSlotKey(slot), { ...common, direction: "out", sequence: 0 });
       return;
     }
-    const sa: InboundSa = { ...common, direction: "in", window: new ReplayWindow(this.#replayWindow) };
+    const sa: InboundSa = {
+      ...common,
+      direction: "in",
+      window: new ReplayWindow(this.#replayWindow),
+    };
     this.#bySlot.set(saSlotKey(slot), sa);
     this.#inboundBySpi.set(slot.spi, sa);
   }

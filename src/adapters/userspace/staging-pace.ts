@@ -1,7 +1,8 @@
 /**
- * Slows an `apply` down for the lab ("--slow-node"): the time that CPU contention adds to staging in the field. The
- * delay is spread over the installation of inbound SAs, so that a slow node holds some of them, then more, then all.
- * Nothing else uses it; without a delay a plan runs in the largest slices and without pauses.
+ * Slows an `apply` down for the lab ("--slow-node"): the time that CPU contention adds to staging
+ * in the field. The delay is spread over the installation of inbound SAs, so that a slow node holds
+ * some of them, then more, then all. Nothing else uses it; without a delay a plan runs in the
+ * largest slices and without pauses.
  */
 import { limits } from "../../core/limits.js";
 import type { Operation } from "../../core/sa.js";
@@ -9,7 +10,9 @@ import type { Operation } from "../../core/sa.js";
 export interface StagingPace {
   /** Operations per request. */
   readonly sliceMax: number;
-  /** How long to wait before these operations run. The pauses of a whole plan add up to the delay. */
+  /**
+   * How long to wait before these operations run. The pauses of a whole plan add up to the delay.
+   */
   pauseMs(slice: readonly Operation[]): number;
 }
 
@@ -17,7 +20,10 @@ export interface StagingPace {
 const steps = 20;
 
 /** The pace of one plan whose staging is to take `stagingDelayMs` longer. */
-export function makePace(stages: readonly (readonly Operation[])[], stagingDelayMs: number): StagingPace {
+export function makePace(
+  stages: readonly (readonly Operation[])[],
+  stagingDelayMs: number,
+): StagingPace {
   const inbound = countInbound(stages.flat());
   const sliceMax = limits.controlEntriesPerFrameMax;
   if (stagingDelayMs === 0 || inbound === 0) return { sliceMax, pauseMs: () => 0 };

@@ -151,7 +151,7 @@ test("keyfile next: refused when the fleet runs another key, and nothing is writ
   const before = await text();
   const refused = await spindle("next", "--fleet-key-id", "3");
   assert.equal(refused.exitCode, 3);
-  assert.match(refused.stderr, /^error KEYFILE_NOT_NEWEST: .* keys is 4, the fleet runs 3/);
+  assert.match(refused.stderr, /^error KEYFILE_NOT_NEWEST: .*keys is 4, the fleet runs 3/);
   assert.equal(await text(), before);
 });
 

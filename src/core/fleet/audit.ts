@@ -1,7 +1,7 @@
 /** Keeps the audit record of the rotation that runs: who, why, phases with times, stragglers, loss, forced retires. */
 import { sameKey, type KeyIdentity } from "../key-id.js";
 import type { ControllerEffect, ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
-import { checkPreflight } from "./preflight.js";
+import { checkPreflight, type PreflightOptions } from "./preflight.js";
 import type { FleetRecord, RotationRecord, StragglerNote } from "./record.js";
 import { findStragglers } from "./stragglers.js";
 
@@ -103,7 +103,8 @@ function withStragglers(audit: RotationRecord, found: readonly StragglerNote[]):
   return added.length === 0 ? audit : { ...audit, stragglers: [...audit.stragglers, ...added] };
 }
 
-function measuredStaging(audit: RotationRecord, options: ControllerOptions): number | null {
+/** Milliseconds that the staging of a rotation took, without jitter; null when it never ended. */
+export function measuredStaging(audit: RotationRecord, options: PreflightOptions): number | null {
   const staged = audit.phases.find(({ phase }) => phase === "staged");
   if (staged === undefined) return null;
   const jitter = audit.preflight.nodes >= options.jitterMinNodes && !audit.emergency ? options.jitterMaxMs : 0;

@@ -102,8 +102,9 @@ function decideSteady(
 
 function refusePreflight(record: FleetRecord, request: OperatorRequest | null, notes: readonly string[]): Decision {
   const message = notes.join("; ");
-  const answered = request === null ? record : answer(record, request, false, message);
-  return decided(answered, { code: "PREFLIGHT_REFUSED", message, node: null });
+  const code = "PREFLIGHT_REFUSED";
+  const answered = request === null ? record : answer(record, request, false, message, code);
+  return decided(answered, { code, message, node: null });
 }
 
 function isCompromised(request: OperatorRequest | null, record: FleetRecord): boolean {
@@ -129,9 +130,16 @@ function stillRefused(record: FleetRecord, target: KeyIdentity, options: Control
   return record.refused.filter((key) => !isNewer(key.keyId, target.keyId, options.ring)).slice(-8);
 }
 
-function answer(record: FleetRecord, request: OperatorRequest, accepted: boolean, why: string): FleetRecord {
+function answer(
+  record: FleetRecord,
+  request: OperatorRequest,
+  accepted: boolean,
+  why: string,
+  code?: string,
+): FleetRecord {
   if (record.answer?.requestId === request.id) return record;
-  return { ...record, answer: { requestId: request.id, accepted, why } };
+  const given = { requestId: request.id, accepted, why };
+  return { ...record, answer: code === undefined ? given : { ...given, code } };
 }
 
 function raise(
@@ -262,7 +270,7 @@ function isUsable(record: FleetRecord, key: KeyIdentity, options: ControllerOpti
 }
 
 /** Two check values under one key id: somebody distributed different bytes. Nothing starts until that is mended. */
-function findConflicts(record: FleetRecord, nodes: readonly CountedNode[]): readonly Condition[] {
+export function findConflicts(record: FleetRecord, nodes: readonly CountedNode[]): readonly Condition[] {
   const seen = new Map<number, { key: KeyIdentity; from: string }>();
   for (const key of [record.current, record.target]) {
     if (key !== null) seen.set(key.keyId, { key, from: "the fleet" });

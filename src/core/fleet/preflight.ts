@@ -5,6 +5,17 @@
 import { limits } from "../limits.js";
 import type { ControllerOptions } from "./controller-state.js";
 
+/** What the check needs to know of the configuration. Durations are milliseconds. */
+export type PreflightOptions = Pick<
+  ControllerOptions,
+  | "stageDeadlineMs"
+  | "retireDeadlineMs"
+  | "drainMs"
+  | "jitterMaxMs"
+  | "jitterMinNodes"
+  | "keyDistributionMs"
+>;
+
 export interface Preflight {
   readonly fits: boolean;
   readonly nodes: number;
@@ -22,7 +33,7 @@ export function checkPreflight(
   nodes: number,
   measuredStagingMs: number | null,
   emergency: boolean,
-  options: ControllerOptions,
+  options: PreflightOptions,
 ): Preflight {
   const jitter = !emergency && nodes >= options.jitterMinNodes ? options.jitterMaxMs : 0;
   const stagingMs = measuredStagingMs ?? assumedStagingMs(nodes);

@@ -52,6 +52,8 @@ export interface RequestAnswer {
   readonly requestId: string;
   readonly accepted: boolean;
   readonly why: string;
+  /** Condition code of a refusal that callers must tell from others: `PREFLIGHT_REFUSED`. */
+  readonly code?: string | undefined;
 }
 
 export function throughOf(record: FleetRecord, key: KeyIdentity): RosterRevision | null {

@@ -100,7 +100,12 @@ export function findStragglers(record: FleetRecord, state: ControllerState, obse
   return notes;
 }
 
-function whyBehind(record: FleetRecord, observation: ControllerObservation, entry: RosterEntry): string | null {
+/** Why this node holds up the present phase, null when it does not. */
+export function whyBehind(
+  record: FleetRecord,
+  observation: Pick<ControllerObservation, "reports">,
+  entry: RosterEntry,
+): string | null {
   const { target, current } = record;
   const report = observation.reports.get(entry.name);
   if (target === null) return null;

@@ -1,4 +1,4 @@
-/** Both grammars: what is accepted, and what holds for any input. Refusals: parse-refused.test.ts. */
+/** Both grammars: what is accepted, and what holds for any input. For the rest: parse-refused. */
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";

@@ -33,6 +33,7 @@ export function barrierDirective(durable: DurableState, usable: readonly KeyIden
     hold,
     installable: hold.filter((key) => includesKey(usable, key) && !(aborting && sameKey(key, record.target))),
     candidates: candidatesOf(record).filter((key) => !isGone(key) && !includesKey(record.refused, key)),
+    refused: record.refused,
     evidence: { kind: "barrier", version, record },
     drainAllowed: record.phase === "draining",
     retireEarly: record.excluded.length === 0,

@@ -19,6 +19,8 @@ export interface Context {
   readonly installable: readonly KeyIdentity[];
   /** Keys that may be taken up towards a covered peer, best first. What is already in use may go on. */
   readonly candidates: readonly KeyIdentity[];
+  /** Our word, given: never sent with. */
+  readonly refused: readonly KeyIdentity[];
   readonly evidence: EvidenceSource;
   /** False while the listing is incomplete or would delete too much. */
   readonly mayDelete: boolean;
@@ -35,6 +37,7 @@ export interface Directive {
   readonly hold: readonly KeyIdentity[];
   readonly installable: readonly KeyIdentity[];
   readonly candidates: readonly KeyIdentity[];
+  readonly refused: readonly KeyIdentity[];
   readonly evidence: EvidenceSource;
   /** Every counted peer sends only with `next`. */
   readonly drainAllowed: boolean;
@@ -74,6 +77,7 @@ export function sameContext(one: Context | null, other: Context | null): boolean
     sameKeys(one.hold, other.hold) &&
     sameKeys(one.installable, other.installable) &&
     sameKeys(one.candidates, other.candidates) &&
+    sameKeys(one.refused, other.refused) &&
     sameSource(one.evidence, other.evidence) &&
     one.mayDelete === other.mayDelete
   );

@@ -29,6 +29,7 @@ export function contextOf(state: AgentState, observation: Observation, directive
     hold: directive.hold,
     installable: directive.installable,
     candidates: directive.candidates,
+    refused: directive.refused,
     evidence: directive.evidence,
     mayDelete: observation.roster.complete && !state.deletionsHeld,
   };

@@ -3,10 +3,11 @@
  * (design 4.2 and 4.3). Its word is kept durably: what it reported, it does not take back.
  */
 import { includesKey, isNewer, sameKey, type KeyIdentity, type KeyRing } from "../key-id.js";
-import type { Directive } from "./context.js";
+import type { Context, Directive } from "./context.js";
 import type { DurableState } from "./durable.js";
 import type { Note } from "./effect.js";
 import type { Observation } from "./observation.js";
+import { unknownRefusals } from "./peer.js";
 import type { AgentOptions, AgentState } from "./state.js";
 import type { Tally } from "./tally.js";
 
@@ -29,6 +30,7 @@ export function pairwiseDirective(
     hold,
     installable: hold.filter((key) => includesKey(observation.keys.usable, key) && !(aborting && sameKey(key, next))),
     candidates: candidatesOf(state, aborting, mayStage),
+    refused,
     evidence: { kind: "pairwise" },
     drainAllowed: next !== null && !aborting && sendsOnlyNext(state.tally),
     retireEarly: true,
@@ -67,6 +69,8 @@ export function decidePairwise(
 ): DurableState {
   const named = nameKeys(state.durable, observation, options.ring);
   if (named !== state.durable || state.context === null) return named;
+  const joined = joinRefusals(state, state.context, observation);
+  if (joined !== state.durable) return joined;
   const reason = reasonToRefuse(state, observation, options.ring);
   if (reason !== null && state.durable.next !== null) {
     notes.push({ kind: "refused", key: state.durable.next, why: reason });
@@ -85,6 +89,21 @@ function nameKeys(durable: DurableState, observation: Observation, ring: KeyRing
   const before = offered.at(-2);
   const isFirstRotation = before === undefined || !isUnused(durable, before);
   return isFirstRotation ? { ...durable, next: newest } : { ...durable, current: before, next: newest };
+}
+
+/**
+ * A key that was abandoned before we took it up costs us nothing to refuse, and those who hold it wait for our word
+ * before they delete it. Without this a node that skipped a key and one that abandoned it wait for each other for ever.
+ */
+function joinRefusals(state: AgentState, context: Context, observation: Observation): DurableState {
+  if (state.tally.refusesOther === 0) return state.durable;
+  const refused = [...state.durable.refused];
+  for (const entry of observation.roster.entries.values()) {
+    for (const key of unknownRefusals(context, entry, observation.reports.get(entry.name))) {
+      if (!includesKey(refused, key)) refused.push(key);
+    }
+  }
+  return refused.length === state.durable.refused.length ? state.durable : { ...state.durable, refused };
 }
 
 function isUnused(durable: DurableState, key: KeyIdentity): boolean {

@@ -45,6 +45,8 @@ export interface PeerFacts {
   readonly covered: boolean;
   readonly sendsOnlyNext: boolean;
   readonly refusesNext: boolean;
+  /** Waits for our word about a key that we never took up. */
+  readonly refusesOther: boolean;
   readonly refusedAndOlder: boolean;
   readonly coveredForCurrent: boolean;
   readonly currentPackets: number;
@@ -262,6 +264,7 @@ function departedFacts(context: Context, kernel: PeerKernel): PeerFacts {
     covered: false,
     sendsOnlyNext: false,
     refusesNext: false,
+    refusesOther: false,
     refusedAndOlder: false,
     coveredForCurrent: false,
     currentPackets: 0,
@@ -296,6 +299,7 @@ function liveFacts(
     covered: best !== undefined && isCovered(context, entry, report, best),
     sendsOnlyNext: next !== null && sendsOnly(entry, report, next),
     refusesNext: next !== null && isPresent(entry, report) && includesKey(report?.refused ?? [], next),
+    refusesOther: unknownRefusals(context, entry, report).length > 0,
     refusedAndOlder: next !== null && refusedAndOlder(entry, report, next),
     coveredForCurrent: current !== null && isEvidence(report, entry, current) && reaches(report, context),
     currentPackets: packetsOf(inputs.kernel.sas, current),
@@ -327,13 +331,27 @@ function reaches(report: Report | undefined, context: Context): boolean {
   return report !== undefined && report.through >= context.self.revision;
 }
 
-/** A reporter says null only while it has no peers; we are its peer, so null is no word that it sends with `next`. */
+/**
+ * Nothing older than `next`; a peer that has begun the rotation after this one may send with a newer key besides. A
+ * reporter says null only while it has no peers; we are its peer, so null is no word that it sends with `next`.
+ */
 function sendsOnly(entry: RosterEntry, report: Report | undefined, next: KeyIdentity): boolean {
-  return isPresent(entry, report) && report?.sendingOldest === next.keyId && report.sendingNewest === next.keyId;
+  return isPresent(entry, report) && report?.sendingOldest === next.keyId;
 }
 
 function refusedAndOlder(entry: RosterEntry, report: Report | undefined, next: KeyIdentity): boolean {
   return isPresent(entry, report) && includesKey(report?.refused ?? [], next) && report?.sendingNewest !== next.keyId;
+}
+
+/** Keys that the peer refused and that we neither have in use nor refused as well. */
+export function unknownRefusals(
+  context: Context,
+  entry: RosterEntry,
+  report: Report | undefined,
+): readonly KeyIdentity[] {
+  if (report === undefined || report.refused.length === 0 || !isPresent(entry, report)) return [];
+  const known = [context.current, context.next, ...context.refused].filter((key) => key !== null);
+  return report.refused.filter((key) => !includesKey(known, key));
 }
 
 function packetsOf(sas: readonly SaView[], key: KeyIdentity | null): number {

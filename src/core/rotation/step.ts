@@ -61,10 +61,12 @@ function decide(
     const before = state;
     state = nameKeys(state, observation, options, notes);
     state = startWait(state, observation, nowMs, options, notes);
-    const directive = directiveOf(state, observation, options);
-    const context = contextOf(state, observation, directive, options.name);
+    const named = directiveOf(state, observation, options);
+    const context = contextOf(state, observation, named, options.name);
     const seen = round === 0 || !sameContext(context, state.context);
     if (seen) state = evaluate(state, observation, context, options, notes);
+    // Asked again: the counts above were of the keys that this round may have replaced.
+    const directive = seen ? directiveOf(state, observation, options) : named;
     state = directive === null || context === null
       ? retireWithoutEvidence(state, observation, nowMs, options, notes)
       : settleWords(state, observation, directive, nowMs, options, notes);

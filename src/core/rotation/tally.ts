@@ -19,6 +19,7 @@ export interface Tally {
   /** Pairwise: what the peer's report says. */
   readonly sendsOnlyNext: number;
   readonly refusesNext: number;
+  readonly refusesOther: number;
   readonly refusedAndOlder: number;
   readonly coveredForCurrent: number;
   /** Packets that passed the inbound SAs of `current`, excluded peers included. */
@@ -45,6 +46,7 @@ export const noTally: Tally = {
   covered: 0,
   sendsOnlyNext: 0,
   refusesNext: 0,
+  refusesOther: 0,
   refusedAndOlder: 0,
   coveredForCurrent: 0,
   currentPackets: 0,
@@ -92,6 +94,7 @@ function countCounted(counts: Counts, facts: PeerFacts, sign: 1 | -1): void {
   if (facts.sending === "other") counts.onOther += sign;
   if (facts.sendsOnlyNext) counts.sendsOnlyNext += sign;
   if (facts.refusesNext) counts.refusesNext += sign;
+  if (facts.refusesOther) counts.refusesOther += sign;
   if (facts.refusedAndOlder) counts.refusedAndOlder += sign;
   if (facts.coveredForCurrent) counts.coveredForCurrent += sign;
 }

@@ -1,9 +1,9 @@
 /**
- * The watches of a client. Each knows the revision up to which it was told everything, and asks for what came after it
- * when the connection is back.
+ * The watches of a client. Each knows the revision up to which it was told everything, and asks for
+ * what came after it when the connection is back.
  *
- * Invariant: between `disconnected` and `resumed` a watch gets what it missed, in order and once; if the server can no
- * longer say, it gets `compacted` and is over.
+ * Invariant: between `disconnected` and `resumed` a watch gets what it missed, in order and once;
+ * if the server can no longer say, it gets `compacted` and is over.
  */
 import type { Stop } from "../../../ports/failure.js";
 import type { KvEvent } from "../kv.js";

@@ -1,6 +1,6 @@
 /**
- * The store over a socket. A request waits for the connection as long as it may take; one that was sent when the
- * connection broke fails, as its outcome is unknown. Watches resume where they were.
+ * The store over a socket. A request waits for the connection as long as it may take; one that was
+ * sent when the connection broke fails, as its outcome is unknown. Watches resume where they were.
  */
 import type { z } from "zod";
 import { limits } from "../../../core/limits.js";
@@ -102,7 +102,10 @@ export class EmbeddedClient implements Kv {
     return this.#ask({ kind: "statistics" }, statisticsAnswer);
   }
 
-  /** What was sent is still delivered, as a resignation; what was not answered fails with REGISTRY_CLOSED. */
+  /**
+   * What was sent is still delivered, as a resignation; what was not answered fails with
+   * REGISTRY_CLOSED.
+   */
   close(): void {
     clearInterval(this.#pingTimer);
     this.#watches.close();
@@ -130,7 +133,7 @@ export class EmbeddedClient implements Kv {
     const sentMs = systemClock.nowMs();
     const answer = await orNull(this.#ask({ kind: "ping" }, pingAnswer));
     if (answer !== null) return this.#watches.advance(answer.revision);
-    // This process may have slept: what has arrived meanwhile is read before the server is given up.
+    // This process may have slept: what arrived meanwhile is read before the server is given up.
     await new Promise((resolve) => setImmediate(resolve));
     if (this.#link.isUp && this.#link.receivedMs < sentMs) this.#link.drop("no answer");
   }

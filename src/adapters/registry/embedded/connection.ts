@@ -1,4 +1,7 @@
-/** One client of the server: answers its requests from the engine, in the order in which they are done. */
+/**
+ * One client of the server: answers its requests from the engine, in the order in which they are
+ * done.
+ */
 import type { Socket } from "node:net";
 import { unreachable } from "../../../core/assert.js";
 import { limits } from "../../../core/limits.js";

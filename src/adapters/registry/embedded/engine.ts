@@ -1,9 +1,10 @@
 /**
- * The embedded registry as a Kv in its own process: the store, who watches it, leases and leadership. The socket
- * server serves this same object to others.
+ * The embedded registry as a Kv in its own process: the store, who watches it, leases and
+ * leadership. The socket server serves this same object to others.
  *
- * Invariant: a watch is told of a transaction after it is durable, in commit order, exactly once. What is told is read
- * back from the history, so nothing depends on the order in which promises resolve.
+ * Invariant: a watch is told of a transaction after it is durable, in commit order, exactly once.
+ * What is told is read back from the history, so nothing depends on the order in which promises
+ * resolve.
  */
 import { PortError } from "../../port-error.js";
 import type { Stop } from "../../../ports/failure.js";
@@ -167,7 +168,8 @@ export class EmbeddedEngine implements Kv {
     this.#watchers.add(watcher);
     for (const changes of missed) this.#tell(watcher, changes);
     watcher.seen = Math.max(watcher.seen, this.#published);
-    if (this.#watchers.has(watcher)) watcher.listener({ kind: "caught-up", revision: watcher.seen });
+    if (!this.#watchers.has(watcher)) return;
+    watcher.listener({ kind: "caught-up", revision: watcher.seen });
   }
 
   #publish(): void {

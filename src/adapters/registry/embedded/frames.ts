@@ -20,14 +20,15 @@ export class FrameReader {
 
   /**
    * The messages that are complete with `chunk`.
-   * @throws PortError REGISTRY_PROTOCOL when a message is too long or not JSON: the stream is of no more use
+   * @throws PortError REGISTRY_PROTOCOL when a message is too long or not JSON: the stream is of no
+   * more use
    */
   read(chunk: Buffer): readonly unknown[] {
     this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     const messages: unknown[] = [];
     while (this.#rest.length >= headerBytes) {
       const length = this.#rest.readUInt32BE(0);
-      if (length > limits.registryFrameBytesMax) throw protocolError(`a message of ${length} bytes`);
+      if (length > limits.registryFrameBytesMax) throw protocolError(`${length} bytes at once`);
       if (this.#rest.length < headerBytes + length) break;
       messages.push(parse(this.#rest.toString("utf8", headerBytes, headerBytes + length)));
       this.#rest = this.#rest.subarray(headerBytes + length);

@@ -1,6 +1,7 @@
 /**
- * What the last transactions changed, so that a watch can go on where it stopped. Bounded in revisions and size: who
- * asks for more lists again. Contiguous: from its oldest revision to the store's, no transaction is missing.
+ * What the last transactions changed, so that a watch can go on where it stopped. Bounded in
+ * revisions and size: who asks for more lists again. Contiguous: from its oldest revision to the
+ * store's, no transaction is missing.
  */
 import type { Database } from "lmdb";
 import { limits } from "../../../core/limits.js";
@@ -27,7 +28,10 @@ export class History {
     return text.length;
   }
 
-  /** After that transaction was committed. The bounds are applied here and to the disk by the next write. */
+  /**
+   * After that transaction was committed. The bounds are applied here and to the disk by the next
+   * write.
+   */
   add(revision: number, size: number): void {
     this.#kept.push({ revision, size });
     this.#totalSize += size;
@@ -45,8 +49,8 @@ export class History {
   }
 
   /**
-   * Changes under `prefix` after one revision and up to another, in commit order; null when the history does not reach
-   * back that far.
+   * Changes under `prefix` after one revision and up to another, in commit order; null when the
+   * history does not reach back that far.
    */
   read(prefix: string, after: number, through: number): readonly KvChanges[] | null {
     if (after >= through) return [];

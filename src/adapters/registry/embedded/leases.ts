@@ -1,7 +1,8 @@
 /**
- * Leases of nodes and the leadership, in memory and on the monotonic clock of this process. After a restart leases are
- * unknown, which is not the same as ended: nothing is listed until it is renewed, and who reads them waits
- * (design 4.3, exclude-after-outage). The leadership of before is honoured for one more term.
+ * Leases of nodes and the leadership, in memory and on the monotonic clock of this process. After a
+ * restart leases are unknown, which is not the same as ended: nothing is listed until it is
+ * renewed, and who reads them waits (design 4.3, exclude-after-outage). The leadership of before is
+ * honoured for one more term.
  */
 import { randomInt } from "node:crypto";
 import { limits } from "../../../core/limits.js";

@@ -1,6 +1,6 @@
 /**
- * A connection to the server that comes back by itself: connects, greets, and after a loss tries again with backoff
- * until closed. A server that answers nothing is a lost one.
+ * A connection to the server that comes back by itself: connects, greets, and after a loss tries
+ * again with backoff until closed. A server that answers nothing is a lost one.
  */
 import type { Socket } from "node:net";
 import { limits } from "../../../core/limits.js";

@@ -1,6 +1,7 @@
 /**
- * Where the registry may be reached: a unix socket of mode 0600, or loopback. There is no TLS here yet, so any other
- * address is refused at both ends: whoever reaches the registry decides what the fleet does.
+ * Where the registry may be reached: a unix socket of mode 0600, or loopback. There is no TLS here
+ * yet, so any other address is refused at both ends: whoever reaches the registry decides what the
+ * fleet does.
  */
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { BlockList, connect, isIP, type AddressInfo, type Server, type Socket } from "node:net";
@@ -82,7 +83,10 @@ function acceptsConnections(path: string): Promise<boolean> {
   });
 }
 
-/** Never open to others, not even before the chmod: `listen` binds before it returns, within the mask. */
+/**
+ * Never open to others, not even before the chmod: `listen` binds before it returns, within the
+ * mask.
+ */
 async function bindPrivately(server: Server, path: string): Promise<void> {
   const mask = process.umask(0o177);
   try {

@@ -1,5 +1,6 @@
 /**
- * The two ways to the embedded registry: the controller hosts it in its own process, agents and commands connect to it.
+ * The two ways to the embedded registry: the controller hosts it in its own process, agents and
+ * commands connect to it.
  */
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
@@ -46,7 +47,8 @@ export interface EmbeddedHost {
 }
 
 /**
- * Comes back by itself whenever the connection breaks, so it may be called before the server is there.
+ * Comes back by itself whenever the connection breaks, so it may be called before the server is
+ * there.
  * @throws PortError REGISTRY_ADDRESS_REFUSED
  */
 export function connectEmbedded({ address, skipped = ignore }: ConnectOptions): EmbeddedConnection {

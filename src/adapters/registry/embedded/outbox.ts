@@ -1,6 +1,6 @@
 /**
- * What is sent to one client. Invariant: bounded. Who writes much waits for `room`; a watch asks `isFull` first; and a
- * client that takes nothing for `registryStallMsMax` is cut off.
+ * What is sent to one client. Invariant: bounded. Who writes much waits for `room`; a watch asks
+ * `isFull` first; and a client that takes nothing for `registryStallMsMax` is cut off.
  */
 import type { Socket } from "node:net";
 import { limits } from "../../../core/limits.js";

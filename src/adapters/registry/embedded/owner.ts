@@ -1,12 +1,16 @@
 /**
- * One process at a time opens a store. The claim is a record in the store, made under LMDB's writer lock, which dies
- * with its holder; so two that start at once cannot both win, and a killed owner leaves nothing to clean up.
+ * One process at a time opens a store. The claim is a record in the store, made under LMDB's writer
+ * lock, which dies with its holder; so two that start at once cannot both win, and a killed owner
+ * leaves nothing to clean up.
  */
 import { readFileSync } from "node:fs";
 import type { Database } from "lmdb";
 import { PortError } from "../../port-error.js";
 
-/** A process, told apart from a later one of the same number by boot and start time where the system shows them. */
+/**
+ * A process, told apart from a later one of the same number by boot and start time where the system
+ * shows them.
+ */
 export interface StoreOwner {
   readonly pid: number;
   readonly bootId: string | null;

@@ -1,6 +1,7 @@
 /**
- * What client and server of the embedded registry say to each other. Every message of a request and every event of a
- * watch carries the id that the client chose. Snapshots come in parts, so that no message grows with the fleet.
+ * What client and server of the embedded registry say to each other. Every message of a request and
+ * every event of a watch carries the id that the client chose. Snapshots come in parts, so that no
+ * message grows with the fleet.
  */
 import { z } from "zod";
 import { limits } from "../../../core/limits.js";

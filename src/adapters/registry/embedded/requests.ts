@@ -1,6 +1,6 @@
 /**
- * Requests under way at a client. Invariant: each is answered exactly once: by the server, by its deadline, by a lost
- * connection if it was sent, or by the end of the client.
+ * Requests under way at a client. Invariant: each is answered exactly once: by the server, by its
+ * deadline, by a lost connection if it was sent, or by the end of the client.
  */
 import { limits } from "../../../core/limits.js";
 import { PortError } from "../../port-error.js";
@@ -48,7 +48,7 @@ export class Requests {
     }
     return new Promise((resolve, reject) => {
       const id = this.#newId();
-      const request = { ...body, id } as Request;
+      const request: Request = { ...body, id };
       const timer = this.#arm(id, withinMs);
       const pending = { request, withinMs, items: [], resolve, reject, isSent: false, timer };
       this.#pending.set(id, pending);

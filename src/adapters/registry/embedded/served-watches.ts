@@ -1,6 +1,6 @@
 /**
- * The watches of one client. Invariant: a watch that cannot be told a change for lack of room is told `compacted`
- * instead, as soon as there is room; it never misses one unknowingly.
+ * The watches of one client. Invariant: a watch that cannot be told a change for lack of room is
+ * told `compacted` instead, as soon as there is room; it never misses one unknowingly.
  */
 import type { Stop } from "../../../ports/failure.js";
 import type { KvChanges } from "../kv.js";
@@ -63,7 +63,10 @@ export class ServedWatches {
   }
 }
 
-/** The engine gives the same object to all watches of a prefix, over all connections: it is turned into text once. */
+/**
+ * The engine gives the same object to all watches of a prefix, over all connections: it is turned
+ * into text once.
+ */
 const texts = new WeakMap<KvChanges, string>();
 
 function changesText(id: number, event: KvChanges): string {

@@ -1,4 +1,7 @@
-/** Serves the engine of an embedded registry on a unix socket or on loopback. Owns the socket and its clients. */
+/**
+ * Serves the engine of an embedded registry on a unix socket or on loopback. Owns the socket and
+ * its clients.
+ */
 import { createServer, type Server, type Socket } from "node:net";
 import { limits } from "../../../core/limits.js";
 import type { ServiceAddress } from "../../../ports/service-address.js";

@@ -1,12 +1,24 @@
-/** What the registry was asked to do, for the lab's result and `/metrics`. Counts since the start of the program. */
+/**
+ * What the registry was asked to do, for the lab's result and `/metrics`. Counts since the start of
+ * the program.
+ */
 import type { KvChange, KvOperation } from "../kv.js";
 
-export const recordClasses = ["roster", "reports", "fleet", "request", "rotations", "other"] as const;
+export const recordClasses = [
+  "roster",
+  "reports",
+  "fleet",
+  "request",
+  "rotations",
+  "other",
+] as const;
 export type RecordClass = (typeof recordClasses)[number];
 export type CountByClass = Readonly<Record<RecordClass, number>>;
 
 export interface RegistryStatistics {
-  /** Transactions that changed something, by what they are about: an admission is one of `roster`. */
+  /**
+   * Transactions that changed something, by what they are about: an admission is one of `roster`.
+   */
   readonly writes: CountByClass;
   readonly leaseRenewals: number;
   /** Renewals of the leadership and bids for it. */

@@ -1,9 +1,10 @@
 /**
  * The embedded store on disk: LMDB, with one revision counter, and a bounded history for watches.
  *
- * Invariant: when `commit` resolves, the transaction survives a crash at any byte. LMDB writes pages beside those in
- * use, flushes, and only then writes the root, synchronously. lmdb-js's `overlappingSync` (its default) would answer
- * before the flush, so it is off. Each transaction is a child of LMDB's, so a fault in the middle leaves nothing of it.
+ * Invariant: when `commit` resolves, the transaction survives a crash at any byte. LMDB writes
+ * pages beside those in use, flushes, and only then writes the root, synchronously. lmdb-js's
+ * `overlappingSync` (its default) would answer before the flush, so it is off. Each transaction is
+ * a child of LMDB's, so a fault in the middle leaves nothing of it.
  *
  * Does not know who watches, nor what the texts mean.
  */
@@ -168,7 +169,15 @@ export class EmbeddedStore {
 function openDirectory(directory: string): RootDatabase {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return open({ path: directory, noSubdir: false, overlappingSync: false, encoding: "json" });
+    return open({
+      path: directory,
+      noSubdir: false,
+      overlappingSync: false,
+      // Its batches make a promise that nobody can hear; when the disk is full it would end the
+      // program.
+      eventTurnBatching: false,
+      encoding: "json",
+    });
   } catch (cause) {
     throw storeFailure(cause);
   }
@@ -205,5 +214,6 @@ function muteCommitError(cause: unknown): void {
 
 function storeFailure(cause: unknown): PortError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new PortError("REGISTRY_STORE_FAILED", `the registry's store failed: ${reason}`, true, { cause });
+  const message = `the registry's store failed: ${reason}`;
+  return new PortError("REGISTRY_STORE_FAILED", message, true, { cause });
 }

@@ -1,0 +1,368 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { test, type TestContext } from "node:test";
+import type { KeyRef, Operation, PolicyAction } from "../../core/sa.js";
+import { reconnectMs, UserspaceKernel } from "./control-client.js";
+import { FrameReader } from "./control-framing.js";
+import { ControlServer } from "./control-server.js";
+import {
+  applied,
+  dumped,
+  heard,
+  startClient,
+  startNode,
+  until,
+  type RunningNode,
+} from "./fixture-node.js";
+import { FakeKeySource, makeNode, policySpec, recogniser, saSpec } from "./fixtures.js";
+
+const timeout = 20_000;
+const peer = makeNode(2, "127.0.0.2", 4500);
+const install = (sa: ReturnType<typeof saSpec>): Operation => ({ kind: "install-sa", sa });
+const policy = (direction: "in" | "out", action: PolicyAction): Operation => {
+  return { kind: "set-policy", policy: policySpec(direction, peer, action) };
+};
+
+/** Inbound and outbound SA of one key at `local`. */
+function bothWays(keyId: number, { node }: RunningNode): Operation[] {
+  return [install(saSpec("in", keyId, peer, node)), install(saSpec("out", keyId, node, peer))];
+}
+
+/** Forwards connections and collects the headers of all frames, both ways. */
+async function tap(t: TestContext, target: string): Promise<{ path: string; headers: string[] }> {
+  const headers: string[] = [];
+  const path = join(dirname(target), "tap");
+  const server = createServer((downstream) => {
+    const upstream = connect(target);
+    for (const [from, to] of [
+      [downstream, upstream],
+      [upstream, downstream],
+    ] as const) {
+      const reader = new FrameReader(({ header }) => void headers.push(JSON.stringify(header)));
+      from.on("data", (chunk: Buffer) => {
+        reader.push(Buffer.from(chunk));
+        to.write(chunk);
+      });
+      from.on("close", () => to.destroy());
+    }
+  }).listen(path);
+  await once(server, "listening");
+  t.after(() => void server.close());
+  return { path, headers };
+}
+
+test(
+  "client: no header of any frame holds key bytes, and every secret is wiped",
+  { timeout },
+  async (t) => {
+    const running = await startNode(t, 1);
+    const { path, headers } = await tap(t, running.socketPath);
+    const keySource = new FakeKeySource(36);
+    const client = await startClient(t, path, keySource);
+    const keyIds = [3, 4, 5];
+    const recognise = recogniser(running.node, peer, keyIds);
+    const stages = [keyIds.flatMap((keyId) => bothWays(keyId, running))];
+    const outcome = await applied(client, stages, recognise);
+    await dumped(client, recognise);
+    assert.deepEqual(
+      outcome.sas.map(({ bytes }) => bytes),
+      Array(6).fill("match"),
+    );
+    assert.deepEqual(
+      headers.map((text) => (JSON.parse(text) as { kind: string }).kind),
+      [...["hello", "welcome", "apply", "applied", "read", "part", "end", "dump", "part", "end"]],
+    );
+    const said = headers.join("\n");
+    for (const { key } of outcome.sas) {
+      const bytes = keySource.bytesOf(key!);
+      for (const part of [bytes, bytes.subarray(0, 8), bytes.subarray(32)]) {
+        for (const encoding of ["hex", "base64", "latin1", "utf8"] as const) {
+          assert.ok(!said.includes(part.toString(encoding)), `no ${encoding} of a key`);
+        }
+        assert.ok(!said.includes([...part].join(",")), "no numbers of a key");
+      }
+    }
+    assert.ok(
+      keySource.handedOut.length === 18 && keySource.handedOut.every((secret) => secret.isWiped),
+    );
+  },
+);
+
+test(
+  "client: says which keys match, differ, cannot be verified or belong to nobody known",
+  { timeout },
+  async (t) => {
+    const running = await startNode(t, 1);
+    const keySource = new FakeKeySource();
+    const client = await startClient(t, running.socketPath, keySource);
+    await applied(client, [
+      [3, 4, 5].map((keyId) => install(saSpec("in", keyId, peer, running.node))),
+    ]);
+    const other = await startClient(t, running.socketPath, new FakeKeySource(20, "other fleet"));
+    const sa = saSpec("in", 6, peer, running.node);
+    await applied(other, [[install(sa)]]);
+    keySource.missing.add(4);
+    const { sas } = await dumped(client, recogniser(running.node, peer, [3, 4, 6]));
+    assert.deepEqual(
+      sas.map(({ key, bytes }) => [key?.keyId ?? null, bytes]),
+      [
+        [3, "match"],
+        [4, "unverifiable"],
+        [null, "unverifiable"],
+        [6, "mismatch"],
+      ],
+    );
+    const again = await applied(client, [[install(sa)]], recogniser(running.node, peer, [6]));
+    assert.deepEqual(
+      again.failed.map(({ code }) => code),
+      ["EEXIST"],
+    );
+    assert.deepEqual(
+      again.sas.map(({ bytes }) => bytes),
+      ["mismatch"],
+    );
+  },
+);
+
+test(
+  "client: a stage starts only when the one before it succeeded, and all of the plan is read back",
+  { timeout },
+  async (t) => {
+    const running = await startNode(t, 1);
+    const keySource = new FakeKeySource();
+    keySource.missing.add(9);
+    const client = await startClient(t, running.socketPath, keySource);
+    const tunnel = saSpec("in", 5, peer, running.node);
+    const [missing] = bothWays(9, running) as [Operation, Operation];
+    const refused = install({ ...tunnel, key: { ...tunnel.key, mode: "tunnel" } });
+    const stages = [
+      bothWays(3, running),
+      [missing, policy("in", { kind: "accept" }), refused],
+      [policy("out", { kind: "block" }), ...bothWays(4, running)],
+    ];
+    const outcome = await applied(client, stages, recogniser(running.node, peer, [3, 4, 9]));
+    assert.deepEqual(
+      outcome.failed.map(({ operation, code }) => [operation, code]),
+      [
+        [missing, "KEY_NOT_AVAILABLE"],
+        [refused, "DATAPLANE_UNSUPPORTED"],
+      ],
+    );
+    assert.deepEqual(
+      outcome.sas.map(({ slot, key }) => [slot.direction, key?.keyId]),
+      [
+        ["in", 3],
+        ["out", 3],
+      ],
+    );
+    const { direction, family, remote } = policySpec("in", peer, { kind: "accept" });
+    assert.deepEqual(outcome.policies, [
+      { slot: { direction, family, remote }, action: { kind: "accept" } },
+    ]);
+  },
+);
+
+test(
+  "client: deleting removes, deleting again succeeds, and what is gone is not read back",
+  { timeout },
+  async (t) => {
+    const running = await startNode(t, 1);
+    const client = await startClient(t, running.socketPath, new FakeKeySource());
+    const accept = policySpec("in", peer, { kind: "accept" });
+    const { spi } = saSpec("in", 3, peer, running.node);
+    const gone: Operation[] = [
+      { kind: "delete-sa", slot: { direction: "in", spi, remote: peer.endpoint } },
+      { kind: "delete-policy", policy: { direction: "in", family: "ipv4", remote: accept.remote } },
+    ];
+    await applied(client, [
+      [install(saSpec("in", 3, peer, running.node)), { kind: "set-policy", policy: accept }],
+    ]);
+    for (let turn = 0; turn < 2; turn += 1) {
+      assert.deepEqual(await applied(client, [gone]), { sas: [], policies: [], failed: [] });
+    }
+    assert.deepEqual(running.dataplane.listSas(), []);
+    assert.deepEqual(await applied(client, []), { sas: [], policies: [], failed: [] });
+  },
+);
+
+test(
+  "client: tells when the dataplane goes and comes back, and fails requests in between",
+  { timeout },
+  async (t) => {
+    const running = await startNode(t, 1);
+    const socketPath = join(dirname(running.socketPath), "second");
+    const server = await ControlServer.listen(running.dataplane, socketPath);
+    const client = await startClient(t, socketPath, new FakeKeySource());
+    const first = await dumped(client);
+    const heardAll: string[] = [];
+    client.watch((reason) => void heardAll.push(reason));
+    const disconnected = heard(client, "disconnected");
+    await server.close();
+    await disconnected;
+    const failure = { code: "DATAPLANE_UNREACHABLE", retryable: true };
+    await assert.rejects(dumped(client), failure);
+    await assert.rejects(applied(client, [[policy("out", { kind: "block" })]]), failure);
+    const other = await startNode(t, 3);
+    const connected = heard(client, "connected");
+    const second = await ControlServer.listen(other.dataplane, socketPath);
+    t.after(() => second.close());
+    await connected;
+    assert.notEqual((await dumped(client)).identity.instance, first.identity.instance);
+    assert.deepEqual(heardAll, ["connected", "disconnected", "connected"]);
+  },
+);
+
+test(
+  "client: a plan that is running when the dataplane goes fails as a whole, once",
+  { timeout },
+  async (t) => {
+    const running = await startNode(t, 1);
+    const socketPath = join(dirname(running.socketPath), "second");
+    const server = await ControlServer.listen(running.dataplane, socketPath);
+    const pause = (): Promise<void> => server.close();
+    const client = await startClient(t, socketPath, new FakeKeySource(), {
+      stagingDelayMs: 1,
+      pause,
+    });
+    await assert.rejects(applied(client, [bothWays(3, running)]), {
+      code: "DATAPLANE_UNREACHABLE",
+      retryable: true,
+    });
+    assert.deepEqual(running.dataplane.listSas(), []);
+  },
+);
+
+test("client: closing ends what is running and is silent", { timeout }, async (t) => {
+  const running = await startNode(t, 1);
+  const client = await startClient(t, running.socketPath, new FakeKeySource(), {
+    stagingDelayMs: 60_000,
+  });
+  const heardAll: string[] = [];
+  client.watch((reason) => void heardAll.push(reason));
+  const outcome = applied(client, [bothWays(3, running)]);
+  setImmediate(() => client.close());
+  await assert.rejects(outcome, { code: "DATAPLANE_UNREACHABLE" });
+  await assert.rejects(dumped(client), { code: "DATAPLANE_UNREACHABLE" });
+  assert.deepEqual(
+    heardAll.filter((reason) => reason !== "connected"),
+    [],
+  );
+});
+
+test(
+  "client: hears of changes that another client made, not of its own or of none",
+  { timeout },
+  async (t) => {
+    const running = await startNode(t, 1);
+    const keySource = new FakeKeySource();
+    const [one, other] = [
+      await startClient(t, running.socketPath, keySource),
+      await startClient(t, running.socketPath, keySource),
+    ];
+    const heardByOne: string[] = [];
+    const heardByOther: string[] = [];
+    one.watch((reason) => void heardByOne.push(reason));
+    const change = heard(other, "foreign-change");
+    other.watch((reason) => void heardByOther.push(reason));
+    await applied(one, [bothWays(3, running)]);
+    await change;
+    await applied(one, [bothWays(3, running)]);
+    await Promise.all([dumped(one), dumped(other)]);
+    assert.deepEqual(heardByOne, ["connected"]);
+    assert.deepEqual(heardByOther, ["connected", "foreign-change"]);
+  },
+);
+
+test("client: dumps of 10,000 SAs and policies arrive whole", { timeout }, async (t) => {
+  const running = await startNode(t, 1);
+  const keySource = new FakeKeySource();
+  const client = await startClient(t, running.socketPath, keySource);
+  const peers = Array.from({ length: 10_000 }, (_, index) => {
+    return makeNode(index + 2, `127.1.${index >> 8}.${index & 255}`, 4500);
+  });
+  const sas = peers.map((node) => install(saSpec("in", 3, node, running.node)));
+  const policies = peers.map((node): Operation => {
+    return { kind: "set-policy", policy: policySpec("in", node, { kind: "accept" }) };
+  });
+  const keys = new Map<number, KeyRef>(
+    peers.map((node) => {
+      const { spi, key } = saSpec("in", 3, node, running.node);
+      return [spi, key];
+    }),
+  );
+  const outcome = await applied(client, [sas, policies], ({ spi }) => keys.get(spi) ?? null);
+  const dump = await dumped(client, ({ spi }) => keys.get(spi) ?? null);
+  for (const reading of [outcome, dump]) {
+    assert.equal(new Set(reading.sas.map(({ slot }) => slot.spi)).size, 10_000);
+    assert.ok(reading.sas.every(({ bytes }) => bytes === "match"));
+    assert.equal(reading.policies.length, 10_000);
+  }
+  assert.deepEqual(outcome.failed, []);
+});
+
+test(
+  "client: the lab's staging delay is spread over the inbound SAs of a plan",
+  { timeout },
+  async (t) => {
+    const running = await startNode(t, 1);
+    const pauses: number[] = [];
+    const held: number[] = [];
+    const pause = async (ms: number): Promise<void> => {
+      pauses.push(ms);
+      held.push(running.dataplane.listSas().length);
+    };
+    const client = await startClient(t, running.socketPath, new FakeKeySource(), {
+      stagingDelayMs: 2_000,
+      pause,
+    });
+    const keyIds = Array.from({ length: 40 }, (_, index) => index + 1);
+    const inbound = keyIds.map((keyId) => install(saSpec("in", keyId, peer, running.node)));
+    await applied(client, [inbound, [policy("in", { kind: "accept" })]]);
+    assert.deepEqual(pauses, Array(20).fill(100));
+    assert.deepEqual(
+      held,
+      Array.from({ length: 20 }, (_, index) => 2 * index),
+    );
+    await applied(client, [
+      [install(saSpec("out", 3, running.node, peer))],
+      [policy("out", { kind: "block" })],
+    ]);
+    assert.equal(pauses.length, 20);
+  },
+);
+
+test("client: a dataplane that does not answer is given up", { timeout }, async (t) => {
+  const { socketPath } = await startNode(t, 1);
+  const path = join(dirname(socketPath), "silent");
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.on("error", () => undefined);
+    socket.resume();
+  }).listen(path);
+  await once(server, "listening");
+  t.after(() => void server.close());
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const client = new UserspaceKernel({ socketPath: path, keySource: new FakeKeySource() });
+  t.after(() => client.close());
+  await until(() => connections === 1);
+  const failure: { message?: string } = await dumped(client).then(
+    () => assert.fail(),
+    (error: Error) => error,
+  );
+  assert.match(failure.message ?? "", /not connected yet/);
+  await until(() => {
+    t.mock.timers.tick(1_000);
+    return connections === 2;
+  });
+  await assert.rejects(dumped(client), /no answer to hello in 10000 ms/);
+});
+
+test("client: waits 50 ms before it connects again, doubled up to a second", () => {
+  assert.deepEqual(
+    [0, 1, 2, 3, 4, 5, 6, 60].map(reconnectMs),
+    [50, 50, 100, 200, 400, 800, 1_000, 1_000],
+  );
+});

@@ -1,0 +1,60 @@
+/** Opens the registry of a fleet for one command: within three seconds, or with a clear word on what to check. */
+import { connectTo, formatAddress } from "../../adapters/registry/embedded/listen.js";
+import type { ServiceAddress } from "../../ports/service-address.js";
+import { CliError } from "../exit.js";
+import type { Shell } from "../shell.js";
+import { FleetWatch } from "./fleet-watch.js";
+import { findFleet } from "./place.js";
+import { waitUntil } from "./wait.js";
+
+const answerWithinMs = 3_000;
+
+export interface FleetFlags {
+  readonly config?: string;
+}
+
+/**
+ * Runs `use` on the fleet that the configuration names, and closes the connection after it.
+ * @throws CliError REGISTRY_UNREACHABLE, and those of `findFleet`
+ */
+export async function withFleet<T>(
+  flags: FleetFlags,
+  shell: Pick<Shell, "env">,
+  use: (fleet: FleetWatch) => Promise<T>,
+): Promise<T> {
+  const fleet = new FleetWatch(await findFleet(flags.config, shell.env));
+  try {
+    const isWhole = (): true | null => (fleet.isWhole ? true : null);
+    const opened = await waitUntil(fleet, isWhole, { timeoutMs: answerWithinMs });
+    if (opened.kind !== "reached") throw await unreachable(fleet);
+    return await use(fleet);
+  } finally {
+    fleet.close();
+  }
+}
+
+async function unreachable({ place, away }: FleetWatch): Promise<CliError> {
+  const reason = (await probe(place.address)) ?? away ?? "it takes connections and answers nothing";
+  const at = formatAddress(place.address);
+  return new CliError({
+    exitCode: 1,
+    code: "REGISTRY_UNREACHABLE",
+    message: `the registry at ${at} did not answer within ${answerWithinMs / 1_000} s: ${reason}`,
+    details: [`the address is from ${place.file}`],
+    hint: "check that the controller that keeps the registry runs, and that this user may open its socket",
+  });
+}
+
+/** Why no connection can be made, null when one can. */
+function probe(address: ServiceAddress): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connectTo(address);
+    const end = (reason: string | null): void => {
+      socket.destroy();
+      resolve(reason);
+    };
+    socket.once("connect", () => end(null));
+    socket.once("error", (cause) => end(cause.message));
+    socket.setTimeout(answerWithinMs, () => end("no connection"));
+  });
+}

@@ -1,0 +1,125 @@
+/** A fleet's summary as people read it: one line, what needs attention, and on request every node. */
+import type { Colors, Terminal } from "../../adapters/system/terminal.js";
+import { colorsFor } from "../../adapters/system/terminal.js";
+import type { NodeException } from "../../core/fleet/exceptions.js";
+import type { FleetSummary, NodeRow } from "../../core/fleet/summary.js";
+import { formatDuration } from "../duration.js";
+import { formatTable, type Column } from "../output.js";
+
+/** `staging key 8 · 3 of 5 nodes staged · rotation 3 · about 12s left` */
+export function summaryLine(summary: FleetSummary, colors: Colors): string {
+  const parts = [progressWords(summary), rotationWords(summary), timeWords(summary)];
+  const [first, ...rest] = [headWords(summary, colors), ...parts.filter((part) => part !== null)];
+  return [first, ...rest].join(colors.dim(" · "));
+}
+
+function headWords(summary: FleetSummary, colors: Colors): string {
+  const { phase, current, target, emergency } = summary;
+  const words = `${phase} ${phaseKey(summary)}`.trimEnd();
+  if (emergency) return colors.red(colors.bold(`emergency: ${words}`));
+  if (current === null && target === null) return colors.bold("no key yet");
+  const isCalm = phase === "steady" && summary.exceptions.length === 0;
+  return colors.bold(isCalm ? colors.green(words) : colors.yellow(words));
+}
+
+/** The key that the phase is about. */
+function phaseKey({ phase, current, target }: FleetSummary): string {
+  if (phase === "steady") return current === null ? "" : `on key ${current.keyId}`;
+  if (phase === "aborting") return current === null ? "" : `back to key ${current.keyId}`;
+  const from = current === null ? "" : `${current.keyId} → `;
+  return `key ${from}${target?.keyId ?? "?"}`;
+}
+
+function progressWords({ phase, counted, nodes, steps }: FleetSummary): string {
+  const excluded = nodes === counted ? "" : `, ${nodes - counted} excluded`;
+  const all = `${counted} ${counted === 1 ? "node" : "nodes"}`;
+  const of = (count: number, what: string): string => `${count} of ${all} ${what}${excluded}`;
+  switch (phase) {
+    case "steady":
+      return `${all}${excluded}`;
+    case "staging":
+      return of(steps.staged, "staged") + (steps.waiting === 0 ? "" : `, ${steps.waiting} waiting`);
+    case "staged":
+      return of(steps.switched, "switched");
+    case "draining":
+      return of(steps.retired, "retired");
+    case "aborting":
+      return of(steps.reverted, "back");
+  }
+}
+
+function rotationWords({ rotation, phase, lastRotation }: FleetSummary): string | null {
+  if (rotation === null || rotation === 0) return null;
+  if (phase !== "steady" || lastRotation?.rotation !== rotation) return `rotation ${rotation}`;
+  const { outcome, endedForMs, durationMs } = lastRotation;
+  if (endedForMs === null || durationMs === null) return `rotation ${rotation}`;
+  return `rotation ${rotation} ${outcome} ${formatDuration(endedForMs)} ago, took ${formatDuration(durationMs)}`;
+}
+
+function timeWords({ timeLeftMs }: FleetSummary): string | null {
+  if (timeLeftMs === null) return null;
+  return timeLeftMs === 0 ? "longer than estimated" : `about ${formatDuration(timeLeftMs)} left`;
+}
+
+/** What concerns the fleet as a whole and is not as it should be, or waits for someone. */
+export function fleetNotes(summary: FleetSummary): readonly string[] {
+  const { offered, request, lastRotation, phase } = summary;
+  const notes: string[] = [];
+  if (offered !== null) {
+    const waits = phase === "steady" ? "no rotation has started" : "it waits for this rotation to end";
+    notes.push(`key ${offered.key.keyId} is offered by ${offered.nodes} of ${summary.counted} nodes; ${waits}`);
+  }
+  if (request !== null) notes.push(`request to ${request.kind} by ${request.by}: ${request.reason}`);
+  if (lastRotation !== null && lastRotation.forcedRetires + lastRotation.errors > 0) {
+    const { rotation, forcedRetires, errors } = lastRotation;
+    notes.push(`rotation ${rotation} ended with forced retires on ${forcedRetires} nodes, ${errors} packet errors`);
+  }
+  return notes;
+}
+
+const shownExceptionsMax = 20;
+
+const exceptionColumns: readonly Column<NodeException>[] = [
+  { header: "NODE", cell: ({ node }) => node },
+  { header: "WHY", cell: ({ why }, colors) => colors.yellow(why) },
+  { header: "FOR", cell: ({ forMs }) => (forMs === null ? "" : formatDuration(forMs)) },
+];
+
+const rowColumns: readonly Column<NodeRow>[] = [
+  { header: "NODE", cell: ({ node }) => node },
+  { header: "INDEX", cell: ({ index }) => String(index), align: "right" },
+  { header: "INCARNATION", cell: ({ incarnation }) => String(incarnation), align: "right" },
+  { header: "STEP", cell: ({ step }) => step },
+  { header: "HOLDS", cell: ({ holds }) => holds.join(" ") || "-" },
+  { header: "SENDS WITH", cell: ({ sending }) => sending.join(" ") || "-" },
+  { header: "THROUGH", cell: ({ through }) => String(through ?? "-"), align: "right" },
+  { header: "LEASE", cell: ({ lease }) => lease },
+];
+
+export interface SummaryTextOptions {
+  readonly stream: Terminal;
+  /** With the table of every node. */
+  readonly all: boolean;
+}
+
+export function formatSummary(summary: FleetSummary, { stream, all }: SummaryTextOptions): string {
+  const colors = colorsFor(stream);
+  const blocks = [summaryLine(summary, colors)];
+  const notes = fleetNotes(summary).map((note) => colors.yellow(note));
+  if (notes.length > 0) blocks.push(notes.join("\n"));
+  const shown = summary.exceptions.slice(0, all ? undefined : shownExceptionsMax);
+  if (shown.length > 0) blocks.push(formatTable(exceptionColumns, shown, stream) + hiddenWords(summary, shown));
+  if (all) blocks.push(formatTable(rowColumns, summary.rows, stream));
+  return blocks.join("\n\n");
+}
+
+function hiddenWords({ exceptions }: FleetSummary, shown: readonly NodeException[]): string {
+  const hidden = exceptions.length - shown.length;
+  return hidden === 0 ? "" : `\nand ${hidden} more (--all shows them)`;
+}
+
+/** What `-o json` shows: stable names, and the rows only where they were asked for. */
+export function summaryJson(summary: FleetSummary, all: boolean): object {
+  const { rows, ...rest } = summary;
+  return { schemaVersion: 1, ...rest, ...(all ? { rows } : {}) };
+}

@@ -1,0 +1,65 @@
+/**
+ * The configuration files of a lab's programs: the same files that operators write, with the lab's short times. JSON is
+ * YAML, so no formatter is needed.
+ */
+import { writeFile } from "node:fs/promises";
+import { labJitterMaxMs, type LabOptions } from "../options.js";
+import type { LabLayout, NodeLayout } from "./layout.js";
+
+/** Longer than any rotation of the lab: an old key that goes without evidence would hide a fault. */
+const retireDeadlineMs = 120_000;
+const rotationDurationMs = 60_000;
+
+export async function writeControllerConfig(layout: LabLayout, options: LabOptions): Promise<void> {
+  const { coordination, drainMs } = options;
+  await writeConfig(layout.controllerConfig, {
+    schemaVersion: 1,
+    name: "controller-1",
+    stateDir: layout.controllerStateDir,
+    registry: { listen: { socket: layout.registrySocket } },
+    coordination,
+    rotation: { duration: rotationDurationMs, drain: drainMs, retireDeadline: retireDeadlineMs },
+    preflight: {
+      jitterMax: options.jitter === "off" ? 0 : labJitterMaxMs,
+      jitterMinNodes: 2,
+      keyDistribution: 0,
+    },
+    metrics: metricsAt(layout.controllerStatusSocket, options),
+  });
+}
+
+/** @param udpPort where the node's dataplane receives ESP */
+export async function writeAgentConfig(
+  layout: LabLayout,
+  node: NodeLayout,
+  identity: { readonly name: string; readonly udpPort: number },
+  options: LabOptions,
+): Promise<void> {
+  const { coordination, drainMs, jitter } = options;
+  await writeConfig(node.config, {
+    schemaVersion: 1,
+    node: { name: identity.name, addresses: { ipv4: "127.0.0.1" }, udpPort: identity.udpPort },
+    stateDir: node.stateDir,
+    registry: { socket: layout.registrySocket },
+    coordination,
+    keyFile: { path: node.keyFile },
+    dataplane: { socket: node.dataplaneSocket },
+    jitter: {
+      enabled: jitter !== "off",
+      mode: jitter === "slotted" ? "slotted" : "uniform",
+      max: labJitterMaxMs,
+      minNodes: 2,
+    },
+    rotation: { duration: rotationDurationMs, drain: drainMs, retireDeadline: retireDeadlineMs },
+    metrics: metricsAt(node.statusSocket, options),
+  });
+}
+
+/** Only a lab that is kept is looked at; serving costs each program a tenth of a second at its start. */
+function metricsAt(socket: string, options: LabOptions): object {
+  return options.keep ? { listen: socket } : { enabled: false };
+}
+
+async function writeConfig(path: string, config: object): Promise<void> {
+  await writeFile(path, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+}

@@ -1,0 +1,127 @@
+/**
+ * Why each lost packet was lost, in the words of the operators' counters (core/xfrm-counters.ts). What is excused is
+ * named `peer-down` and counted: packets to a node between the loss of its dataplane's state and the moment at which the
+ * sender uses an SA of its new lifetime (S1). What nothing explains is `unaccounted`.
+ */
+import { xfrmCounters, type XfrmCounterName } from "../../core/xfrm-counters.js";
+import type { DroppedRecord } from "../traffic/journal-format.js";
+import type { DataplaneRun, Ledger, LostPacket } from "./ledger.js";
+import type { Stream } from "./stream.js";
+
+/** A node's dataplane died. */
+export interface Outage {
+  readonly node: number;
+  /** Everything the node received before is known. */
+  readonly fromMs: number;
+  /** When the roster had the node's new incarnation; null while it has none. */
+  admittedMs: number | null;
+  /** The run that follows it. */
+  nextInstance: number | null;
+}
+
+export interface Loss {
+  readonly stream: Stream;
+  readonly sentMs: number;
+  readonly sequence: number;
+  /** 0 for a packet that never left. */
+  readonly keyId: number;
+  readonly reason: string;
+  /** The node where it was lost, index from 0. */
+  readonly at: number;
+}
+
+export const peerDown = "peer-down";
+export const unaccounted = "unaccounted";
+
+/** How long an agent may take to act on what it sees; plus the staging delay of a slow one. */
+const reactionMs = 250;
+
+export interface LossContext {
+  readonly ledger: Ledger;
+  readonly outages: readonly Outage[];
+  /** Milliseconds that staging takes longer on a node. */
+  readonly stagingDelayMs: (node: number) => number;
+  /** Packets that found the receiver's socket buffer full, by node. */
+  readonly bufferDrops: ReadonlyMap<number, number>;
+}
+
+export function explainLosses(context: LossContext): readonly Loss[] {
+  const spare = new Map(context.bufferDrops);
+  return context.ledger.lost().map((lost) => {
+    const { stream, packet } = lost;
+    const { reason, at } = explain(context, lost, spare);
+    const keyId = packet.sa?.keyId ?? 0;
+    return { stream, sentMs: packet.sentMs, sequence: packet.sequence, keyId, reason, at };
+  });
+}
+
+interface Explanation {
+  readonly reason: string;
+  readonly at: number;
+}
+
+function explain(context: LossContext, lost: LostPacket, spare: Map<number, number>): Explanation {
+  const { stream, packet } = lost;
+  if (isExcused(context, lost)) return { reason: peerDown, at: stream.receiver };
+  if (packet.blocked !== null) return { reason: labelOf(packet.blocked), at: stream.sender };
+  const drop = findDrop(context.ledger, lost);
+  if (drop !== null) return drop;
+  const unread = spare.get(stream.receiver) ?? 0;
+  if (unread === 0) return { reason: unaccounted, at: stream.receiver };
+  spare.set(stream.receiver, unread - 1);
+  return { reason: labelOf("XfrmInBufferError"), at: stream.receiver };
+}
+
+/** `inbound no_state`, as operators know it from `cilium_ipsec_xfrm_error`. */
+export function labelOf(counter: XfrmCounterName): string {
+  return xfrmCounters[counter].join(" ");
+}
+
+/** The receiver's record of the packet, or the sender's own when its system refused it. */
+function findDrop(ledger: Ledger, { stream, packet }: LostPacket): Explanation | null {
+  for (const run of ledger.runs) {
+    if (run.node !== stream.receiver && run.instance !== stream.instance) continue;
+    const drop = nextDrop(ledger, run, packet);
+    if (drop !== undefined) return { reason: labelOf(drop.counter), at: run.node };
+  }
+  return null;
+}
+
+/** One SPI counts from 1 again when a peer came back, so the time has to fit too. */
+function nextDrop(
+  ledger: Ledger,
+  run: DataplaneRun,
+  packet: LostPacket["packet"],
+): DroppedRecord | undefined {
+  const drops = ledger.findDrops(run.instance, packet.spi, packet.espSequence);
+  return drops.find(({ atMs }) => atMs >= packet.sentMs);
+}
+
+function isExcused(context: LossContext, lost: LostPacket): boolean {
+  return context.outages.some((outage) => {
+    const { stream, packet } = lost;
+    if (outage.node !== stream.receiver || packet.sentMs < outage.fromMs) return false;
+    return packet.sa === null ? isStillBlocked(outage, lost) : isOfOldLife(context, outage, lost);
+  });
+}
+
+/** Kept back, and nothing has reached the node's new life yet. */
+function isStillBlocked(outage: Outage, { stream, packet }: LostPacket): boolean {
+  const { nextInstance } = outage;
+  if (nextInstance === null) return true;
+  return !stream.uses.some((use) => use.firstMs <= packet.sentMs && isOpenedSince(use, nextInstance));
+}
+
+/** Sealed with an SA from before the sender could know of the new life, which that life cannot open. */
+function isOfOldLife(context: LossContext, outage: Outage, { stream, packet }: LostPacket): boolean {
+  const { admittedMs, nextInstance } = outage;
+  if (packet.sa === null) return false;
+  if (admittedMs === null || nextInstance === null) return true;
+  const knownMs = admittedMs + reactionMs + context.stagingDelayMs(stream.sender);
+  return packet.sa.firstMs < knownMs && !isOpenedSince(packet.sa, nextInstance);
+}
+
+/** Instances are numbered in the order in which they start. */
+function isOpenedSince(use: { readonly openedBy: ReadonlySet<number> }, instance: number): boolean {
+  return [...use.openedBy].some((opener) => opener >= instance);
+}

@@ -1,0 +1,194 @@
+/**
+ * Traffic between all pairs of a simulated fleet, and the verdict on every packet that did not arrive: excused with a
+ * reason that S1 names, or a loss. A packet that a policy keeps back counts only when this pair, in these lifetimes,
+ * had been able to send before. It changes nothing but packet counters.
+ */
+import type { NodeName } from "../core/node.js";
+import { saSlotOf } from "../core/sa.js";
+import type { XfrmCounterName } from "../core/xfrm-counters.js";
+import type { SimSa } from "./sim-kernel.js";
+import { endpointOf, type SimNode } from "./sim-node.js";
+import type { SimRegistry } from "./sim-registry.js";
+import type { VirtualTime } from "./virtual-time.js";
+
+/**
+ * - peer-down: sent to a lifetime that had lost its state, by a sender that could not know yet
+ * - departed: to or from a node that left, or its address, by a sender that could not know yet
+ * - excluded: to or from a node that the fleet record excludes
+ * - forced: with a key that one end had retired at its deadline
+ * - tampered: someone else deleted the SA
+ */
+export type Excuse = "peer-down" | "departed" | "excluded" | "forced" | "tampered";
+
+export interface LostPacket {
+  readonly from: NodeName;
+  readonly to: NodeName;
+  readonly sentAtMs: number;
+  /** 0 for a packet that a policy kept back. */
+  readonly keyId: number;
+  readonly reason: XfrmCounterName;
+  readonly excuse: Excuse | null;
+}
+
+/** One pair, with what its last packet met: valid while neither kernel has changed. */
+interface Flow {
+  readonly from: SimNode;
+  readonly to: SimNode;
+  outVersion: number;
+  out: SimSa | XfrmCounterName;
+  inVersion: number;
+  inFor: SimSa | null;
+  in: SimSa | XfrmCounterName;
+}
+
+interface Packet {
+  readonly flow: Flow;
+  readonly sa: SimSa;
+}
+
+export const transitMs = 1;
+
+/** Reads a dump, saves its intent and programs a block: a bound on how long that takes here. */
+const reactionMs = 150;
+
+export class Traffic {
+  readonly #time: VirtualTime;
+  readonly #nodes: ReadonlyMap<NodeName, SimNode>;
+  readonly #registry: SimRegistry;
+  readonly #intervalMs: number;
+  #flows: readonly Flow[] = [];
+  /** Pairs of roster revisions that have delivered a packet. */
+  readonly #established = new Set<string>();
+  readonly #firstSeenMs = new Map<string, number>();
+  readonly lost: LostPacket[] = [];
+  sent = 0;
+  delivered = 0;
+  /** Kept back by a policy, lost or not. */
+  blocked = 0;
+
+  constructor(
+    time: VirtualTime,
+    nodes: ReadonlyMap<NodeName, SimNode>,
+    registry: SimRegistry,
+    intervalMs: number,
+  ) {
+    this.#time = time;
+    this.#nodes = nodes;
+    this.#registry = registry;
+    this.#intervalMs = intervalMs;
+    this.#send();
+  }
+
+  /** To be called whenever a node came, went or got another address. */
+  reroute(): void {
+    const present = [...this.#nodes.values()].filter((node) => !node.departed);
+    this.#flows = present.flatMap((from) => present.filter((to) => to !== from).map((to) => newFlow(from, to)));
+  }
+
+  /** One packet per pair and interval. */
+  #send(): void {
+    const sent: Packet[] = [];
+    for (const flow of this.#flows) {
+      const sa = this.#routeOf(flow);
+      if (typeof sa === "string") this.#keepBack(flow, sa);
+      else {
+        sa.packets += 1;
+        sent.push({ flow, sa });
+      }
+    }
+    this.sent += sent.length;
+    const sentAtMs = this.#time.nowMs;
+    this.#time.at(sentAtMs + transitMs, () => {
+      for (const packet of sent) this.#receive(packet, sentAtMs);
+    });
+    this.#time.at(sentAtMs + this.#intervalMs, () => this.#send());
+  }
+
+  #routeOf(flow: Flow): Flow["out"] {
+    const { kernel } = flow.from;
+    if (flow.outVersion !== kernel.version) {
+      flow.out = kernel.route(endpointOf(flow.to));
+      flow.outVersion = kernel.version;
+    }
+    return flow.out;
+  }
+
+  #receive({ flow, sa }: Packet, sentAtMs: number): void {
+    const { kernel } = flow.to;
+    if (flow.inVersion !== kernel.version || flow.inFor !== sa) {
+      flow.in = kernel.accept(sa.spec, endpointOf(flow.from));
+      flow.inVersion = kernel.version;
+      flow.inFor = sa;
+      if (typeof flow.in !== "string") this.#establish(flow, sa);
+    }
+    if (typeof flow.in === "string") {
+      kernel.count(flow.in);
+      this.#lose(flow, flow.in, sa, sentAtMs, this.#excuseOf(flow, sa));
+      return;
+    }
+    flow.in.packets += 1;
+    this.delivered += 1;
+  }
+
+  #establish(flow: Flow, sa: SimSa): void {
+    const from = this.#registry.entry(flow.from.name);
+    const to = this.#registry.entry(flow.to.name);
+    const isPresent =
+      from?.incarnationId === sa.spec.key.from.incarnationId && to?.incarnationId === sa.spec.key.to.incarnationId;
+    if (isPresent) this.#established.add(`${from.revision} ${to.revision}`);
+  }
+
+  #keepBack(flow: Flow, reason: XfrmCounterName): void {
+    flow.from.kernel.count(reason);
+    this.blocked += 1;
+    const from = this.#registry.entry(flow.from.name);
+    const to = this.#registry.entry(flow.to.name);
+    const had = from !== undefined && to !== undefined && this.#established.has(`${from.revision} ${to.revision}`);
+    if (reason === "XfrmOutPolBlock" && !had) return;
+    const isDown =
+      flow.from.lostIncarnations.has(from?.incarnationId ?? noIncarnation) ||
+      flow.to.lostIncarnations.has(to?.incarnationId ?? noIncarnation);
+    this.#lose(flow, reason, null, this.#time.nowMs, isDown ? "peer-down" : this.#fleetExcuse(flow, null));
+  }
+
+  #lose(flow: Flow, reason: XfrmCounterName, sa: SimSa | null, sentAtMs: number, excuse: Excuse | null): void {
+    const keyId = sa?.spec.key.keyId ?? 0;
+    this.lost.push({ from: flow.from.name, to: flow.to.name, sentAtMs, keyId, reason, excuse });
+  }
+
+  #excuseOf(flow: Flow, sa: SimSa): Excuse | null {
+    const { from, to } = flow;
+    if (from.departed || to.departed) return "departed";
+    if (to.kernel.isTampered({ ...saSlotOf(sa.spec), direction: "in", remote: endpointOf(from) })) return "tampered";
+    const meant = sa.spec.key.to;
+    const isUnaware = !this.#hadTime(from, meant.name, meant.incarnationId);
+    if (meant.name !== to.name && isUnaware) return "departed";
+    if (to.lostIncarnations.has(meant.incarnationId) && isUnaware) return "peer-down";
+    return this.#fleetExcuse(flow, sa.spec.key.keyId);
+  }
+
+  #fleetExcuse({ from, to }: Flow, keyId: number | null): Excuse | null {
+    const isForced = (node: SimNode): boolean =>
+      keyId === null ? node.forcedKeyIds.size > 0 : node.forcedKeyIds.has(keyId);
+    if (isForced(from) || isForced(to)) return "forced";
+    const excluded = this.#registry.fleet?.excluded ?? [];
+    return excluded.some(({ name }) => name === from.name || name === to.name) ? "excluded" : null;
+  }
+
+  /** Has `from` seen, long enough to act on it, that this lifetime of `name` is over? */
+  #hadTime(from: SimNode, name: NodeName, incarnationId: string): boolean {
+    const roster = from.agent?.loop.inspect()?.world.roster;
+    if (roster === undefined || !roster.complete) return false;
+    if (roster.entries.get(name)?.incarnationId === incarnationId) return false;
+    const key = `${from.name} ${name} ${incarnationId}`;
+    const sinceMs = this.#firstSeenMs.get(key) ?? this.#time.nowMs;
+    this.#firstSeenMs.set(key, sinceMs);
+    return this.#time.nowMs - sinceMs >= reactionMs;
+  }
+}
+
+const noIncarnation = "" as never;
+
+function newFlow(from: SimNode, to: SimNode): Flow {
+  return { from, to, outVersion: -1, out: "XfrmOutPolBlock", inVersion: -1, inFor: null, in: "XfrmInNoStates" };
+}
