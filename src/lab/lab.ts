@@ -129,8 +129,7 @@ export class Lab {
   /** One whole rotation. Never throws for a fleet that does not converge: the result says what it waits for. */
   async rotate(): Promise<FinishedRotation> {
     const before = await this.#load.read();
-    const oldKeyId = this.#keys.keyId;
-    const keyId = oldKeyId + 1;
+    const { keyId: oldKeyId, nextKeyId: keyId } = this.#keys;
     const { coordination, nodes } = this.options;
     const watch = new RotationWatch(this.view, coordination, { keyId, oldKeyId, nodes });
     this.#rotation = watch;

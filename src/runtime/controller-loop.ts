@@ -32,9 +32,12 @@ export interface ControllerLoopOptions extends ControllerOptions {
   readonly leaseMs: number;
 }
 
+export type StepController = typeof stepController;
+
 export class ControllerLoop {
   readonly #options: ControllerLoopOptions;
   readonly #ports: ControllerPorts;
+  readonly #step: StepController;
   readonly #stops: Stop[] = [];
   readonly #entries = new Map<NodeName, RosterEntry>();
   readonly #reports = new Map<NodeName, Report>();
@@ -54,9 +57,10 @@ export class ControllerLoop {
   #cancelWake: Stop | null = null;
   #cancelLeases: Stop | null = null;
 
-  constructor(options: ControllerLoopOptions, ports: ControllerPorts) {
+  constructor(options: ControllerLoopOptions, ports: ControllerPorts, step: StepController = stepController) {
     this.#options = options;
     this.#ports = ports;
+    this.#step = step;
   }
 
   start(): void {
@@ -204,7 +208,7 @@ export class ControllerLoop {
     const { clock, log } = this.#ports;
     const nowMs = clock.nowMs();
     this.#lastTurnMs = nowMs;
-    const result = stepController(this.#state, this.#observe(), nowMs, this.#options);
+    const result = this.#step(this.#state, this.#observe(), nowMs, this.#options);
     this.#state = result.state;
     for (const note of result.notes) logControllerNote(log, note);
     for (const effect of result.effects) this.#run(effect);

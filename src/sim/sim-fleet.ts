@@ -2,21 +2,28 @@
  * A fleet in virtual time: the agents' and the controllers' own loops over modelled kernels, disks and registry, with
  * traffic between all pairs. It injects faults and counts packets; it decides nothing for the agents.
  */
-import type { KeyIdentity } from "../core/key-id.js";
-import type { IncarnationId, NodeAddresses, NodeName } from "../core/node.js";
-import { makePrng, type Prng } from "../core/prng.js";
-import { succeed } from "../core/result.js";
-import type { Endpoint } from "../core/sa.js";
-import type { AgentOptions } from "../core/rotation/state.js";
 import type { ControllerOptions } from "../core/fleet/controller-state.js";
-import type { XfrmCounterName } from "../core/xfrm-counters.js";
-import type { Log, LogFields } from "../ports/log.js";
-import type { KeyFileReading } from "../ports/keystore.js";
+import type { KeyIdentity } from "../core/key-id.js";
+import type { IncarnationId, NodeName } from "../core/node.js";
+import { makePrng, type Prng } from "../core/prng.js";
+import type { AgentOptions } from "../core/rotation/state.js";
+import type { SaSlot } from "../core/sa.js";
+import type { Log } from "../ports/log.js";
 import { AgentLoop, type StepAgent } from "../runtime/agent-loop.js";
-import { ControllerLoop } from "../runtime/controller-loop.js";
-import type { DurableState } from "../core/rotation/durable.js";
-import { SimKernel, type SimPacket } from "./sim-kernel.js";
-import { SimRegistry } from "./sim-registry.js";
+import { ControllerLoop, type StepController } from "../runtime/controller-loop.js";
+import { agentDefaults, controllerDefaults } from "./defaults.js";
+import { SimKernel } from "./sim-kernel.js";
+import {
+  clockOf,
+  keystoreOf,
+  parseAddresses,
+  storageOf,
+  storedIncarnation,
+  type SimAgent,
+  type SimNode,
+} from "./sim-node.js";
+import { SimRegistry, type Link, type Stream } from "./sim-registry.js";
+import { Traffic, type LostPacket } from "./traffic.js";
 import { VirtualTime } from "./virtual-time.js";
 
 export interface SimOptions {
@@ -28,80 +35,76 @@ export interface SimOptions {
   readonly operationMs?: (prng: Prng) => number;
   /** Time between two packets of one pair. */
   readonly packetIntervalMs?: number;
-  readonly step?: StepAgent;
+  /** Instead of the real machines: a mutant, or a checker around them. Chosen per node. */
+  readonly step?: (name: NodeName) => StepAgent;
+  readonly controllerStep?: StepController;
 }
 
-export interface LostPacket {
-  readonly from: NodeName;
-  readonly to: NodeName;
-  readonly sentAtMs: number;
-  readonly keyId: number;
-  readonly reason: XfrmCounterName;
-  /** The receiver had rebooted and the sender could not know yet (S1, excused). */
-  readonly isPeerDown: boolean;
+export interface SimController {
+  readonly loop: ControllerLoop;
+  readonly link: Link;
+  alive: boolean;
 }
 
-interface SimNode {
-  readonly name: NodeName;
-  addresses: NodeAddresses;
-  readonly kernel: SimKernel;
-  readonly disk: Map<string, string>;
-  keys: KeyFileReading;
-  keyWatchers: Set<(reading: KeyFileReading) => void>;
-  agent: { readonly loop: AgentLoop; alive: boolean } | null;
-  partitioned: boolean;
-  departed: boolean;
-  /** Incarnations whose kernel state a reboot took. */
-  readonly lostIncarnations: Set<IncarnationId>;
+export interface LogLine {
+  readonly atMs: number;
+  readonly who: string;
+  readonly level: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string | number | boolean | null>>;
 }
-
-export const transitMs = 1;
 
 export class SimFleet {
   readonly time = new VirtualTime();
   readonly prng: Prng;
   readonly registry: SimRegistry;
+  readonly traffic: Traffic;
   readonly nodes = new Map<NodeName, SimNode>();
-  readonly controllers: { readonly loop: ControllerLoop; alive: boolean; partitioned: boolean }[] = [];
-  readonly lost: LostPacket[] = [];
-  readonly logs: string[] = [];
-  sent = 0;
-  delivered = 0;
+  readonly controllers: SimController[] = [];
+  readonly logs: LogLine[] = [];
   readonly #options: SimOptions;
-  readonly #firstSeenMs = new Map<string, number>();
 
   constructor(options: SimOptions) {
     this.#options = options;
     this.prng = makePrng(options.seed);
     const draw = options.registryDelayMs ?? ((prng) => 1 + prng.below(20));
     this.registry = new SimRegistry(this.time, () => draw(this.prng));
-    this.#send();
+    this.traffic = new Traffic(this.time, this.nodes, this.registry, options.packetIntervalMs ?? 5);
   }
 
-  addNode(text: string, keys: readonly KeyIdentity[], address?: string): NodeName {
+  /** @param addresses as for `parseAddresses` */
+  addNode(text: string, keys: readonly KeyIdentity[], addresses = this.#freshAddress()): NodeName {
     const name = text as NodeName;
-    const addresses = { ipv4: address ?? `10.0.0.${this.nodes.size + 1}`, ipv6: null, udpPort: null };
     const operationMs = this.#options.operationMs ?? ((prng: Prng) => 0.05 + prng.share() * 0.2);
     this.nodes.set(name, {
       name,
-      addresses,
+      addresses: parseAddresses(addresses),
       kernel: new SimKernel(this.time, () => operationMs(this.prng)),
       disk: new Map(),
       keys: { kind: "valid", keys },
       keyWatchers: new Set(),
       agent: null,
-      partitioned: false,
+      isPartitioned: false,
+      held: new Set(),
       departed: false,
+      bootedAtMs: this.time.nowMs,
       lostIncarnations: new Set(),
+      forcedKeyIds: new Set(),
     });
     this.startAgent(name);
+    this.traffic.reroute();
     return name;
   }
 
   startAgent(name: NodeName): void {
     const node = this.node(name);
     if (node.agent !== null) return;
-    const agent: NonNullable<SimNode["agent"]> = { loop: this.#makeLoop(node, () => agent.alive), alive: true };
+    const link: Link = {
+      isAlive: () => agent.alive,
+      isPartitioned: node.isPartitioned,
+      held: node.held,
+    };
+    const agent: SimAgent = { loop: this.#makeLoop(node, link), link, alive: true };
     node.agent = agent;
     agent.loop.start((message) => {
       throw new Error(message);
@@ -118,13 +121,20 @@ export class SimFleet {
     node.keyWatchers.clear();
   }
 
-  /** Loses the kernel's state; the agent, if it runs, notices. */
+  /** The dataplane loses its state; the agent, if it runs, notices. */
   reboot(name: NodeName): void {
     const node = this.node(name);
-    const state = node.disk.get("state.json");
-    const incarnation = state === undefined ? null : (JSON.parse(state) as DurableState).incarnation;
-    if (incarnation !== null) node.lostIncarnations.add(incarnation.id);
+    this.#endLifetime(node);
     node.kernel.reboot();
+  }
+
+  /** The machine goes down: kernel state and clock begin anew when `startAgent` is called. */
+  rebootHost(name: NodeName): void {
+    const node = this.node(name);
+    this.killAgent(name);
+    this.#endLifetime(node);
+    node.kernel.reboot(true);
+    node.bootedAtMs = this.time.nowMs;
   }
 
   /** The node is gone for good: its agent stops and it leaves the roster. */
@@ -132,6 +142,25 @@ export class SimFleet {
     this.killAgent(name);
     this.node(name).departed = true;
     this.registry.remove(name);
+    this.traffic.reroute();
+  }
+
+  /** The node appears at another address, with its disk; whoever left comes back. */
+  moveTo(name: NodeName, addresses: string): void {
+    const node = this.node(name);
+    this.killAgent(name);
+    this.#endLifetime(node);
+    node.addresses = parseAddresses(addresses);
+    node.departed = false;
+    this.startAgent(name);
+    this.traffic.reroute();
+  }
+
+  /** Someone else deletes one of our SAs. */
+  tamper(name: NodeName, slot: SaSlot): void {
+    const node = this.node(name);
+    if (slot.direction === "out") this.#endLifetime(node);
+    node.kernel.deleteBehindItsBack(slot);
   }
 
   setKeys(name: NodeName, keys: readonly KeyIdentity[]): void {
@@ -140,32 +169,46 @@ export class SimFleet {
     for (const read of node.keyWatchers) read(node.keys);
   }
 
-  partition(name: NodeName, partitioned: boolean): void {
-    this.node(name).partitioned = partitioned;
-    if (!partitioned) this.registry.heal();
+  /** Cut off from the registry; with `isNoticed` its watches are told. */
+  partition(name: NodeName, isNoticed = true): void {
+    const node = this.node(name);
+    node.isPartitioned = true;
+    if (node.agent !== null) this.registry.cut(node.agent.link, isNoticed);
+  }
+
+  heal(name: NodeName): void {
+    const node = this.node(name);
+    node.isPartitioned = false;
+    if (node.agent !== null) this.registry.heal(node.agent.link);
+  }
+
+  /** Events of one stream wait on their way to this node, through restarts of its agent. */
+  hold(name: NodeName, stream: Stream): void {
+    this.node(name).held.add(stream);
+  }
+
+  release(name: NodeName, stream: Stream): void {
+    const node = this.node(name);
+    node.held.delete(stream);
+    if (node.agent !== null) this.registry.release(node.agent.link, stream);
   }
 
   addController(): number {
-    const clock = this.time.clock(this.prng.below(100_000));
-    const controller: (typeof this.controllers)[number] = {
-      alive: true,
-      partitioned: false,
-      loop: new ControllerLoop(
-        { ...controllerDefaults, name: `controller-${this.controllers.length}`, ...this.#options.controller },
-        {
-          clock,
-          registry: this.registry.port(
-            () => controller.alive,
-            () => controller.partitioned,
-          ),
-          log: this.#log(`controller-${this.controllers.length}`),
-        },
-      ),
+    const name = `controller-${this.controllers.length}`;
+    const link: Link = { isAlive: () => controller.alive, isPartitioned: false, held: new Set() };
+    const ports = {
+      clock: this.time.clock(this.prng.below(100_000)),
+      registry: this.registry.port(link),
+      log: this.#log(name),
     };
-    controller.loop.start();
+    const options = { ...controllerDefaults, name, ...this.#options.controller };
+    const loop = new ControllerLoop(options, ports, this.#options.controllerStep);
+    const controller: SimController = { alive: true, link, loop };
+    loop.start();
     return this.controllers.push(controller) - 1;
   }
 
+  /** kill -9: its leader lease stays until it ends by itself. */
   killController(index: number): void {
     const controller = this.controllers[index];
     if (controller === undefined || !controller.alive) return;
@@ -179,6 +222,11 @@ export class SimFleet {
     return node;
   }
 
+  /** Names of the nodes that have not left, in the order in which they first came. */
+  live(): readonly NodeName[] {
+    return [...this.nodes.values()].filter((node) => !node.departed).map((node) => node.name);
+  }
+
   run(forMs: number): void {
     this.time.runUntil(this.time.nowMs + forMs);
   }
@@ -190,48 +238,39 @@ export class SimFleet {
     return holds();
   }
 
+  /** Packets that nothing excuses (S1). */
   losses(): readonly LostPacket[] {
-    return this.lost.filter((packet) => !packet.isPeerDown);
+    return this.traffic.lost.filter((packet) => packet.excuse === null);
   }
 
-  #makeLoop(node: SimNode, isAlive: () => boolean): AgentLoop {
-    const clock = this.time.clock();
-    return new AgentLoop(
-      {
-        ...agentDefaults,
-        name: node.name,
-        addresses: node.addresses,
-        coordination: this.#options.coordination,
-        ...this.#options.agent,
-      },
-      {
-        clock: { ...clock, setTimer: (atMs, run) => clock.setTimer(atMs, () => isAlive() && run()), defer: (run) => clock.defer(() => isAlive() && run()) },
-        kernel: node.kernel.port(isAlive),
-        keystore: {
-          watch: (read) => {
-            node.keyWatchers.add(read);
-            clock.defer(() => isAlive() && read(node.keys));
-            return () => node.keyWatchers.delete(read);
-          },
-          forget: () => undefined,
-        },
-        registry: this.registry.port(isAlive, () => node.partitioned),
-        storage: {
-          load: (name, done) => clock.defer(() => isAlive() && done(succeed(node.disk.get(name) ?? null))),
-          save: (name, text, done) => {
-            this.time.at(this.time.nowMs + 0.2 + this.prng.share(), () => {
-              if (!isAlive()) return;
-              node.disk.set(name, text);
-              done(succeed(null));
-            });
-          },
-        },
-        log: this.#log(node.name),
-        randomIncarnationId: () => this.#randomId(),
-        chance: () => this.prng.share(),
-      },
-      this.#options.step,
-    );
+  #freshAddress(): string {
+    return `10.0.${this.nodes.size >> 8}.${(this.nodes.size & 255) + 1}`;
+  }
+
+  #endLifetime(node: SimNode): void {
+    const id = storedIncarnation(node);
+    if (id !== null) node.lostIncarnations.add(id);
+  }
+
+  #makeLoop(node: SimNode, link: Link): AgentLoop {
+    const options = {
+      ...agentDefaults,
+      name: node.name,
+      addresses: node.addresses,
+      coordination: this.#options.coordination,
+      ...this.#options.agent,
+    };
+    const ports = {
+      clock: clockOf(node, this.time, link.isAlive),
+      kernel: node.kernel.port(link.isAlive),
+      keystore: keystoreOf(node, this.time, link.isAlive),
+      registry: this.registry.port(link),
+      storage: storageOf(node, this.time, link.isAlive, () => 0.2 + this.prng.share()),
+      log: this.#log(node.name),
+      randomIncarnationId: () => this.#randomId(),
+      chance: () => this.prng.share(),
+    };
+    return new AgentLoop(options, ports, this.#options.step?.(node.name));
   }
 
   #randomId(): IncarnationId {
@@ -241,88 +280,11 @@ export class SimFleet {
 
   #log(who: string): Log {
     return {
-      write: (level, message, fields: LogFields) => {
-        this.logs.push(`${this.time.nowMs.toFixed(1)} ${who} ${level} ${message} ${JSON.stringify(fields)}`);
+      write: (level, message, fields) => {
+        this.logs.push({ atMs: this.time.nowMs, who, level, message, fields });
+        if (message !== "old key retired by force") return;
+        this.nodes.get(who as NodeName)?.forcedKeyIds.add(Number(fields["keyId"]));
       },
     };
   }
-
-  /** One packet per pair and interval, from the moment the sender's policy first let one out. */
-  #send(): void {
-    for (const from of this.nodes.values()) {
-      for (const to of this.nodes.values()) if (from !== to && !from.departed) this.#sendOne(from, to);
-    }
-    this.time.at(this.time.nowMs + (this.#options.packetIntervalMs ?? 5), () => this.#send());
-  }
-
-  #sendOne(from: SimNode, to: SimNode): void {
-    const packet = from.kernel.send(from.name, to.name, endpointOf(to));
-    if (typeof packet === "string") {
-      if (packet === "XfrmOutNoStates") this.#lose(from, to, packet, null);
-      return;
-    }
-    this.sent += 1;
-    this.time.at(this.time.nowMs + transitMs, () => {
-      const reason = to.kernel.receive(packet, endpointOf(from));
-      if (reason === null) this.delivered += 1;
-      else this.#lose(from, to, reason, packet);
-    });
-  }
-
-  #lose(from: SimNode, to: SimNode, reason: XfrmCounterName, packet: SimPacket | null): void {
-    const isPeerDown = to.departed || from.departed || (packet !== null && this.#isExcused(from, to, packet));
-    const sentAtMs = packet?.sentAtMs ?? this.time.nowMs;
-    this.lost.push({ from: from.name, to: to.name, sentAtMs, keyId: packet?.key.keyId ?? 0, reason, isPeerDown });
-  }
-
-  /** Sent to a lifetime that a reboot ended, by a sender that cannot have seen the new one yet (S1). */
-  #isExcused(from: SimNode, to: SimNode, packet: SimPacket): boolean {
-    if (!to.lostIncarnations.has(packet.key.to.incarnationId)) return false;
-    const seen = from.agent?.loop.inspect()?.world.roster.entries.get(to.name);
-    return seen === undefined || seen.incarnationId === packet.key.to.incarnationId || this.#sawRecently(from, to, seen.incarnationId);
-  }
-
-  /** An agent needs a moment from seeing a new incarnation to blocking the old one. */
-  #sawRecently(from: SimNode, to: SimNode, incarnationId: IncarnationId): boolean {
-    const key = `${from.name} ${to.name} ${incarnationId}`;
-    const sinceMs = this.#firstSeenMs.get(key) ?? this.time.nowMs;
-    this.#firstSeenMs.set(key, sinceMs);
-    return this.time.nowMs - sinceMs < reactionMs;
-  }
 }
-
-/** Reads a dump, saves its intent and programs a block: a bound on how long that takes here. */
-const reactionMs = 150;
-
-function endpointOf(node: SimNode): Endpoint {
-  return { address: node.addresses.ipv4 ?? "", udpPort: node.addresses.udpPort };
-}
-
-const agentDefaults = {
-  ring: 255,
-  jitter: { enabled: false, mode: "uniform", maxMs: 0, minNodes: 50 },
-  drainMs: 500,
-  retireDeadlineMs: 60_000,
-  emergencyDeadlineMs: 5_000,
-  reportIntervalMs: 200,
-  resyncMs: 10_000,
-  massDeletionShare: 0.5,
-  leaseMs: 1_000,
-} as const;
-
-const controllerDefaults = {
-  ring: 255,
-  start: "auto",
-  slow: "wait",
-  silent: "exclude",
-  silentMs: 5_000,
-  excludeShareMax: 0.34,
-  stageDeadlineMs: 60_000,
-  retireDeadlineMs: 60_000,
-  emergencyDeadlineMs: 5_000,
-  drainMs: 500,
-  jitterMaxMs: 0,
-  jitterMinNodes: 50,
-  keyDistributionMs: 0,
-  leaseMs: 1_000,
-} as const;

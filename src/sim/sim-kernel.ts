@@ -103,11 +103,16 @@ export class SimKernel {
     for (const run of this.#waiting.splice(0)) run();
   }
 
-  /** The outbound half of the packet path: the SA that encrypts, or the counter of what keeps the packet. */
-  route(remote: Endpoint): SimSa | XfrmCounterName {
+  /**
+   * The outbound half of the packet path: the SA that encrypts, or the counter of what keeps the packet. An SA of
+   * another source address does not match; what no policy matches is blocked.
+   */
+  route({ local, remote }: { readonly local: Endpoint; readonly remote: Endpoint }): SimSa | XfrmCounterName {
     const policy = this.#policies.get(policySlotKey({ direction: "out", family: familyOf(remote), remote }));
     if (policy === undefined || policy.action.kind !== "protect") return "XfrmOutPolBlock";
-    return this.#sas.get(saSlotKey({ direction: "out", spi: policy.action.spi, remote })) ?? "XfrmOutNoStates";
+    const sa = this.#sas.get(saSlotKey({ direction: "out", spi: policy.action.spi, remote }));
+    if (sa === undefined) return "XfrmOutNoStates";
+    return sa.spec.source.address === local.address ? sa : "XfrmOutPolBlock";
   }
 
   /** The inbound half: the SA that decrypts a packet of `sent`, or the counter of what drops it. */

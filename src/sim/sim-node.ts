@@ -3,6 +3,7 @@ import type { IncarnationId, NodeAddresses, NodeName } from "../core/node.js";
 import { succeed } from "../core/result.js";
 import type { DurableState } from "../core/rotation/durable.js";
 import type { Endpoint } from "../core/sa.js";
+import type { Clock } from "../ports/clock.js";
 import type { KeyFileReading, KeystorePort } from "../ports/keystore.js";
 import type { StoragePort } from "../ports/storage.js";
 import type { AgentLoop } from "../runtime/agent-loop.js";
@@ -11,7 +12,7 @@ import type { Link, Stream } from "./sim-registry.js";
 import type { VirtualTime } from "./virtual-time.js";
 
 /** One run of the agent's program. */
-export interface SimProcess {
+export interface SimAgent {
   readonly loop: AgentLoop;
   readonly link: Link;
   alive: boolean;
@@ -24,7 +25,7 @@ export interface SimNode {
   readonly disk: Map<string, string>;
   keys: KeyFileReading;
   readonly keyWatchers: Set<(reading: KeyFileReading) => void>;
-  agent: SimProcess | null;
+  agent: SimAgent | null;
   isPartitioned: boolean;
   readonly held: Set<Stream>;
   departed: boolean;
@@ -42,8 +43,42 @@ export function storedIncarnation(node: SimNode): IncarnationId | null {
   return text === undefined ? null : ((JSON.parse(text) as DurableState).incarnation?.id ?? null);
 }
 
-export function endpointOf(node: SimNode): Endpoint {
-  return { address: node.addresses.ipv4 ?? "", udpPort: node.addresses.udpPort };
+/** The addresses of a path between two nodes. */
+export interface Route {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+}
+
+/** One route for each address family that both have. */
+export function routesBetween(from: SimNode, to: SimNode): readonly Route[] {
+  return (["ipv4", "ipv6"] as const).flatMap((family) => {
+    const local = from.addresses[family];
+    const remote = to.addresses[family];
+    if (local === null || remote === null) return [];
+    return [{ local: { address: local, udpPort: null }, remote: { address: remote, udpPort: null } }];
+  });
+}
+
+/** @param text IPv4 and IPv6 addresses, separated by commas */
+export function parseAddresses(text: string): NodeAddresses {
+  const addresses = text.split(",");
+  return {
+    ipv4: addresses.find((address) => !address.includes(":")) ?? null,
+    ipv6: addresses.find((address) => address.includes(":")) ?? null,
+    udpPort: null,
+  };
+}
+
+export function clockOf(node: SimNode, time: VirtualTime, isAlive: () => boolean): Clock {
+  const clock = time.clock(-node.bootedAtMs);
+  const ifAlive = (run: () => void) => (): void => {
+    if (isAlive()) run();
+  };
+  return {
+    ...clock,
+    setTimer: (atMs, run) => clock.setTimer(atMs, ifAlive(run)),
+    defer: (run) => clock.defer(ifAlive(run)),
+  };
 }
 
 export function keystoreOf(node: SimNode, time: VirtualTime, isAlive: () => boolean): KeystorePort {

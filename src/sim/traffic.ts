@@ -7,7 +7,7 @@ import type { NodeName } from "../core/node.js";
 import { saSlotOf } from "../core/sa.js";
 import type { XfrmCounterName } from "../core/xfrm-counters.js";
 import type { SimSa } from "./sim-kernel.js";
-import { endpointOf, type SimNode } from "./sim-node.js";
+import { routesBetween, type Route, type SimNode } from "./sim-node.js";
 import type { SimRegistry } from "./sim-registry.js";
 import type { VirtualTime } from "./virtual-time.js";
 
@@ -30,10 +30,11 @@ export interface LostPacket {
   readonly excuse: Excuse | null;
 }
 
-/** One pair, with what its last packet met: valid while neither kernel has changed. */
+/** One pair and address family, with what its last packet met: valid while neither kernel has changed. */
 interface Flow {
   readonly from: SimNode;
   readonly to: SimNode;
+  readonly route: Route;
   outVersion: number;
   out: SimSa | XfrmCounterName;
   inVersion: number;
@@ -82,7 +83,8 @@ export class Traffic {
   /** To be called whenever a node came, went or got another address. */
   reroute(): void {
     const present = [...this.#nodes.values()].filter((node) => !node.departed);
-    this.#flows = present.flatMap((from) => present.filter((to) => to !== from).map((to) => newFlow(from, to)));
+    const pairs = present.flatMap((from) => present.filter((to) => to !== from).map((to) => [from, to] as const));
+    this.#flows = pairs.flatMap(([from, to]) => routesBetween(from, to).map((route) => newFlow(from, to, route)));
   }
 
   /** One packet per pair and interval. */
@@ -107,7 +109,7 @@ export class Traffic {
   #routeOf(flow: Flow): Flow["out"] {
     const { kernel } = flow.from;
     if (flow.outVersion !== kernel.version) {
-      flow.out = kernel.route(endpointOf(flow.to));
+      flow.out = kernel.route(flow.route);
       flow.outVersion = kernel.version;
     }
     return flow.out;
@@ -116,7 +118,7 @@ export class Traffic {
   #receive({ flow, sa }: Packet, sentAtMs: number): void {
     const { kernel } = flow.to;
     if (flow.inVersion !== kernel.version || flow.inFor !== sa) {
-      flow.in = kernel.accept(sa.spec, endpointOf(flow.from));
+      flow.in = kernel.accept(sa.spec, flow.route.local);
       flow.inVersion = kernel.version;
       flow.inFor = sa;
       if (typeof flow.in !== "string") this.#establish(flow, sa);
@@ -157,9 +159,9 @@ export class Traffic {
   }
 
   #excuseOf(flow: Flow, sa: SimSa): Excuse | null {
-    const { from, to } = flow;
+    const { from, to, route } = flow;
     if (from.departed || to.departed) return "departed";
-    if (to.kernel.isTampered({ ...saSlotOf(sa.spec), direction: "in", remote: endpointOf(from) })) return "tampered";
+    if (to.kernel.isTampered({ ...saSlotOf(sa.spec), direction: "in", remote: route.local })) return "tampered";
     const meant = sa.spec.key.to;
     const isUnaware = !this.#hadTime(from, meant.name, meant.incarnationId);
     if (meant.name !== to.name && isUnaware) return "departed";
@@ -189,6 +191,6 @@ export class Traffic {
 
 const noIncarnation = "" as never;
 
-function newFlow(from: SimNode, to: SimNode): Flow {
-  return { from, to, outVersion: -1, out: "XfrmOutPolBlock", inVersion: -1, inFor: null, in: "XfrmInNoStates" };
+function newFlow(from: SimNode, to: SimNode, route: Route): Flow {
+  return { from, to, route, outVersion: -1, out: "XfrmOutPolBlock", inVersion: -1, inFor: null, in: "XfrmInNoStates" };
 }

@@ -31,7 +31,11 @@ interface Acknowledged {
   readonly value: string;
 }
 
-test("embedded durability: a killed process loses no acknowledged write", async (context) => {
+function clause(name: string, body: (context: TestContext) => Promise<void>): void {
+  void test(`embedded durability: ${name}`, body);
+}
+
+clause("a killed process loses no acknowledged write", async (context) => {
   context.diagnostic(`seed ${seed}`);
   const directory = directoryFor(context);
   const prng = makePrng(seed);
@@ -44,12 +48,13 @@ test("embedded durability: a killed process loses no acknowledged write", async 
   assert.ok(total > rounds, `${total} writes were acknowledged`);
 });
 
-test("embedded durability: a transaction cut at any byte leaves all of the one before", async (context) => {
+clause("a transaction cut at any byte leaves all of the one before", async (context) => {
   context.diagnostic(`seed ${seed}`);
   const directory = directoryFor(context);
   const prng = makePrng(seed);
   await run([directory, String(seed), String(copies)]);
-  const files = Array.from({ length: copies }, (_, n) => readFileSync(join(directory, `copy-${n}`)));
+  const names = Array.from({ length: copies }, (_, number) => `copy-${number}`);
+  const files = names.map((name) => readFileSync(join(directory, name)));
   const states: string[] = [];
   for (const file of files) states.push(await stateOf(directory, file));
   assert.equal(new Set(states).size, copies);
@@ -63,7 +68,7 @@ test("embedded durability: a transaction cut at any byte leaves all of the one b
   }
 });
 
-test("embedded durability: a full disk refuses writes, loses none and ends nothing", async (context) => {
+clause("a full disk refuses writes, loses none and ends nothing", async (context) => {
   const directory = directoryFor(context);
   // Writing beyond the limit then fails, as on a full disk, instead of ending the program.
   const limited = 'trap "" XFSZ; ulimit -f 2000; exec "$0" "$@"';
@@ -124,7 +129,8 @@ async function assertHolds(directory: string, written: readonly Acknowledged[]):
 }
 
 async function run(args: readonly string[]): Promise<void> {
-  const child = spawn(process.execPath, [writer, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+  const stdio = ["ignore", "ignore", "inherit"] as const;
+  const child = spawn(process.execPath, [writer, ...args], { stdio: [...stdio] });
   assert.deepEqual(await once(child, "close"), [0, null]);
 }
 
@@ -177,7 +183,8 @@ async function stateOf(directory: string, file: Buffer): Promise<string> {
   mkdirSync(opened);
   writeFileSync(join(opened, "data.mdb"), file);
   const store = new EmbeddedStore(opened);
-  const state = JSON.stringify([store.revision, store.range("k/"), store.changes("", 0, store.revision)]);
+  const { revision } = store;
+  const state = JSON.stringify([revision, store.range("k/"), store.changes("", 0, revision)]);
   await store.close();
   rmSync(opened, { recursive: true });
   return state;

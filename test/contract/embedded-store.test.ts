@@ -7,6 +7,10 @@ import { EmbeddedStore } from "../../src/adapters/registry/embedded/store.js";
 import type { KvOperation, KvOutcome } from "../../src/adapters/registry/kv.js";
 import { limits } from "../../src/core/limits.js";
 
+function clause(name: string, body: (context: TestContext) => Promise<void>): void {
+  void test(`embedded store: ${name}`, body);
+}
+
 async function directoryFor(context: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "spindle-store-"));
   context.after(() => rm(directory, { recursive: true, force: true }));
@@ -21,9 +25,10 @@ function remove(key: string): KvOperation {
   return { kind: "delete", key };
 }
 
-test("embedded store: all operations happen if every comparison holds, or none", async (context) => {
+clause("all operations happen if every comparison holds, or none", async (context) => {
   const store = new EmbeddedStore(await directoryFor(context));
-  assert.deepEqual(await store.commit([], [put("a"), put("b")]), { kind: "committed", revision: 1 });
+  const first = await store.commit([], [put("a"), put("b")]);
+  assert.deepEqual(first, { kind: "committed", revision: 1 });
   const outcome = await store.commit(
     [
       { kind: "unchanged", key: "a", revision: 1 },
@@ -45,14 +50,14 @@ test("embedded store: all operations happen if every comparison holds, or none",
   await store.close();
 });
 
-test("embedded store: what changes nothing makes no revision", async (context) => {
+clause("what changes nothing makes no revision", async (context) => {
   const store = new EmbeddedStore(await directoryFor(context));
   assert.deepEqual(await store.commit([], [remove("a")]), { kind: "committed", revision: 0 });
   assert.deepEqual(store.changes("", 0, 0), []);
   await store.close();
 });
 
-test("embedded store: a range holds the keys of its prefix only, in order", async (context) => {
+clause("a range holds the keys of its prefix only, in order", async (context) => {
   const store = new EmbeddedStore(await directoryFor(context));
   const keys = ["roster", "roster-meta", "roster/a", "roster/b", "roster0", "rosters", "rost"];
   await store.commit([], keys.map((key) => put(key)));
@@ -63,13 +68,14 @@ test("embedded store: a range holds the keys of its prefix only, in order", asyn
   await store.close();
 });
 
-test("embedded store: transactions at once each get a revision, and the history has all", async (context) => {
+clause("transactions at once each get a revision, and the history has all", async (context) => {
   const store = new EmbeddedStore(await directoryFor(context));
-  const outcomes = await Promise.all(
-    Array.from({ length: 300 }, (_, number) => store.commit([], [put(`k/${number % 7}`, `${number}`)])),
+  const writes = Array.from({ length: 300 }, (_, number) => put(`k/${number % 7}`, `${number}`));
+  const outcomes = await Promise.all(writes.map((write) => store.commit([], [write])));
+  assert.deepEqual(
+    outcomes,
+    writes.map((_, number) => ({ kind: "committed", revision: number + 1 })),
   );
-  const revisions = outcomes.map((outcome) => (outcome.kind === "committed" ? outcome.revision : 0));
-  assert.deepEqual(revisions, Array.from({ length: 300 }, (_, number) => number + 1));
   const changes = store.changes("k/", 0, 300) ?? [];
   assert.deepEqual(
     changes.map(({ revision, changes: [change] }) => [revision, change?.key, change?.value]),
@@ -78,7 +84,7 @@ test("embedded store: transactions at once each get a revision, and the history 
   await store.close();
 });
 
-test("embedded store: the same after it was closed and opened again", async (context) => {
+clause("the same after it was closed and opened again", async (context) => {
   const directory = await directoryFor(context);
   const first = new EmbeddedStore(directory);
   await first.commit([], [put("a"), put("b")]);
@@ -95,7 +101,7 @@ test("embedded store: the same after it was closed and opened again", async (con
   await second.close();
 });
 
-test("embedded store: the history is bounded; beyond it there is only a listing", async (context) => {
+clause("the history is bounded; beyond it there is only a listing", async (context) => {
   const directory = await directoryFor(context);
   const store = new EmbeddedStore(directory);
   const large = "x".repeat(limits.recordBytesMax);
@@ -114,7 +120,7 @@ test("embedded store: the history is bounded; beyond it there is only a listing"
   await again.close();
 });
 
-test("embedded store: a store in use is refused, and free again once closed", async (context) => {
+clause("a store in use is refused, and free again once closed", async (context) => {
   const directory = await directoryFor(context);
   const store = new EmbeddedStore(directory);
   assert.throws(() => new EmbeddedStore(directory), { code: "REGISTRY_STORE_IN_USE" });
@@ -123,7 +129,7 @@ test("embedded store: a store in use is refused, and free again once closed", as
   await new EmbeddedStore(directory).close();
 });
 
-test("embedded store: two stores never have the same identity", async (context) => {
+clause("two stores never have the same identity", async (context) => {
   const stores = [await directoryFor(context), await directoryFor(context)].map(
     (directory) => new EmbeddedStore(directory),
   );

@@ -53,10 +53,14 @@ test("admission: loopback is 127/8 and ::1, and nothing else", () => {
   assert.equal(familyOf("127.evil"), null);
 });
 
-const table = `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
-  101: 0100007F:1194 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 11 2 0000000000000000 0
-  102: 0200007F:1194 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 12 2 0000000000000000 37
-`;
+/** Lines as in /proc/net/udp: the second column is the socket's address, the last one its drops. */
+const rest = "00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 11 2 0000000000000000";
+const table = [
+  "  sl  local_address rem_address st tx_queue rx_queue tr tm->when retrnsmt uid timeout drops  ",
+  ` 101: 0100007F:1194 ${rest} 0`,
+  ` 102: 0200007F:1194 ${rest} 37`,
+  "",
+].join("\n");
 
 test("receive drops: the line of the socket is found by address and port", () => {
   assert.equal(parseReceiveDrops(table, { address: "127.0.0.2", udpPort: 4500 }), 37);

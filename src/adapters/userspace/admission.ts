@@ -32,7 +32,8 @@ export function refuseSa(local: Endpoint, request: SaRequest): Refusal | null {
       ? [request.destination, request.source]
       : [request.source, request.destination];
   if (!sameEndpoint(here, local)) {
-    const message = `the ${request.direction}bound SA's own end is ${endpointKey(here)}, not ${endpointKey(local)}`;
+    const ends = `${endpointKey(here)}, not ${endpointKey(local)}`;
+    const message = `the ${request.direction}bound SA's own end is ${ends}`;
     return { code: "DATAPLANE_NOT_LOCAL", message };
   }
   return refuseRemote(local, remote);

@@ -82,7 +82,7 @@ for (const [name, bytes] of senseless) {
   });
 }
 
-test("framing: frames larger than a socket's buffer arrive whole, and the writer learns when it may wipe", async () => {
+test("framing: frames larger than a socket's buffer arrive whole, the writer may then wipe", async () => {
   const directory = await mkdtemp(join(tmpdir(), "spindle-framing-"));
   const server = createServer().listen(join(directory, "s"));
   await once(server, "listening");

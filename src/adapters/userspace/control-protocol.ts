@@ -4,7 +4,7 @@
  * attachment and leave only as keyed digests.
  *
  *     agent      hello [nonce]      apply [keys]      read            dump
- *     dataplane  welcome            applied           part* end       part* end      changed, refused
+ *     dataplane  welcome            applied           part* end       part* end   changed, refused
  *
  * Attachments: of `apply` the keys of its install-sa operations, one after another; of `part` one
  * digest for each SA.

@@ -51,7 +51,8 @@ test(
       code: "CONTROL_SOCKET_IN_USE",
     });
     const path = join(dirname(running.socketPath), "stale");
-    const script = `require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))`;
+    const dieListening = `() => process.kill(process.pid, "SIGKILL")`;
+    const script = `require("net").createServer().listen(process.argv[1], ${dieListening})`;
     spawnSync(process.execPath, ["-e", script, path]);
     assert.ok((await stat(path)).isSocket());
     const server = await ControlServer.listen(running.dataplane, path);

@@ -86,7 +86,7 @@ async function prepareDirectory(directory: string): Promise<void> {
   const found = await lstat(directory);
   const isOurs = process.getuid === undefined || found.uid === process.getuid();
   if (found.isDirectory() && isOurs && (found.mode & 0o077) === 0) return;
-  const message = `${directory} must be a directory of this user with mode 0700: who opens the socket can set keys`;
+  const message = `${directory} must be a directory of this user with mode 0700`;
   throw new PortError("CONTROL_DIRECTORY_UNSAFE", message, false);
 }
 

@@ -118,7 +118,7 @@ export class ControlSession {
 
   async #dump(id: number, nonce: Buffer): Promise<void> {
     if (this.#listings >= limits.controlListingsMax) {
-      const message = `${limits.controlListingsMax} listings are running on this connection, its most`;
+      const message = `${limits.controlListingsMax} listings are running, the most at once`;
       this.#write({ kind: "refused", id, code: "DATAPLANE_BUSY", message });
       return;
     }

@@ -117,7 +117,7 @@ test("policy database: a set replaces, an equal set and a second delete change n
   assert.equal(database.remove(outSlot), false);
 });
 
-test("policy database: nothing can be told to leave in the clear, and no inbound policy is pinned", () => {
+test("policy database: nothing may leave in the clear, and no inbound policy is pinned", () => {
   const database = new PolicyDatabase();
   for (const [slot, action] of [
     [outSlot, { kind: "accept" }],

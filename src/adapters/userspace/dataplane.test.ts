@@ -5,94 +5,16 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { test, type TestContext } from "node:test";
 import { limits } from "../../core/limits.js";
-import type { Operation, PolicyAction } from "../../core/sa.js";
-import type { XfrmCounters } from "../../core/xfrm-counters.js";
-import { countErrors } from "../../core/xfrm-counters.js";
-import { UserspaceKernel } from "./control-client.js";
-import { Dataplane } from "./dataplane.js";
-import { splitSequence, sealEsp } from "./esp.js";
-import {
-  applied,
-  dumped,
-  startClient,
-  startNode,
-  until,
-  type RunningNode,
-} from "./fixture-node.js";
-import {
-  FakeKeySource,
-  keyRef,
-  makeNode,
-  policySpec,
-  recogniser,
-  saSpec,
-  spiOf,
-} from "./fixtures.js";
+import { countErrors, type XfrmCounters } from "../../core/xfrm-counters.js";
+import { sealEsp, splitSequence } from "./esp.js";
+import { holdKey, meshKeys, protect, send, setPolicy, startMesh } from "./fixture-mesh.js";
+import { applied, dumped, startClient, until, type RunningNode } from "./fixture-node.js";
+import { keyRef, makeNode, policySpec, recogniser, spiOf } from "./fixtures.js";
 import { payloadProtocol } from "./outbound.js";
 
 const timeout = 20_000;
-const keySource = new FakeKeySource(36);
-
-interface Mesh {
-  readonly a: RunningNode;
-  readonly b: RunningNode;
-  readonly clientA: UserspaceKernel;
-  readonly clientB: UserspaceKernel;
-}
-
-const install = (sa: ReturnType<typeof saSpec>): Operation => ({ kind: "install-sa", sa });
-const setPolicy = (policy: ReturnType<typeof policySpec>): Operation => ({
-  kind: "set-policy",
-  policy,
-});
-
-function protect(keyId: number, local: RunningNode, peer: RunningNode): Operation {
-  const action: PolicyAction = { kind: "protect", spi: spiOf(keyId, local.node.end) };
-  return setPolicy(policySpec("out", peer.node, action));
-}
-
-/** Inbound and outbound SAs of one key, as `local` needs them towards `peer`. */
-function holdKey(keyId: number, local: RunningNode, peer: RunningNode): Operation[] {
-  return [
-    install(saSpec("in", keyId, peer.node, local.node)),
-    install(saSpec("out", keyId, local.node, peer.node)),
-  ];
-}
-
-/** Both nodes hold `keyId` and send with it. */
-async function startMesh(cleanup: TestContext, keyId: number): Promise<Mesh> {
-  const [a, b] = [await startNode(cleanup, 1), await startNode(cleanup, 2)];
-  const clientA = await startClient(cleanup, a.socketPath, keySource);
-  const clientB = await startClient(cleanup, b.socketPath, keySource);
-  for (const [client, local, peer] of [
-    [clientA, a, b],
-    [clientB, b, a],
-  ] as const) {
-    const accept = setPolicy(policySpec("in", peer.node, { kind: "accept" }));
-    const outcome = await applied(client, [
-      [accept],
-      holdKey(keyId, local, peer),
-      [protect(keyId, local, peer)],
-    ]);
-    assert.deepEqual(outcome.failed, []);
-  }
-  return { a, b, clientA, clientB };
-}
-
-/** Sends one numbered payload and expects that it leaves. */
-function send(
-  from: RunningNode,
-  to: RunningNode,
-  number: number,
-): { spi: number; sequence: number } {
-  const outcome = from.dataplane.send(to.node.endpoint, Buffer.from(`packet ${number}`));
-  assert.equal(outcome.kind, "sent");
-  return outcome.kind === "sent" ? { spi: outcome.spi, sequence: outcome.sequence } : assert.fail();
-}
 
 const errorsOf = ({ dataplane }: RunningNode): number => countErrors(dataplane.counters());
 const textsOf = ({ delivered }: RunningNode): string[] =>
@@ -175,7 +97,7 @@ test(
   { timeout },
   async (t) => {
     const { a, b } = await startMesh(t, 3);
-    const key = keySource.bytesOf(keyRef(3, a.node, b.node));
+    const key = meshKeys.bytesOf(keyRef(3, a.node, b.node));
     const seal = (sequence: number): Buffer => {
       const packet = {
         spi: spiOf(3, a.node.end),
@@ -248,67 +170,6 @@ test(
   },
 );
 
-test("dataplane: the largest payload arrives", { timeout }, async (t) => {
-  const { a, b } = await startMesh(t, 3);
-  const payload = Buffer.alloc(limits.espPayloadBytesMax, 7);
-  assert.equal(a.dataplane.send(b.node.endpoint, payload).kind, "sent");
-  await until(() => b.delivered.length === 1);
-  assert.deepEqual(b.delivered[0]?.payload, payload);
-});
-
-test(
-  "dataplane: what overflows the receive buffer is counted as XfrmInBufferError",
-  { timeout },
-  async (t) => {
-    if (!existsSync("/proc/net/udp"))
-      return t.skip("this system has no /proc/net/udp to count drops in");
-    const { a, b } = await startMesh(t, 3);
-    // More than the largest buffer, in one turn of the event loop, so that nobody reads meanwhile.
-    const payload = Buffer.alloc(60_000);
-    const count = 3_000;
-    for (let number = 0; number < count; number += 1) a.dataplane.send(b.node.endpoint, payload);
-    const lost = (): number => b.dataplane.counters().XfrmInBufferError ?? 0;
-    await until(() => b.delivered.length + lost() === count);
-    assert.ok(lost() > 0 && b.delivered.length > 0);
-    assert.deepEqual(b.dropped, []);
-  },
-);
-
-test("dataplane: IPv6 works as IPv4 does", { timeout }, async (t) => {
-  const hasIpv6 = Object.values(networkInterfaces())
-    .flat()
-    .some((entry) => entry?.address === "::1");
-  if (!hasIpv6) return t.skip("this system has no IPv6 loopback address");
-  const received: unknown[] = [];
-  const options = {
-    local: { address: "::1", udpPort: 0 },
-    nowMs: () => 0,
-    onDrop: () => assert.fail("no drop"),
-  };
-  const [one, other] = [
-    await Dataplane.open({ ...options, onDeliver: () => assert.fail("nothing comes back") }),
-    await Dataplane.open({ ...options, onDeliver: (delivery) => void received.push(delivery) }),
-  ];
-  t.after(() => Promise.all([one.close(), other.close()]));
-  const spi = spiOf(3, makeNode(1, "::1", 1).end);
-  const request = { spi, source: one.local, destination: other.local, mode: "transport" } as const;
-  assert.ok(one.installSa({ ...request, direction: "out" }, Buffer.alloc(20, 5)).ok);
-  assert.ok(other.installSa({ ...request, direction: "in" }, Buffer.alloc(20, 5)).ok);
-  assert.ok(
-    one.setPolicy(
-      { direction: "out", family: "ipv6", remote: other.local },
-      { kind: "protect", spi },
-    ).ok,
-  );
-  assert.ok(
-    other.setPolicy({ direction: "in", family: "ipv6", remote: one.local }, { kind: "accept" }).ok,
-  );
-  assert.equal(one.send(other.local, Buffer.from("six")).kind, "sent");
-  await until(() => received.length === 1);
-  assert.deepEqual(received, [{ remote: one.local, payload: Buffer.from("six"), spi }]);
-  assert.equal(other.counters().XfrmInBufferError, 0);
-});
-
 test(
   "dataplane: a restarted agent finds everything as it was, and sequence numbers go on",
   { timeout },
@@ -318,7 +179,7 @@ test(
     const before = await dumped(clientA, recogniser(a.node, b.node, [3]));
     clientA.close();
     for (let number = 5; number < 8; number += 1) send(a, b, number);
-    const restarted = await startClient(t, a.socketPath, keySource);
+    const restarted = await startClient(t, a.socketPath, meshKeys);
     const after = await dumped(restarted, recogniser(a.node, b.node, [3]));
     assert.deepEqual(after.identity, before.identity);
     assert.deepEqual(after.policies, before.policies);
@@ -344,22 +205,3 @@ test(
   },
 );
 
-test(
-  "dataplane: closing wipes the keys, and a taken address is a coded error",
-  { timeout },
-  async (t) => {
-    const { a } = await startMesh(t, 3);
-    const { endpoint } = a.node;
-    const silent = { onDeliver: () => undefined, onDrop: () => undefined, nowMs: () => 0 };
-    await assert.rejects(Dataplane.open({ local: endpoint, ...silent }), {
-      code: "DATAPLANE_BIND_FAILED",
-    });
-    await assert.rejects(
-      Dataplane.open({ local: { address: "0.0.0.0", udpPort: 0 }, ...silent }),
-      /bug/,
-    );
-    const keys = a.dataplane.listSas().map(({ key }) => key);
-    await a.dataplane.close();
-    assert.ok(keys.length === 2 && keys.every((key) => key.isWiped));
-  },
-);

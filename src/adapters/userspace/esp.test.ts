@@ -32,7 +32,8 @@ const vectors = [
       ),
     },
     sealed:
-      "fecf537e729d5b07dc30df528dd22b768d1b98736696a6fd348509fa13ceac34cfa2436f14a3f3cf65925bf1f4a13c5d" +
+      "fecf537e729d5b07dc30df528dd22b768d1b98736696a6fd348509fa13ceac34" +
+      "cfa2436f14a3f3cf65925bf1f4a13c5d" +
       "15b21e1884f5ff6247aeabb786b93bce61bc17d768fd9732 459018148f6cbe722fd04796562dfdb4",
   },
   {

@@ -78,10 +78,14 @@ export class FakeKeySource implements KeySource {
   /** Every secret handed out, to see that it was wiped. */
   readonly handedOut: Secret[] = [];
 
-  constructor(
-    readonly bytes: 20 | 36 = 20,
-    readonly label = "fixture",
-  ) {}
+  readonly #bytes: 20 | 36;
+  readonly #label: string;
+
+  /** Sources with different labels derive different keys. */
+  constructor(bytes: 20 | 36 = 20, label = "fixture") {
+    this.#bytes = bytes;
+    this.#label = label;
+  }
 
   derive(key: KeyRef): Secret | null {
     if (this.missing.has(key.keyId)) return null;
@@ -91,10 +95,10 @@ export class FakeKeySource implements KeySource {
   }
 
   bytesOf(key: KeyRef): Buffer {
-    const text = `${this.label} ${JSON.stringify(key)}`;
+    const text = `${this.#label} ${JSON.stringify(key)}`;
     const halves = ["a", "b"].map((half) =>
       createHash("sha256").update(half).update(text).digest(),
     );
-    return Buffer.from(Buffer.concat(halves).subarray(0, this.bytes));
+    return Buffer.from(Buffer.concat(halves).subarray(0, this.#bytes));
   }
 }

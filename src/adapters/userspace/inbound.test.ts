@@ -148,7 +148,7 @@ function sealAt(sequence: number): Buffer {
   });
 }
 
-test("inbound: a drop names SPI and sequence number as on the wire, and null where there are none", () => {
+test("inbound: a drop names SPI and sequence number as on the wire, or null", () => {
   const pair = makePair();
   pair.outSa.sequence = 5 * subspace + 6;
   pair.in.sas.remove(pair.inSa.slot);
@@ -178,7 +178,7 @@ test("inbound: a forged packet far ahead does not move the window", () => {
   assert.deepEqual(pair.receive(first), delivered);
 });
 
-test("inbound: a packet older than the window is a sequence error, a forged one in its place is not", () => {
+test("inbound: a packet older than the window is a sequence error, a forged one is not", () => {
   for (const sequence of [100, 3 * subspace + 200]) {
     const pair = makePair(64);
     pair.inSa.window.record(sequence - 1);

@@ -171,6 +171,6 @@ function taken(slot: SaSlot): Refusal {
 }
 
 function wrongLength(bytes: number): Refusal {
-  const message = `a key of ${bytes} bytes is not one of rfc4106(gcm(aes)) with 128 or 256 bits (20 or 36 bytes)`;
+  const message = `rfc4106(gcm(aes)) keys have 20 or 36 bytes with their salt, not ${bytes}`;
   return { code: "KEY_LENGTH_UNSUPPORTED", message };
 }

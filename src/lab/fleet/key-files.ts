@@ -24,6 +24,11 @@ export class KeyFiles {
     return this.#newest().keyId;
   }
 
+  /** The id that `addNext` will give. */
+  get nextKeyId(): KeyId {
+    return nextKeyId(this.keyId, ring);
+  }
+
   /** Writes the first key of the fleet to every node. */
   async create(): Promise<void> {
     this.#lines = [generateLine(firstKeyId, "aes-gcm-128")];
@@ -31,12 +36,11 @@ export class KeyFiles {
   }
 
   /** Adds a new key behind the current one, on every node. */
-  async addNext(): Promise<KeyId> {
+  async addNext(): Promise<void> {
     const current = this.#newest();
-    const next = generateLike(current, nextKeyId(current.keyId, ring));
+    const next = generateLike(current, this.nextKeyId);
     this.#lines = [current, next];
     await this.#write();
-    return next.keyId;
   }
 
   /** Takes all lines but the newest away, on every node. */

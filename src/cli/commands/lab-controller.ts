@@ -1,0 +1,20 @@
+/** `spindle lab-controller` (hidden): `spindle controller`, tied to the lab that started it by its standard input. */
+import { Command } from "commander";
+import { holdLeash } from "../../lab/fleet/leash.js";
+import { loadControllerConfig } from "../config/load.js";
+import { runController } from "../daemon/controller.js";
+import type { Shell } from "../shell.js";
+
+export function makeCommand(shell: Shell): Command {
+  return new Command("lab-controller")
+    .description("run a controller for `spindle lab`")
+    .requiredOption("--config <file>", "configuration file")
+    .action(async (options: { config: string }) => {
+      const { config, warnings } = await loadControllerConfig(options.config);
+      const released = new AbortController();
+      holdLeash(process.stdin, { released: () => released.abort() });
+      const signal = AbortSignal.any([shell.interrupted(), released.signal]);
+      await runController(config, warnings, signal);
+      process.stdin.destroy();
+    });
+}

@@ -1,0 +1,72 @@
+/**
+ * Asks the controller for something and waits for its answer, which stands in the fleet record. A request that nobody
+ * answers is withdrawn: it must not be obeyed when the operator has long turned to something else.
+ */
+import { randomUUID } from "node:crypto";
+import { hostname, userInfo } from "node:os";
+import { PortError } from "../../adapters/port-error.js";
+import { systemClock } from "../../adapters/system/clock.js";
+import type { FleetRecord, OperatorRequest, RequestAnswer } from "../../core/fleet/record.js";
+import { formatDuration } from "../duration.js";
+import { CliError } from "../exit.js";
+import type { FleetWatch } from "./fleet-watch.js";
+import { waitUntil } from "./wait.js";
+
+const answerWithinMs = 10_000;
+/** A controller that has read the request answers it even though it is withdrawn. */
+const lastAnswerWithinMs = 1_000;
+
+export type RequestContent = Pick<OperatorRequest, "kind" | "reason" | "compromised" | "abort">;
+
+export function makeRequest(content: RequestContent): OperatorRequest {
+  const by = `${userInfo().username}@${hostname()}`;
+  return { schemaVersion: 1, id: randomUUID(), by, at: systemClock.wallAt(), ...content };
+}
+
+export interface Answered {
+  readonly answer: RequestAnswer;
+  /** The record that holds the answer. */
+  readonly record: FleetRecord;
+}
+
+/** @throws CliError REQUEST_PENDING, REQUEST_UNANSWERED, REQUEST_WITHDRAWN */
+export async function askController(
+  fleet: FleetWatch,
+  request: OperatorRequest,
+  signal: AbortSignal,
+): Promise<Answered> {
+  await placeRequest(fleet, request);
+  const answered = (): Answered | null => findAnswer(fleet, request.id);
+  const waited = await waitUntil(fleet, answered, { signal, timeoutMs: answerWithinMs });
+  if (waited.kind === "reached") return waited.value;
+  await fleet.clearRequest(request.id);
+  const last = await waitUntil(fleet, answered, { timeoutMs: lastAnswerWithinMs });
+  if (last.kind === "reached") return last.value;
+  throw waited.kind === "interrupted" ? withdrawn() : unanswered();
+}
+
+function findAnswer({ fleet }: FleetWatch, requestId: string): Answered | null {
+  const answer = fleet?.answer ?? null;
+  return fleet !== null && answer?.requestId === requestId ? { answer, record: fleet } : null;
+}
+
+/** @throws CliError REQUEST_PENDING */
+export async function placeRequest(fleet: FleetWatch, request: OperatorRequest): Promise<void> {
+  try {
+    await fleet.putRequest(request);
+  } catch (cause) {
+    if (!(cause instanceof PortError) || cause.code !== "REGISTRY_CONFLICT") throw cause;
+    throw pending(fleet);
+  }
+}
+
+function pending({ request, snapshot }: FleetWatch): CliError {
+  const known = request === null ? [] : [describeRequest(request, snapshot.bind(this))];
+  return new CliError({
+    exitCode: 1,
+    code: "REQUEST_PENDING",
+    message: "another operator's request waits",
+    details: known,
+    hint: "let it be answered first; spindle status shows it",
+  });
+}
