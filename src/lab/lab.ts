@@ -9,7 +9,7 @@ import { systemClock } from "../adapters/system/clock.js";
 import { makePrng, type Prng } from "../core/prng.js";
 import { writeAgentConfig, writeControllerConfig } from "./fleet/configuration.js";
 import { DataplaneUnit } from "./fleet/dataplane-unit.js";
-import { FleetView, type FleetListener } from "./fleet/fleet-view.js";
+import { FleetView } from "./fleet/fleet-view.js";
 import { KeyFiles } from "./fleet/key-files.js";
 import { makeLayout, removeLayout, type LabLayout } from "./fleet/layout.js";
 import { makeAgentProgram, type NodeUnit } from "./fleet/node-unit.js";
@@ -84,18 +84,19 @@ export class Lab {
     });
   }
 
+  /** Makes its directory; nothing runs yet. */
+  static async create(options: LabOptions, host: LabHost): Promise<Lab> {
+    return new Lab(options, await makeLayout(nodeNames(options.nodes)), host);
+  }
+
   /** Resolves when every pair of nodes exchanges packets. @throws LabError, after everything was stopped */
-  static async start(options: LabOptions, host: LabHost, watch?: FleetListener): Promise<Lab> {
-    const layout = await makeLayout(nodeNames(options.nodes));
-    const lab = new Lab(options, layout, host);
-    if (watch !== undefined) lab.view.watch(watch);
+  async start(): Promise<void> {
     try {
-      await lab.#startAll();
+      await this.#startAll();
     } catch (cause) {
-      await lab.abandon();
+      await this.abandon();
       throw cause;
     }
-    return lab;
   }
 
   /** The rotation that runs. */

@@ -97,7 +97,7 @@ clause("a socket path that is too long, or of something else, is refused", async
   await startFor(context, stateDir); // The failures left the store free.
 });
 
-clause("a second one on the same store or socket is refused; the first goes on", async (context) => {
+clause("a second one on the same store or socket is refused, not the first", async (context) => {
   const stateDir = stateDirFor(context);
   const host = await startFor(context, stateDir);
   await assert.rejects(startEmbedded({ stateDir }), { code: "REGISTRY_STORE_IN_USE" });
@@ -207,7 +207,7 @@ clause("a request out of bounds is refused and the connection goes on", async (c
   assert.equal(items[0]?.value.length, limits.recordBytesMax, "the largest record of all passes");
 });
 
-clause("a listing larger than any message arrives whole and as of one revision", async (context) => {
+clause("a listing larger than any message arrives whole, as of one revision", async (context) => {
   const host = await startFor(context, stateDirFor(context));
   const client = new EmbeddedClient(host.address);
   context.after(() => client.close());
@@ -221,7 +221,7 @@ clause("a listing larger than any message arrives whole and as of one revision",
   assert.ok(items.every((item) => item.value === value));
 });
 
-clause("a watch that does not keep up is told to list again, and loses nothing", async (context) => {
+clause("a watch that does not keep up is told to list again", async (context) => {
   const host = await startFor(context, stateDirFor(context));
   assert.ok(host.address.kind === "unix");
   const socket = connect(host.address.path);

@@ -1,4 +1,6 @@
-/** The client at its limits: large plans and dumps, a slow node, a dataplane that does not answer. */
+/**
+ * The client at its limits: large plans and dumps, a slow node, a dataplane that does not answer.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";

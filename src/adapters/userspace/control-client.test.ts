@@ -7,7 +7,14 @@ import type { Operation, PolicyAction } from "../../core/sa.js";
 import { FrameReader } from "./control-framing.js";
 import { ControlServer } from "./control-server.js";
 import { install } from "./fixture-mesh.js";
-import { applied, dumped, heard, startClient, startNode, type RunningNode } from "./fixture-node.js";
+import {
+  applied,
+  dumped,
+  heard,
+  startClient,
+  startNode,
+  type RunningNode,
+} from "./fixture-node.js";
 import { FakeKeySource, makeNode, policySpec, recogniser, saSpec } from "./fixtures.js";
 
 const timeout = 20_000;
@@ -265,4 +272,3 @@ test(
     assert.deepEqual(heardByOther, ["connected", "foreign-change"]);
   },
 );
-

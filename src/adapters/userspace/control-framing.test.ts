@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { limits } from "../../core/limits.js";
-import { PortError } from "../port-error.js";
+import { type PortError } from "../port-error.js";
 import { FrameReader, noAttachment, writeFrame } from "./control-framing.js";
 
 /** The format once more, without the code under test. */
@@ -82,7 +82,7 @@ for (const [name, bytes] of senseless) {
   });
 }
 
-test("framing: frames larger than a socket's buffer arrive whole, the writer may then wipe", async () => {
+test("framing: frames larger than a socket's buffer arrive whole, then are wiped", async () => {
   const directory = await mkdtemp(join(tmpdir(), "spindle-framing-"));
   const server = createServer().listen(join(directory, "s"));
   await once(server, "listening");

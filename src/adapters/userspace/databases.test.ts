@@ -93,6 +93,11 @@ test("sa database: keys of other lengths are refused, and none is installed", ()
   assert.equal(database.size, 0);
 });
 
+test("sa database: a replay window outside the limits is refused at once", () => {
+  for (const size of [0, 31, 4_097, 64.5]) assert.throws(() => new SaDatabase(size), /bug/);
+  assert.doesNotThrow(() => new SaDatabase(4_096));
+});
+
 test("sa database: clearing wipes every key", () => {
   const database = new SaDatabase(1_024);
   database.install(request("out"), keyBytes);

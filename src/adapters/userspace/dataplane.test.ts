@@ -204,4 +204,3 @@ test(
     assert.equal(errorsOf(b), 0);
   },
 );
-

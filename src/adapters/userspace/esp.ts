@@ -2,7 +2,7 @@
  * ESP packets (RFC 4303) protected by AES-GCM (RFC 4106), with 64-bit extended sequence numbers;
  * pure.
  *
- *     SPI 4 | low half of sequence 4 | IV 8 | payload, padding, pad length 1, next header 1 | ICV 16
+ *     SPI 4 | sequence low 4 | IV 8 | payload, padding, pad length 1, next header 1 | ICV 16
  *
  * Invariant: one (key, IV) pair seals one packet. The IV is the sequence number, which the caller
  * never repeats for a key; the nonce is the key's 4-byte salt and the IV (RFC 4106, 4). Replay,

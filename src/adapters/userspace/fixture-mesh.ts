@@ -1,5 +1,6 @@
 /**
- * Two nodes that hold a key and send to each other with it, for the tests of this folder. Nothing else imports it.
+ * Two nodes that hold a key and send to each other with it, for the tests of this folder. Nothing
+ * else imports it.
  */
 import { assert } from "../../core/assert.js";
 import type { Operation, PolicyAction } from "../../core/sa.js";
@@ -66,4 +67,3 @@ export function send(
   assert(outcome.kind === "sent", `packet ${number} leaves`);
   return { spi: outcome.spi, sequence: outcome.sequence };
 }
-

@@ -13,6 +13,11 @@ export type SequenceVerdict = "new" | "replayed" | "too-old";
 /** Sequence numbers that share their 32 low bits are this far apart. */
 export const subspace = 2 ** 32;
 
+export function isReplayWindowSize(packets: number): boolean {
+  const fits = packets >= limits.replayWindowMin && packets <= limits.replayWindowMax;
+  return Number.isInteger(packets) && fits;
+}
+
 export class ReplayWindow {
   readonly size: number;
   readonly #words: Uint32Array;
@@ -20,8 +25,7 @@ export class ReplayWindow {
 
   /** @param size in packets, from `limits.replayWindowMin` to `limits.replayWindowMax`. */
   constructor(size: number) {
-    const fits = size >= limits.replayWindowMin && size <= limits.replayWindowMax;
-    assert(Number.isInteger(size) && fits, `replay window of ${size} packets is within the limits`);
+    assert(isReplayWindowSize(size), `replay window of ${size} packets is within the limits`);
     this.size = size;
     this.#words = new Uint32Array(Math.ceil(size / 32));
   }

@@ -5,6 +5,7 @@
  * are wiped when it leaves. Addresses are judged by admission.ts.
  */
 import { timingSafeEqual } from "node:crypto";
+import { assert } from "../../core/assert.js";
 import { limits } from "../../core/limits.js";
 import { fail, succeed, type Result } from "../../core/result.js";
 import { endpointKey, saSlotKey } from "../../core/sa.js";
@@ -13,7 +14,7 @@ import { formatSpi, type Spi } from "../../core/spi.js";
 import { Secret } from "../crypto/secret.js";
 import { isEspKeyLength } from "./esp.js";
 import type { Refusal } from "./refusal.js";
-import { ReplayWindow } from "./replay-window.js";
+import { isReplayWindowSize, ReplayWindow } from "./replay-window.js";
 
 /** What is installed, besides the key bytes. */
 export interface SaRequest {
@@ -53,6 +54,7 @@ export class SaDatabase {
 
   /** @param replayWindow of inbound SAs, in packets. */
   constructor(replayWindow: number) {
+    assert(isReplayWindowSize(replayWindow), "the replay window is within the limits");
     this.#replayWindow = replayWindow;
   }
 

@@ -60,13 +60,44 @@ export async function placeRequest(fleet: FleetWatch, request: OperatorRequest):
   }
 }
 
-function pending({ request, snapshot }: FleetWatch): CliError {
-  const known = request === null ? [] : [describeRequest(request, snapshot.bind(this))];
+function pending(fleet: FleetWatch): CliError {
   return new CliError({
     exitCode: 1,
     code: "REQUEST_PENDING",
-    message: "another operator's request waits",
-    details: known,
+    message: "another operator's request is waiting",
+    details: fleet.request === null ? [] : [describeRequest(fleet.request)],
     hint: "let it be answered first; spindle status shows it",
+  });
+}
+
+function describeRequest({ kind, by, at, reason }: OperatorRequest): string {
+  return `${kind} by ${by} at ${at}: ${reason}`;
+}
+
+function unanswered(): CliError {
+  return new CliError({
+    exitCode: 1,
+    code: "REQUEST_UNANSWERED",
+    message: `no controller answered within ${formatDuration(answerWithinMs)}; the request is withdrawn`,
+    hint: "check that a controller runs and leads (its log says \"leading\"), and that nodes are on the roster",
+  });
+}
+
+function withdrawn(): CliError {
+  return new CliError({
+    exitCode: 1,
+    code: "REQUEST_WITHDRAWN",
+    message: "interrupted before a controller answered; the request is withdrawn",
+  });
+}
+
+/** A refusal, as the fault of the command. @param what was refused */
+export function refusal(what: string, { code, why }: RequestAnswer): CliError {
+  const isPreflight = code === "PREFLIGHT_REFUSED";
+  return new CliError({
+    exitCode: isPreflight ? 3 : 1,
+    code: isPreflight ? "PREFLIGHT_REFUSED" : "REQUEST_REFUSED",
+    message: `${what} is refused: ${why}`,
+    hint: isPreflight ? "spindle rotate --dry-run shows the whole check" : null,
   });
 }

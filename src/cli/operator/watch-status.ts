@@ -9,7 +9,7 @@ import type { OutputFormat } from "../output.js";
 import { startProgress } from "../progress.js";
 import type { Shell } from "../shell.js";
 import type { FleetWatch } from "./fleet-watch.js";
-import { refreshEverySecond } from "./refresh.js";
+import { refreshEvery } from "./refresh.js";
 import { fleetNotes, formatSummary, summaryJson, summaryLine } from "./summary-text.js";
 import { waitUntil } from "./wait.js";
 
@@ -22,7 +22,7 @@ export interface WatchStatusOptions {
 export async function watchStatus(fleet: FleetWatch, options: WatchStatusOptions): Promise<void> {
   const { format, shell } = options;
   const isLive = shell.stdout.isTTY === true && (format === "table" || format === "wide");
-  const stopRefresh = refreshEverySecond(fleet);
+  const stopRefresh = refreshEvery(fleet, 1_000);
   const stop = isLive ? drawStatus(fleet, options) : printChanges(fleet, options);
   await waitUntil(fleet, () => null, { signal: shell.interrupted(), timeoutMs: null });
   stop();

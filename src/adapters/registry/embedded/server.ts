@@ -19,7 +19,7 @@ export class RegistryServer {
 
   constructor(engine: EmbeddedEngine) {
     this.#engine = engine;
-    this.#server = createServer((socket) => this.#accept(socket));
+    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = limits.registryConnectionsMax;
   }
 

@@ -1,0 +1,134 @@
+/**
+ * `spindle lab`: a fleet on this machine, real packets between all its nodes, and rotations; prints what was lost and
+ * why. The lab itself is in src/lab; here are its flags and what people see.
+ */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { checkLabOptions, labDefaults, type LabOptions } from "../../lab/options.js";
+import { parseDuration } from "../duration.js";
+import { CliError } from "../exit.js";
+import { comparedRuns, isAsCompared } from "../lab/compare.js";
+import { describeComparison, describeReport } from "../lab/result-text.js";
+import { runLab } from "../lab/run.js";
+import { addOutputOptions, formatOf, printResult, type OutputOptions } from "../output.js";
+import type { Shell } from "../shell.js";
+
+interface LabFlags extends OutputOptions {
+  readonly nodes: number;
+  readonly rotations: number;
+  readonly rate: number;
+  readonly coordination: LabOptions["coordination"];
+  readonly order: LabOptions["order"];
+  readonly slowNode: number;
+  readonly drain: number;
+  readonly jitter: LabOptions["jitter"];
+  readonly seed: number;
+  readonly dataplane: string;
+  readonly registry: string;
+  readonly ipsecMode: string;
+  readonly encapsulation: string;
+  readonly keep?: true;
+  readonly compare?: true;
+}
+
+const examples = `
+Examples:
+  $ spindle lab                                 5 nodes, 3 rotations, barrier: loses nothing
+  $ spindle lab --compare                       today's order loses packets first, then ours loses none
+  $ spindle lab --coordination pairwise --order advertise-first --slow-node 2s
+  $ spindle lab --rotations 20 --keep           and kill -9 an agent meanwhile: its process id is in a file
+Exit codes: 0 nothing was lost; 1 packets were lost, or the run proves nothing; 2 bad usage.`;
+
+export function makeCommand(shell: Shell): Command {
+  const command = new Command("lab")
+    .description("run a fleet on this machine, rotate its key under traffic, and say what was lost")
+    .option("--nodes <count>", "nodes of the fleet", parseWhole, labDefaults.nodes)
+    .option("--rotations <count>", "rotations to run", parseWhole, labDefaults.rotations)
+    .option("--rate <packets>", "packets per second from each node to each", parseWhole, labDefaults.rate)
+    .addOption(choice("--coordination <kind>", "who decides", ["barrier", "pairwise"]))
+    .addOption(choice("--order <order>", "advertise-first: today's order", ["stage-first", "advertise-first"]))
+    .option("--slow-node <time>", "time added to the staging of one node", parseTime, labDefaults.slowNodeMs)
+    .option("--drain <time>", "how long the old key must be idle", parseTime, labDefaults.drainMs)
+    .addOption(choice("--jitter <kind>", "spread the loading of a new key", ["off", "uniform", "slotted"]))
+    .option("--seed <number>", "chooses the slow node and the rhythm of the traffic", parseWhole, labDefaults.seed)
+    .addOption(choice("--dataplane <kind>", "who encrypts", ["userspace", "kernel"]))
+    .addOption(choice("--registry <kind>", "where the fleet's records are", ["embedded", "etcd", "kubernetes"]))
+    .addOption(choice("--ipsec-mode <mode>", "ESP mode", ["transport", "tunnel"]))
+    .addOption(choice("--encapsulation <kind>", "what carries ESP", ["udp", "none"]))
+    .option("--keep", "leave the directory with configurations, logs and state")
+    .option("--compare", "today's order, then ours, with the same slow node")
+    .addHelpText("after", examples);
+  return addOutputOptions(command).action((flags: LabFlags) => act(flags, shell));
+}
+
+async function act(flags: LabFlags, shell: Shell): Promise<void> {
+  refuseUnsupported(flags);
+  const options = toOptions(flags);
+  const format = formatOf(flags);
+  if (flags.compare === true) return compare(options, format, shell);
+  const report = await runLab(checked(options), "", shell);
+  await printResult(shell.stdout, format, report, (wide) => describeReport(report, shell.stdout, wide));
+  if (!report.ok) shell.exitWith(1);
+}
+
+async function compare(
+  options: LabOptions,
+  format: ReturnType<typeof formatOf>,
+  shell: Shell,
+): Promise<void> {
+  const { today, ours } = comparedRuns(options);
+  const first = await runLab(checked(today), "today's order: ", shell);
+  const second = await runLab(checked(ours), "spindle: ", shell);
+  const ok = isAsCompared(first, second);
+  const result = { schemaVersion: 1, runs: [first, second], ok };
+  await printResult(shell.stdout, format, result, (wide) => {
+    return describeComparison(first, second, shell.stdout, wide);
+  });
+  if (!ok) shell.exitWith(1);
+}
+
+function toOptions(flags: LabFlags): LabOptions {
+  const { nodes, rotations, rate, coordination, order, jitter, seed } = flags;
+  const { slowNode: slowNodeMs, drain: drainMs, keep = false } = flags;
+  return { nodes, rotations, rate, coordination, order, slowNodeMs, drainMs, jitter, seed, keep };
+}
+
+function checked(options: LabOptions): LabOptions {
+  const result = checkLabOptions(options);
+  if (result.ok) return result.value;
+  throw new CliError({ exitCode: 2, code: "BAD_USAGE", message: result.error });
+}
+
+/** Flags of the contract whose other values need what this version does not have. */
+function refuseUnsupported(flags: LabFlags): void {
+  const wanted = [
+    ["--dataplane", flags.dataplane, "userspace"],
+    ["--registry", flags.registry, "embedded"],
+    ["--ipsec-mode", flags.ipsecMode, "transport"],
+    ["--encapsulation", flags.encapsulation, "udp"],
+  ] as const;
+  for (const [flag, value, supported] of wanted) {
+    if (value === supported) continue;
+    throw new CliError({
+      exitCode: 2,
+      code: "NOT_IN_THIS_VERSION",
+      message: `${flag} ${value} is not in this version`,
+      hint: `leave it out, or say ${flag} ${supported}`,
+    });
+  }
+}
+
+/** The first choice is the default. */
+function choice(flags: string, description: string, choices: readonly string[]): Option {
+  return new Option(flags, description).choices(choices).default(choices[0]);
+}
+
+function parseWhole(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number.");
+}
+
+function parseTime(text: string): number {
+  const durationMs = parseDuration(text);
+  if (durationMs !== null && durationMs <= 60_000) return durationMs;
+  throw new InvalidArgumentError("It must be a duration such as 500ms or 2s, at most 60s.");
+}

@@ -1,0 +1,86 @@
+/**
+ * Watches a running rotation or abort to its end, with progress on stderr. It only looks: whatever becomes of this
+ * command, the fleet goes on.
+ */
+import { systemClock } from "../../adapters/system/clock.js";
+import { sameKey, type KeyIdentity } from "../../core/key-id.js";
+import type { RotationRecord } from "../../core/fleet/record.js";
+import { recordOf, summarizeFleet } from "../../core/fleet/summary.js";
+import { startProgress } from "../progress.js";
+import type { Shell } from "../shell.js";
+import type { FleetWatch } from "./fleet-watch.js";
+import { progressLines } from "./progress-text.js";
+import { refreshEvery } from "./refresh.js";
+import { waitUntil, type Waited } from "./wait.js";
+
+export interface FollowOptions {
+  readonly shell: Shell;
+  readonly signal: AbortSignal;
+  /** Null waits for ever. */
+  readonly timeoutMs: number | null;
+}
+
+const refreshMs = 1_000;
+const auditRefreshMs = 100;
+/** The record of a rotation is closed just after the fleet record says that it ended. */
+const auditWithinMs = 3_000;
+
+/** Shows progress until `check` says that it is over, or the operator stops watching. */
+export async function watchProgress<T>(
+  fleet: FleetWatch,
+  check: () => T | null,
+  { shell, signal, timeoutMs }: FollowOptions,
+): Promise<Waited<T>> {
+  const lines = (): readonly string[] => {
+    const shown = progressLines(summarizeFleet(fleet.snapshot()), shell.stderr);
+    return fleet.away === null ? shown : [...shown, `  the registry does not answer: ${fleet.away}`];
+  };
+  const progress = startProgress({ stream: shell.stderr, lines });
+  const stopRefresh = refreshEvery(fleet, refreshMs);
+  try {
+    return await waitUntil(fleet, check, { signal, timeoutMs });
+  } finally {
+    stopRefresh();
+    progress.stop();
+  }
+}
+
+export type Followed =
+  | { readonly kind: "done" | "aborted"; readonly rotation: number; readonly record: RotationRecord | null }
+  | { readonly kind: "interrupted" | "timed-out" };
+
+/** Follows rotation `rotation`, and the one that replaces it when a newer key comes while it stages. */
+export async function followRotation(
+  fleet: FleetWatch,
+  rotation: number,
+  options: FollowOptions,
+): Promise<Followed> {
+  let target: KeyIdentity | null = null;
+  const ended = (): { readonly rotation: number; readonly current: KeyIdentity | null } | null => {
+    const record = fleet.fleet;
+    if (record === null || record.rotation < rotation) return null;
+    target = record.target ?? target;
+    return record.phase === "steady" ? record : null;
+  };
+  const waited = await watchProgress(fleet, ended, options);
+  if (waited.kind !== "reached") return waited;
+  const record = await readAudit(fleet, waited.value.rotation, options.signal);
+  const isDone = record === null ? sameKey(waited.value.current, target) : record.outcome === "done";
+  return { kind: isDone ? "done" : "aborted", rotation: waited.value.rotation, record };
+}
+
+/** Null when the controller does not close the record in time. */
+async function readAudit(
+  fleet: FleetWatch,
+  rotation: number,
+  signal: AbortSignal,
+): Promise<RotationRecord | null> {
+  const closed = (): RotationRecord | null => {
+    const record = fleet.rotations.find((one) => one.rotation === rotation);
+    return record === undefined || record.outcome === "running" ? null : record;
+  };
+  const stopRefresh = refreshEvery(fleet, auditRefreshMs);
+  const waited = await waitUntil(fleet, closed, { signal, timeoutMs: auditWithinMs });
+  stopRefresh();
+  return waited.kind === "reached" ? waited.value : null;
+}

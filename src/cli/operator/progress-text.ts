@@ -1,0 +1,50 @@
+/** A running rotation or abort as people watch it: where it stands, a bar for each step, and who holds it up. */
+import { colorsFor, type Colors, type Terminal } from "../../adapters/system/terminal.js";
+import type { NodeException } from "../../core/fleet/exceptions.js";
+import type { FleetSummary } from "../../core/fleet/summary.js";
+import { formatDuration } from "../duration.js";
+import { summaryLine } from "./summary-text.js";
+
+const barCells = 24;
+const stragglersShown = 5;
+
+export function progressLines(summary: FleetSummary, stream: Terminal): readonly string[] {
+  const colors = colorsFor(stream);
+  const bars = stream.isTTY === true ? barLines(summary, colors) : [];
+  return [summaryLine(summary, colors), ...bars, ...stragglerLines(summary.exceptions, colors)];
+}
+
+function barLines({ phase, steps, counted }: FleetSummary, colors: Colors): readonly string[] {
+  const bars: readonly (readonly [string, number])[] =
+    phase === "aborting"
+      ? [
+          ["refused", steps.refused],
+          ["back", steps.reverted],
+        ]
+      : [
+          ["staged", steps.staged],
+          ["switched", steps.switched],
+          ["retired", steps.retired],
+        ];
+  return bars.map(([name, count]) => {
+    const isFull = count === counted;
+    const bar = drawBar(counted === 0 ? 0 : count / counted);
+    const numbers = `${count}/${counted}`;
+    return `  ${name.padEnd(9)} ${isFull ? colors.green(bar) : colors.cyan(bar)} ${numbers}`;
+  });
+}
+
+/** @param share 0 to 1; a bar is full only when everybody is there */
+export function drawBar(share: number): string {
+  const full = Math.floor(Math.min(1, Math.max(0, share)) * barCells);
+  return "█".repeat(full) + "░".repeat(barCells - full);
+}
+
+function stragglerLines(exceptions: readonly NodeException[], colors: Colors): readonly string[] {
+  const shown = exceptions.slice(0, stragglersShown).map(({ node, why, forMs }) => {
+    const since = forMs === null ? "" : `, for ${formatDuration(forMs)}`;
+    return `  ${colors.yellow(node)} ${why}${since}`;
+  });
+  const hidden = exceptions.length - shown.length;
+  return hidden === 0 ? shown : [...shown, `  and ${hidden} more`];
+}
