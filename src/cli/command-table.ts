@@ -17,6 +17,8 @@ export interface CommandEntry {
   /** One line of `spindle --help`. */
   readonly summary: string;
   readonly load: () => Promise<CommandModule>;
+  /** Not in the help: programs that the lab starts. */
+  readonly hidden?: true;
 }
 
 export const commandTable: readonly CommandEntry[] = [
@@ -39,6 +41,44 @@ export const commandTable: readonly CommandEntry[] = [
     name: "status",
     summary: "show where the fleet stands, and what is not as it should be",
     load: () => import("./commands/status.js"),
+  },
+  {
+    name: "rotate",
+    summary: "move the fleet to the next key",
+    load: () => import("./commands/rotate.js"),
+  },
+  {
+    name: "abort",
+    summary: "take the fleet back to the key it had",
+    load: () => import("./commands/abort.js"),
+  },
+  {
+    name: "node",
+    summary: "list the nodes of the fleet, or remove one",
+    load: () => import("./commands/node.js"),
+  },
+  {
+    name: "lab",
+    summary: "run a fleet on this machine, rotate its key under traffic, and say what was lost",
+    load: () => import("./commands/lab.js"),
+  },
+  {
+    name: "lab-agent",
+    summary: "the agent of a lab's node",
+    load: () => import("./commands/lab-agent.js"),
+    hidden: true,
+  },
+  {
+    name: "lab-controller",
+    summary: "the controller of a lab",
+    load: () => import("./commands/lab-controller.js"),
+    hidden: true,
+  },
+  {
+    name: "dataplane",
+    summary: "the dataplane of a lab's node",
+    load: () => import("./commands/dataplane.js"),
+    hidden: true,
   },
 ];
 

@@ -63,7 +63,7 @@ async function makeProgram(
     const command =
       entry.name === wanted ? (await entry.load()).makeCommand(shell) : new Command(entry.name);
     inheritSettings(command.summary(entry.summary), program);
-    program.addCommand(command);
+    program.addCommand(command, { hidden: entry.hidden === true });
   }
   return program;
 }

@@ -16,7 +16,7 @@ import { makeAgentProgram, type NodeUnit } from "./fleet/node-unit.js";
 import { Program } from "./fleet/program.js";
 import { RegistryLoad, since, type RegistryCounts } from "./fleet/registry-load.js";
 import { Ledger } from "./ledger/ledger.js";
-import type { Outage } from "./ledger/losses.js";
+import { explainLosses, type Loss, type Outage } from "./ledger/losses.js";
 import { LabError } from "./lab-error.js";
 import type { LabOptions } from "./options.js";
 import { makeReport, type LabReport } from "./report.js";
@@ -155,6 +155,16 @@ export class Lab {
     await this.#waitFor(() => systemClock.nowMs() >= untilMs, durationMs + 1_000);
   }
 
+  /** What is lost as of now, while the fleet runs. Packets of the last moments are not judged yet. */
+  losses(): readonly Loss[] {
+    const stagingDelayMs = (node: number): number => {
+      return node === this.slowNode ? this.options.slowNodeMs : 0;
+    };
+    const { ledger, outages } = this;
+    const context = { ledger, outages, stagingDelayMs, bufferDrops: new Map() };
+    return explainLosses(context, systemClock.nowMs());
+  }
+
   /** Stops traffic, lets it settle, stops all programs and says what was measured. */
   async finish(): Promise<LabReport> {
     await Promise.all(this.nodes.map(({ dataplane }) => dataplane.stopTraffic()));
@@ -170,6 +180,7 @@ export class Lab {
       rotations: this.rotations,
       counters,
       peakEventsPerSecond,
+      nowMs: systemClock.nowMs(),
     });
   }
 

@@ -74,12 +74,14 @@ export interface ReportInputs {
   /** By node; null for a dataplane that was down at the end. */
   readonly counters: readonly (XfrmCounters | null)[];
   readonly peakEventsPerSecond: number;
+  /** Monotonic milliseconds; what is outstanding by then is lost. */
+  readonly nowMs: number;
 }
 
 export function makeReport(inputs: ReportInputs): LabReport {
   const { options, ledger, rotations } = inputs;
   const { nodes, coordination, order, seed, rate, slowNodeMs } = options;
-  const losses = explainLosses(lossContext(inputs));
+  const losses = explainLosses(lossContext(inputs), inputs.nowMs);
   const keyIds = [...new Set(rotations.flatMap(({ watch }) => [watch.oldKeyId, watch.keyId]))];
   const validity = checkValidity({ ledger, nodes, rate, keyIds, nameOf });
   const packets = countPackets(ledger, losses, null);

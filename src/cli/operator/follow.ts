@@ -2,10 +2,9 @@
  * Watches a running rotation or abort to its end, with progress on stderr. It only looks: whatever becomes of this
  * command, the fleet goes on.
  */
-import { systemClock } from "../../adapters/system/clock.js";
-import { sameKey, type KeyIdentity } from "../../core/key-id.js";
-import type { RotationRecord } from "../../core/fleet/record.js";
-import { recordOf, summarizeFleet } from "../../core/fleet/summary.js";
+import type { FleetRecord, RotationRecord } from "../../core/fleet/record.js";
+import { summarizeFleet } from "../../core/fleet/summary.js";
+import { sameKey } from "../../core/key-id.js";
 import { startProgress } from "../progress.js";
 import type { Shell } from "../shell.js";
 import type { FleetWatch } from "./fleet-watch.js";
@@ -49,16 +48,19 @@ export type Followed =
   | { readonly kind: "done" | "aborted"; readonly rotation: number; readonly record: RotationRecord | null }
   | { readonly kind: "interrupted" | "timed-out" };
 
-/** Follows rotation `rotation`, and the one that replaces it when a newer key comes while it stages. */
+/**
+ * Follows the rotation of `started`, and the one that replaces it when a newer key comes while it
+ * stages.
+ */
 export async function followRotation(
   fleet: FleetWatch,
-  rotation: number,
+  started: Pick<FleetRecord, "rotation" | "target">,
   options: FollowOptions,
 ): Promise<Followed> {
-  let target: KeyIdentity | null = null;
-  const ended = (): { readonly rotation: number; readonly current: KeyIdentity | null } | null => {
+  let { target } = started;
+  const ended = (): FleetRecord | null => {
     const record = fleet.fleet;
-    if (record === null || record.rotation < rotation) return null;
+    if (record === null || record.rotation < started.rotation) return null;
     target = record.target ?? target;
     return record.phase === "steady" ? record : null;
   };

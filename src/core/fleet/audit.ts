@@ -18,7 +18,8 @@ export function updateAudit(
   if (record.phase === "steady" && (known === null || known.outcome !== "running")) return { ...state, audit: known };
   const timed = startClock(state, known, record, nowMs);
   const started = known ?? openAudit(timed, record, observation, options);
-  const next = withPhase(started, record, observation, nowMs - (timed.started?.atMs ?? nowMs));
+  const afterMs = Math.round(nowMs - (timed.started?.atMs ?? nowMs));
+  const next = withPhase(started, record, observation, afterMs);
   const noted = withStragglers(next, findStragglers(record, timed, observation, nowMs, options));
   if (noted !== known) effects.push({ kind: "put-rotation", rotation: noted });
   return { ...timed, audit: noted, stagingMs: measuredStaging(noted, options) ?? timed.stagingMs };

@@ -63,3 +63,20 @@ function sendsOnly(report: Report, key: KeyIdentity, nodes: readonly CountedNode
   if (!includesKey(report.holds, key)) return false;
   return report.sendingOldest === key.keyId || (report.sendingOldest === null && nodes.length === 1);
 }
+
+export function isHeldBySome(nodes: readonly CountedNode[], key: KeyIdentity): boolean {
+  return nodes.some(({ report }) => report !== undefined && includesKey(report.holds, key));
+}
+
+/**
+ * An abort is over: somebody refused `key`, nobody holds it, and whoever could still take it up refuses it. A node that
+ * reads its key file later is told by its peers' reports.
+ */
+export function hasAbandoned(nodes: readonly CountedNode[], key: KeyIdentity): boolean {
+  const reports = nodes.flatMap(({ report }) => (report === undefined ? [] : [report]));
+  const refuses = (report: Report): boolean => includesKey(report.refused, key);
+  const isOut = (report: Report): boolean => {
+    return !includesKey(report.holds, key) && (refuses(report) || !includesKey(report.available, key));
+  };
+  return reports.some(refuses) && reports.every(isOut);
+}

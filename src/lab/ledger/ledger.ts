@@ -110,11 +110,13 @@ export class Ledger {
     return { attempted, delivered, missing };
   }
 
-  /** Everything that is outstanding. Ask when all journals are in. */
-  lost(): readonly LostPacket[] {
+  /** What is outstanding for longer than a packet takes. */
+  lost(nowMs: number): readonly LostPacket[] {
     const lost: LostPacket[] = [];
     for (const stream of this.#streams.values()) {
-      for (const packet of stream.outstanding.values()) lost.push({ stream, packet });
+      for (const packet of stream.outstanding.values()) {
+        if (packet.sentMs < nowMs - settledMs) lost.push({ stream, packet });
+      }
     }
     return lost;
   }

@@ -45,9 +45,10 @@ export interface LossContext {
   readonly bufferDrops: ReadonlyMap<number, number>;
 }
 
-export function explainLosses(context: LossContext): readonly Loss[] {
+/** All packets that are lost as of `nowMs`, monotonic milliseconds. */
+export function explainLosses(context: LossContext, nowMs: number): readonly Loss[] {
   const spare = new Map(context.bufferDrops);
-  return context.ledger.lost().map((lost) => {
+  return context.ledger.lost(nowMs).map((lost) => {
     const { stream, packet } = lost;
     const { reason, at } = explain(context, lost, spare);
     const keyId = packet.sa?.keyId ?? 0;

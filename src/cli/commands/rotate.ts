@@ -1,0 +1,99 @@
+/** `spindle rotate`: moves the fleet to the next key, or says whether that would go well. */
+import { Command } from "commander";
+import { CliError } from "../exit.js";
+import { addFleetOptions, durationOption } from "../operator/flags.js";
+import type { FleetWatch } from "../operator/fleet-watch.js";
+import { followRotation, type FollowOptions } from "../operator/follow.js";
+import { withFleet, type FleetFlags } from "../operator/open-fleet.js";
+import { checkFleet, preflightExitCode } from "../operator/preflight.js";
+import { formatPreflight } from "../operator/preflight-text.js";
+import { askController, makeRequest, refusal } from "../operator/request.js";
+import { endWith, resultOf } from "../operator/rotation-result.js";
+import { rotateCompromised } from "../operator/standing.js";
+import { addOutputOptions, formatOf, printResult, type OutputOptions } from "../output.js";
+import type { Shell } from "../shell.js";
+
+export interface RotateFlags extends FleetFlags, OutputOptions {
+  readonly wait?: true;
+  readonly timeout: number;
+  readonly reason: string;
+  readonly dryRun?: true;
+  readonly compromised?: true;
+  readonly yes?: true;
+}
+
+export function makeCommand(shell: Shell): Command {
+  const command = new Command("rotate")
+    .description("move the fleet to the newest key that the nodes' key files offer")
+    .option("--wait", "show progress until the rotation ends; interrupting it only detaches")
+    .addOption(durationOption("--timeout <duration>", "how long --wait waits", 600_000, "10m"))
+    .option("--reason <text>", "why, for the record of the rotation", "asked for by an operator")
+    .option("--dry-run", "only the pre-flight check: exit 3 when the rotation does not fit")
+    .option("--compromised", "the current key leaked: no jitter, and it goes at the deadline")
+    .option("--yes", "confirm --compromised");
+  return addOutputOptions(addFleetOptions(command)).action(async (flags: RotateFlags) => {
+    if (flags.compromised === true && flags.dryRun !== true && flags.yes !== true) throw unconfirmed();
+    await withFleet(flags, shell, (fleet) => run(fleet, flags, shell));
+  });
+}
+
+function unconfirmed(): CliError {
+  return new CliError({
+    exitCode: 2,
+    code: "CONFIRMATION_NEEDED",
+    message: "--compromised needs --yes",
+    details: [
+      "no jitter: all nodes act at once, which loads the registry",
+      "the current key is deleted everywhere at the emergency deadline (30s by default), ready or not",
+      "nodes that have not taken up the new key by then lose their traffic until they do",
+    ],
+    hint: "add --yes if the key has leaked; without --compromised nothing is lost",
+  });
+}
+
+async function run(fleet: FleetWatch, flags: RotateFlags, shell: Shell): Promise<void> {
+  const isPairwise = fleet.place.coordination === "pairwise";
+  if (isPairwise && (flags.compromised !== true || flags.dryRun === true)) throw pairwiseRefusal();
+  if (flags.dryRun === true) return showPreflight(fleet, flags, shell);
+  return isPairwise ? rotateCompromised(fleet, flags, shell) : rotate(fleet, flags, shell);
+}
+
+function pairwiseRefusal(): CliError {
+  return new CliError({
+    exitCode: 2,
+    code: "PAIRWISE_NEEDS_NO_ORDER",
+    message: "in pairwise coordination agents start by themselves when their key file changes",
+    hint: "spindle keyfile next FILE, distribute the file, and spindle status --watch; --compromised works",
+  });
+}
+
+async function showPreflight(fleet: FleetWatch, flags: RotateFlags, shell: Shell): Promise<void> {
+  const result = checkFleet(fleet, flags.compromised === true);
+  shell.exitWith(preflightExitCode(result));
+  await printResult(shell.stdout, formatOf(flags), result, () => formatPreflight(result, shell.stdout));
+}
+
+async function rotate(fleet: FleetWatch, flags: RotateFlags, shell: Shell): Promise<void> {
+  const compromised = flags.compromised === true ? leakedKey(fleet) : null;
+  const request = makeRequest({ kind: "rotate", reason: flags.reason, compromised, abort: null });
+  const signal = shell.interrupted();
+  const { answer, record } = await askController(fleet, request, signal);
+  const isRunning = record.phase !== "steady" && record.phase !== "aborting";
+  const mayJoin = flags.wait === true && compromised === null && isRunning;
+  if (!answer.accepted && !mayJoin) throw refusal("the rotation", answer);
+  shell.stderr.write(`${answer.why}${answer.accepted ? "" : "; following it"}\n`);
+  if (flags.wait !== true) return endWith(resultOf("rotate", record, null), fleet, flags, shell);
+  const options: FollowOptions = { shell, signal, timeoutMs: flags.timeout };
+  const followed = await followRotation(fleet, record, options);
+  await endWith(resultOf("rotate", record, followed), fleet, flags, shell);
+}
+
+function leakedKey({ fleet }: FleetWatch): NonNullable<FleetWatch["fleet"]>["current"] {
+  const current = fleet?.current ?? null;
+  if (current !== null) return current;
+  throw new CliError({
+    exitCode: 1,
+    code: "REQUEST_REFUSED",
+    message: "the fleet has no key yet, so none that leaked",
+  });
+}

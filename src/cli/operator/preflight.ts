@@ -1,0 +1,75 @@
+/** The pre-flight check as `rotate --dry-run` shows it: the controller's own check, on what the registry shows now. */
+import { measuredStaging } from "../../core/fleet/audit.js";
+import { countedNodes } from "../../core/fleet/barrier.js";
+import { findConflicts } from "../../core/fleet/decide.js";
+import { checkPreflight, type Preflight, type PreflightOptions } from "../../core/fleet/preflight.js";
+import { recordOf, summarizeFleet } from "../../core/fleet/summary.js";
+import { limits } from "../../core/limits.js";
+import { formatDuration } from "../duration.js";
+import type { ExitCode } from "../exit.js";
+import type { FleetWatch } from "./fleet-watch.js";
+import type { FleetPlace } from "./place.js";
+
+export interface PreflightResult extends Preflight {
+  readonly schemaVersion: 1;
+  /** Key ids: what the fleet runs, what it would take up, and how many files offer that. */
+  readonly from: number | null;
+  readonly to: number | null;
+  readonly offeredBy: number;
+  /** Why a rotation would be refused now, besides the arithmetic. */
+  readonly obstacles: readonly string[];
+}
+
+export function checkFleet(fleet: FleetWatch, emergency: boolean): PreflightResult {
+  const snapshot = fleet.snapshot();
+  const summary = summarizeFleet(snapshot);
+  const { options, assumptions } = preflightOptions(fleet.place);
+  const last = fleet.rotations.find((record) => measuredStaging(record, options) !== null);
+  const stagingMs = last === undefined ? null : measuredStaging(last, options);
+  const preflight = checkPreflight(summary.counted, stagingMs, emergency, options);
+  const record = recordOf(snapshot);
+  const nodes = countedNodes(snapshot.roster, snapshot.reports, record.excluded);
+  const obstacles = findConflicts(record, nodes).map(({ message }) => message);
+  if (record.phase !== "steady") obstacles.unshift(`rotation ${record.rotation} is running`);
+  else if (summary.offered === null) {
+    obstacles.unshift("no node offers a newer key: run `spindle keyfile next` and distribute the file");
+  }
+  return {
+    schemaVersion: 1,
+    ...preflight,
+    notes: [...preflight.notes, ...assumptions],
+    from: record.current?.keyId ?? null,
+    to: (record.target ?? summary.offered?.key)?.keyId ?? null,
+    offeredBy: summary.offered?.nodes ?? 0,
+    obstacles,
+  };
+}
+
+/** Only a controller's file says everything; an agent's is completed with the defaults of a controller's. */
+function preflightOptions({ config: { kind, config } }: FleetPlace): {
+  readonly options: PreflightOptions;
+  readonly assumptions: readonly string[];
+} {
+  if (kind === "controller") {
+    const { stageDeadlineMs, retireDeadlineMs, drainMs } = config.rotation;
+    return { options: { stageDeadlineMs, retireDeadlineMs, drainMs, ...config.preflight }, assumptions: [] };
+  }
+  const { jitter, rotation } = config;
+  const options = {
+    stageDeadlineMs: limits.stageDeadlineMsDefault,
+    keyDistributionMs: limits.keyDistributionMsDefault,
+    retireDeadlineMs: rotation.retireDeadlineMs,
+    drainMs: rotation.drainMs,
+    jitterMaxMs: jitter.enabled ? jitter.maxMs : 0,
+    jitterMinNodes: jitter.minNodes,
+  };
+  const stage = formatDuration(options.stageDeadlineMs);
+  const distribution = formatDuration(options.keyDistributionMs);
+  const note = `assumed, as an agent's file does not say: stage deadline ${stage}, key distribution ${distribution}`;
+  return { options, assumptions: [note] };
+}
+
+export function preflightExitCode({ fits, obstacles }: PreflightResult): ExitCode {
+  if (!fits) return 3;
+  return obstacles.length > 0 ? 1 : 0;
+}

@@ -1,0 +1,109 @@
+/** How `rotate` and `abort` end: the value that JSON shows, the words for people, and the exit code. */
+import type { FleetRecord, RotationRecord } from "../../core/fleet/record.js";
+import { summarizeFleet } from "../../core/fleet/summary.js";
+import { colorsFor, type Terminal } from "../../adapters/system/terminal.js";
+import { formatDuration } from "../duration.js";
+import type { ExitCode } from "../exit.js";
+import { formatOf, printResult, type OutputOptions } from "../output.js";
+import type { Shell } from "../shell.js";
+import type { FleetWatch } from "./fleet-watch.js";
+import type { Followed } from "./follow.js";
+import { summaryLine } from "./summary-text.js";
+
+/**
+ * - started: accepted, and nobody waited for the end
+ * - done, aborted: it ended with the new key, or with the old one
+ * - detached: the command stopped waiting, the work goes on
+ */
+export type RotationOutcome = "started" | "done" | "aborted" | "detached";
+
+export interface RotationResult {
+  readonly schemaVersion: 1;
+  readonly command: "rotate" | "abort";
+  /** Null in pairwise coordination. */
+  readonly rotation: number | null;
+  /** Key ids; `from` is null for the first key of a fleet. */
+  readonly from: number | null;
+  readonly to: number | null;
+  readonly outcome: RotationOutcome;
+  /** The audit record, once it is closed. */
+  readonly record: RotationRecord | null;
+}
+
+export function resultOf(
+  command: RotationResult["command"],
+  started: Pick<FleetRecord, "rotation" | "current" | "target">,
+  followed: Followed | null,
+): RotationResult {
+  const record = followed?.kind === "done" || followed?.kind === "aborted" ? followed.record : null;
+  return {
+    schemaVersion: 1,
+    command,
+    rotation: record?.rotation ?? started.rotation,
+    from: (record === null ? started.current : record.from)?.keyId ?? null,
+    to: (record?.to ?? started.target)?.keyId ?? null,
+    outcome: outcomeOf(followed),
+    record,
+  };
+}
+
+function outcomeOf(followed: Followed | null): RotationOutcome {
+  if (followed === null) return "started";
+  return followed.kind === "done" || followed.kind === "aborted" ? followed.kind : "detached";
+}
+
+/** Prints the result and sets the exit code: 1 when it ended otherwise than was asked for. */
+export async function endWith(
+  result: RotationResult,
+  fleet: FleetWatch,
+  flags: OutputOptions,
+  shell: Shell,
+): Promise<void> {
+  shell.exitWith(exitCodeOf(result));
+  await printResult(shell.stdout, formatOf(flags), result, () => describe(result, fleet, shell.stdout));
+}
+
+function exitCodeOf({ command, outcome }: RotationResult): ExitCode {
+  if (outcome === "detached") return 4;
+  if (outcome === "started") return 0;
+  return (outcome === "aborted") === (command === "abort") ? 0 : 1;
+}
+
+function describe(result: RotationResult, fleet: FleetWatch, stream: Terminal): string {
+  const colors = colorsFor(stream);
+  const name = result.rotation === null ? "the rotation" : `rotation ${result.rotation}`;
+  const keys = `key ${result.from ?? "none"} → ${result.to ?? "?"}`;
+  switch (result.outcome) {
+    case "started":
+      return `${name} started: ${keys}\n${colors.dim("spindle status --watch follows it")}`;
+    case "detached":
+      return `stopped waiting, ${name} goes on: ${summaryLine(summarizeFleet(fleet.snapshot()), colors)}`;
+    case "done":
+      return [`${colors.green(`${name} done`)}: ${keys}`, ...describeRecord(result.record)].join("\n");
+    case "aborted":
+      return `${colors.yellow(`${name} aborted`)}: the fleet sends with key ${result.from ?? "none"}`;
+  }
+}
+
+function describeRecord(record: RotationRecord | null): readonly string[] {
+  if (record === null) return [];
+  const reached = record.phases.flatMap(({ phase, afterMs }) => {
+    const name = milestones[phase];
+    return name === null ? [] : [`${name} after ${formatDuration(afterMs)}`];
+  });
+  const stragglers = record.stragglers.map(({ name, kind, why }) => `${kind}: ${name}, ${why}`);
+  return [reached.join(", "), ...stragglers, `${countWords(record.forcedRetires, "forced retire")}, ${countWords(record.errors, "packet error")}`];
+}
+
+/** What has been reached when a phase begins. */
+const milestones = {
+  staging: null,
+  staged: "staged",
+  draining: "switched",
+  steady: "retired",
+  aborting: null,
+} as const satisfies Record<FleetRecord["phase"], string | null>;
+
+function countWords(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,121 @@
+/**
+ * The people and tools around a simulated fleet: who writes key files, hands them out slowly and out of step, and asks
+ * for rotations. Like `spindle keyfile next`, a file names the key that the fleet runs and then the new one.
+ */
+import type { OperatorRequest } from "../../src/core/fleet/record.js";
+import { sameKey, type CheckValue, type KeyId, type KeyIdentity } from "../../src/core/key-id.js";
+import type { NodeName } from "../../src/core/node.js";
+import type { SimFleet } from "../../src/sim/sim-fleet.js";
+
+/** @param version another one is another key under the same id */
+export function keyOf(keyId: number, version = 0): KeyIdentity {
+  const check = `${version}${keyId}`.padStart(32, "0") as CheckValue;
+  return { keyId: keyId as KeyId, check };
+}
+
+/** Longest time that a new file takes to reach a node. */
+const distributionMs = 400;
+
+export class Operator {
+  readonly #fleet: SimFleet;
+  readonly #coordination: "barrier" | "pairwise";
+  readonly #fileVersions = new Map<NodeName, number>();
+  readonly compromised: KeyIdentity[] = [];
+  newest = keyOf(1);
+  file: readonly KeyIdentity[] = [keyOf(1)];
+  #version = 0;
+  #requests = 0;
+
+  constructor(fleet: SimFleet, coordination: "barrier" | "pairwise") {
+    this.#fleet = fleet;
+    this.#coordination = coordination;
+  }
+
+  /** The key that the fleet runs, as `spindle status` would say. */
+  running(): KeyIdentity {
+    const fleet = this.#fleet.registry.fleet;
+    if (this.#coordination === "barrier") return fleet?.current ?? this.file[0] ?? this.newest;
+    return this.#known().find((key) => key.keyId === this.#oldestSent()) ?? this.newest;
+  }
+
+  /** Does every live node hold the newest key, and only that? */
+  isSettled(): boolean {
+    return this.#fleet.live().every((name) => {
+      const report = this.#fleet.registry.report(name);
+      return report?.holds.length === 1 && sameKey(report.holds[0] ?? null, this.newest);
+    });
+  }
+
+  rotate(): void {
+    this.newest = keyOf(this.newest.keyId + 1);
+    this.#distribute([this.running(), this.newest], distributionMs);
+  }
+
+  /** After a disaster: a file with every key that anyone still uses, and a new one, at once. */
+  repair(): void {
+    this.newest = keyOf(this.newest.keyId + 1);
+    this.#distribute([...this.#known(), this.newest], 0);
+  }
+
+  /** The running key leaked: a new one goes out, and the order to be rid of the old one. */
+  declareCompromised(): void {
+    const leaked = this.running();
+    this.compromised.push(leaked);
+    this.rotate();
+    this.#ask("rotate", { compromised: leaked });
+  }
+
+  abort(): void {
+    this.#ask("abort", { abort: this.newest });
+  }
+
+  withdraw(): void {
+    this.#fleet.registry.setRequest(null);
+  }
+
+  #ask(kind: OperatorRequest["kind"], keys: Partial<Pick<OperatorRequest, "compromised" | "abort">>): void {
+    this.#requests += 1;
+    this.#fleet.registry.setRequest({
+      schemaVersion: 1,
+      id: `request-${this.#requests}`,
+      kind,
+      reason: "swarm",
+      by: "swarm",
+      at: "",
+      compromised: null,
+      abort: null,
+      ...keys,
+    });
+  }
+
+  /** Files reach the nodes at different times, but no node ever gets an older one after a newer one. */
+  #distribute(keys: readonly KeyIdentity[], withinMs: number): void {
+    const { time, prng } = this.#fleet;
+    this.#version += 1;
+    const version = this.#version;
+    this.file = keys;
+    for (const name of this.#fleet.live()) {
+      time.at(time.nowMs + prng.below(withinMs + 1), () => {
+        if ((this.#fileVersions.get(name) ?? 0) > version) return;
+        this.#fileVersions.set(name, version);
+        this.#fleet.setKeys(name, keys);
+      });
+    }
+  }
+
+  #oldestSent(): KeyId | undefined {
+    const sent = this.#fleet.live().flatMap((name) => this.#fleet.registry.report(name)?.sendingOldest ?? []);
+    return sent.sort((one, other) => one - other)[0];
+  }
+
+  /** Every key that a live node holds or has ever taken up, oldest first. No swarm runs around the ring. */
+  #known(): readonly KeyIdentity[] {
+    const found = new Map<number, KeyIdentity>([[this.newest.keyId, this.newest]]);
+    for (const name of this.#fleet.live()) {
+      for (const key of this.#fleet.registry.report(name)?.holds ?? []) found.set(key.keyId, key);
+      const durable = this.#fleet.node(name).agent?.loop.inspect()?.state.durable;
+      for (const key of [durable?.current, durable?.next]) if (key) found.set(key.keyId, key);
+    }
+    return [...found.values()].sort((one, other) => one.keyId - other.keyId);
+  }
+}
