@@ -58,6 +58,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/node.js"),
   },
   {
+    name: "plan",
+    summary: "estimate a rotation of a fleet of N nodes",
+    load: () => import("./commands/plan.js"),
+  },
+  {
     name: "lab",
     summary: "run a fleet on this machine, rotate its key under traffic, and say what was lost",
     load: () => import("./commands/lab.js"),
