@@ -8,19 +8,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../adapters/system/clock.js";
 import { makePrng, type Prng } from "../core/prng.js";
 import { writeAgentConfig, writeControllerConfig } from "./fleet/configuration.js";
-import { DataplaneUnit } from "./fleet/dataplane-unit.js";
+import { hasDroppedOld, isAtRest, isSteady, type RestQuestion } from "./fleet/convergence.js";
 import { FleetView } from "./fleet/fleet-view.js";
 import { KeyFiles } from "./fleet/key-files.js";
 import { makeLayout, removeLayout, type LabLayout } from "./fleet/layout.js";
-import { makeAgentProgram, type NodeUnit } from "./fleet/node-unit.js";
+import { makeNodeUnit, noteEnd, type NodeUnit } from "./fleet/node-unit.js";
+import { Patience } from "./fleet/patience.js";
 import { Program } from "./fleet/program.js";
 import { RegistryLoad, since, type RegistryCounts } from "./fleet/registry-load.js";
+import { LabError } from "./lab-error.js";
 import { Ledger } from "./ledger/ledger.js";
 import { explainLosses, type Loss, type Outage } from "./ledger/losses.js";
-import { LabError } from "./lab-error.js";
 import type { LabOptions } from "./options.js";
 import { makeReport, type LabReport } from "./report.js";
-import { offersOnly, RotationWatch } from "./rotation.js";
+import { RotationWatch } from "./rotation.js";
 
 /** Where the lab runs. */
 export interface LabHost {
@@ -41,7 +42,6 @@ export interface FinishedRotation {
 
 const startMsMax = 90_000;
 const rotationMsMax = 60_000;
-const pollMs = 20;
 const settleMs = 600;
 const stopGraceMs = 3_000;
 
@@ -58,18 +58,19 @@ export class Lab {
   readonly rotations: FinishedRotation[] = [];
   readonly #host: LabHost;
   readonly #prng: Prng;
+  readonly #patience: Patience;
   readonly #keys: KeyFiles;
   readonly #load: RegistryLoad;
   readonly #openPairs = new Set<string>();
   #instances = 0;
   #rotation: RotationWatch | null = null;
-  #fault: string | null = null;
   #isStopped = false;
 
   private constructor(options: LabOptions, layout: LabLayout, host: LabHost) {
     this.options = options;
     this.layout = layout;
     this.#host = host;
+    this.#patience = new Patience(host.signal);
     this.#prng = makePrng(options.seed);
     const slowNode = this.#prng.below(options.nodes);
     this.slowNode = options.slowNodeMs > 0 ? slowNode : null;
@@ -99,7 +100,7 @@ export class Lab {
     }
   }
 
-  /** The rotation that runs. */
+  /** The last rotation that was begun. */
   get rotation(): RotationWatch | null {
     return this.#rotation;
   }
@@ -110,37 +111,34 @@ export class Lab {
     return { open: this.#openPairs.size, all: nodes * (nodes - 1) };
   }
 
-  /** Kill -9 of an agent: its node's traffic goes on. It starts again by itself. */
+  /** Kill -9 of an agent: its node's traffic goes on. It starts again by itself, as do the others. */
   killAgent(node: number): void {
-    this.#host.note(`kill -9 ${this.nodes[node]!.name} agent`);
-    this.nodes[node]!.agent.kill();
+    this.#kill(this.nodes[node]!.agent);
   }
 
   /** Kill -9 of a dataplane: a reboot of the node's dataplane. */
   killDataplane(node: number): void {
-    this.#host.note(`kill -9 ${this.nodes[node]!.name} dataplane`);
-    this.nodes[node]!.dataplane.program.kill();
+    this.#kill(this.nodes[node]!.dataplane.program);
   }
 
   killController(): void {
-    this.#host.note("kill -9 controller");
-    this.controller.kill();
+    this.#kill(this.controller);
   }
 
-  /** One whole rotation. Never throws for a fleet that does not converge: the result says what it waits for. */
+  /** One whole rotation. Does not throw for a fleet that does not converge: the result says what it waits for. */
   async rotate(): Promise<FinishedRotation> {
     const before = await this.#load.read();
-    const { keyId: oldKeyId, nextKeyId: keyId } = this.#keys;
     const { coordination, nodes } = this.options;
+    const { keyId: oldKeyId, nextKeyId: keyId } = this.#keys;
     const watch = new RotationWatch(this.view, coordination, { keyId, oldKeyId, nodes });
     this.#rotation = watch;
     this.ledger.beginPeriod(watch.startedMs);
     await this.#keys.addNext();
     const limitMs = rotationMsMax + 4 * this.options.slowNodeMs;
-    const isOver = await this.#waitFor(() => watch.durationMs !== null, limitMs);
+    const isOver = await this.#patience.waitFor(() => watch.durationMs !== null, limitMs);
     if (isOver) {
       await this.#keys.dropOld();
-      await this.#waitFor(() => offersOnly(this.view, nodes, this.#keys), rotationMsMax);
+      await this.#patience.waitFor(() => hasDroppedOld(this.#question()), rotationMsMax);
     }
     watch.stop();
     const stuck = isOver ? null : this.#whyStuck(watch);
@@ -151,8 +149,20 @@ export class Lab {
 
   /** Lets traffic run. */
   async rest(durationMs: number): Promise<void> {
-    const untilMs = systemClock.nowMs() + durationMs;
-    await this.#waitFor(() => systemClock.nowMs() >= untilMs, durationMs + 1_000);
+    await this.#patience.rest(durationMs);
+  }
+
+  /**
+   * Waits until the fleet is whole: every node at rest on the newest key alone, and every pair delivering again.
+   * Resolves with the milliseconds that took, or null when `limitMs` were not enough.
+   */
+  async converge(limitMs: number): Promise<number | null> {
+    const startedMs = systemClock.nowMs();
+    if (!(await this.#patience.waitFor(() => isAtRest(this.#question()), limitMs))) return null;
+    const restingMs = systemClock.nowMs();
+    const isAlive = (): boolean => this.ledger.pairsAlive(restingMs) === this.openPairs.all;
+    if (!(await this.#patience.waitFor(isAlive, limitMs))) return null;
+    return systemClock.nowMs() - startedMs;
   }
 
   /** What is lost as of now, while the fleet runs. Packets of the last moments are not judged yet. */
@@ -184,7 +194,7 @@ export class Lab {
     });
   }
 
-  /** Stops all programs and removes the directory, measuring nothing. */
+  /** Stops all programs and removes the directory, measuring nothing. Calling it twice is harmless. */
   async abandon(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
@@ -203,89 +213,73 @@ export class Lab {
     for (const { dataplane } of this.nodes) dataplane.program.start();
     this.view.connect(this.layout.registrySocket);
     await Promise.all(this.nodes.map((unit) => this.#startNode(unit)));
-    const { open, all } = { open: () => this.openPairs.open, all: this.openPairs.all };
+    const { all } = this.openPairs;
+    const isReady = (): boolean => this.#openPairs.size === all && isSteady(this.#question());
     const limitMs = startMsMax + 4 * this.options.slowNodeMs;
-    if (!(await this.#waitFor(() => open() === all && this.#isSteady(), limitMs))) {
-      throw new LabError("LAB_START_TIMEOUT", `only ${open()} of ${all} pairs can send after ${limitMs} ms`);
+    if (!(await this.#patience.waitFor(isReady, limitMs))) {
+      const message = `only ${this.#openPairs.size} of ${all} pairs send after ${limitMs} ms`;
+      throw new LabError("LAB_START_TIMEOUT", message);
     }
     this.#load.resetPeak();
   }
 
   async #startNode(unit: NodeUnit): Promise<void> {
     const { name, layout, dataplane, agent, node } = unit;
-    const udpPort = await this.#orFault(dataplane.port);
-    await writeAgentConfig(this.layout, layout, { name, udpPort }, this.options);
+    const portOf = (one: NodeUnit): Promise<number> => {
+      return this.#patience.waitForValue(one.dataplane.port, startMsMax);
+    };
+    await writeAgentConfig(this.layout, layout, { name, udpPort: await portOf(unit) }, this.options);
     agent.start();
-    const peers = await Promise.all(
-      this.nodes.filter((peer) => peer !== unit).map(async (peer) => {
-        const endpoint = { address: "127.0.0.1", udpPort: await this.#orFault(peer.dataplane.port) };
-        return { receiver: peer.node, endpoint, phase: this.#prng.share() };
-      }),
-    );
-    dataplane.send({ sender: node, rate: this.options.rate, peers });
+    const peers = this.nodes.filter((peer) => peer !== unit);
+    const plans = peers.map(async (peer) => ({
+      receiver: peer.node,
+      phase: this.#prng.share(),
+      endpoint: { address: "127.0.0.1", udpPort: await portOf(peer) },
+    }));
+    dataplane.send({ sender: node, rate: this.options.rate, peers: await Promise.all(plans) });
   }
 
-  /** The first key is in use and nothing of its introduction is under way. */
-  #isSteady(): boolean {
-    const { coordination, nodes } = this.options;
-    const { keyId } = this.#keys;
-    if (coordination === "barrier") {
-      const record = this.view.record;
-      return record?.phase === "steady" && record.current?.keyId === keyId;
-    }
-    return Array.from({ length: nodes }).every((_, node) => {
-      return this.view.phases[node] === "steady" && this.view.report(node)?.sendingNewest === keyId;
-    });
+  #question(): RestQuestion {
+    const { nodes, coordination } = this.options;
+    return { view: this.view, nodes, coordination, keyId: this.#keys.keyId };
   }
 
   #makeController(): Program {
     const { controllerConfig, controllerDirectory } = this.layout;
+    const command = [...this.#host.spindle, "lab-controller", "--config", controllerConfig];
     const spec = {
       name: "controller",
-      command: () => [...this.#host.spindle, "lab-controller", "--config", controllerConfig],
+      command: () => command,
       logPath: join(controllerDirectory, "controller.log"),
       pidPath: join(controllerDirectory, "controller.pid"),
     };
     return new Program(spec, {
-      ended: ({ signal, code, wanted }) => {
-        if (wanted) return;
-        this.#host.note(`controller ended (${signal ?? `code ${code}`}), starts again`);
-      },
-      gaveUp: (why) => (this.#fault ??= why),
+      ended: (how) => noteEnd(this.#host.note, spec.name, how),
+      gaveUp: (why) => this.#patience.giveUp(why),
     });
   }
 
   #makeNode(name: string, node: number): NodeUnit {
-    const layout = this.layout.nodes[node]!;
-    const gaveUp = (why: string): void => void (this.#fault ??= why);
-    const { spindle, note } = this.#host;
-    const dataplane = new DataplaneUnit({
+    return makeNodeUnit({
       node,
       name,
-      layout,
-      spindle,
+      layout: this.layout.nodes[node]!,
+      spindle: this.#host.spindle,
+      isAdvertiseFirst: this.options.order === "advertise-first",
+      stagingDelayMs: node === this.slowNode ? this.options.slowNodeMs : 0,
+      view: this.view,
       ledger: this.ledger,
       newInstance: () => (this.#instances += 1),
       opened: (receiver) => void this.#openPairs.add(`${node} ${receiver}`),
       outage: (outage) => void this.outages.push(outage),
-      started: () => undefined,
-      ended: ({ signal, code, wanted }) => {
-        if (!wanted) note(`${name} dataplane ended (${signal ?? `code ${code}`}), starts again`);
-      },
-      gaveUp,
+      note: this.#host.note,
+      gaveUp: (why) => this.#patience.giveUp(why),
     });
-    const agent = makeAgentProgram({
-      node,
-      name,
-      layout,
-      spindle,
-      isAdvertiseFirst: this.options.order === "advertise-first",
-      stagingDelayMs: node === this.slowNode ? this.options.slowNodeMs : 0,
-      view: this.view,
-      note,
-      gaveUp,
-    });
-    return { node, name, layout, dataplane, agent };
+  }
+
+  #kill(program: Program): void {
+    this.#host.note(`kill -9 ${program.spec.name}`);
+    program.kill();
   }
 
   #noteAdmission(node: number, atMs: number): void {
@@ -298,30 +292,13 @@ export class Lab {
     const fleet = this.view.record === null ? "" : `; the fleet is ${this.view.record.phase}`;
     return `the rotation to key ${watch.keyId} did not end: ${names}${fleet}`;
   }
+}
 
-  /** False when the time is over. @throws LabError when a program cannot be kept alive, or on interrupt */
-  async #waitFor(isTrue: () => boolean, limitMs: number): Promise<boolean> {
-    const untilMs = systemClock.nowMs() + limitMs;
-    while (!isTrue()) {
-      this.#check();
-      if (systemClock.nowMs() >= untilMs) return false;
-      await sleep(pollMs);
-    }
-    return true;
-  }
-
-  async #orFault<T>(promise: Promise<T>): Promise<T> {
-    let result: { readonly value: T } | null = null;
-    void promise.then((value) => (result = { value }));
-    await this.#waitFor(() => result !== null, startMsMax);
-    if (result === null) throw new LabError("LAB_START_TIMEOUT", "a dataplane did not start");
-    return (result as { readonly value: T }).value;
-  }
-
-  #check(): void {
-    if (this.#fault !== null) throw new LabError("LAB_PROGRAM_FAILED", this.#fault);
-    if (this.#host.signal?.aborted) throw new LabError("LAB_INTERRUPTED", "the lab was interrupted");
-  }
+/** A lab whose pairs all send. @throws LabError, after everything was stopped */
+export async function startLab(options: LabOptions, host: LabHost): Promise<Lab> {
+  const lab = await Lab.create(options, host);
+  await lab.start();
+  return lab;
 }
 
 function nodeNames(count: number): readonly string[] {

@@ -5,7 +5,6 @@
  */
 import { systemClock } from "../adapters/system/clock.js";
 import type { FleetEvent, FleetView } from "./fleet/fleet-view.js";
-import type { KeyFiles } from "./fleet/key-files.js";
 import type { Coordination } from "./options.js";
 
 /** When a node first did something; absent while it has not. */
@@ -108,12 +107,4 @@ export class RotationWatch {
     const holds = this.#view.report(node)?.holds.map((key) => key.keyId) ?? [];
     return holds.includes(this.keyId as never) && !holds.includes(this.oldKeyId as never);
   }
-}
-
-/** Every node has read the file without the old line: the rotation leaves nothing behind. */
-export function offersOnly(view: FleetView, nodes: number, keys: KeyFiles): boolean {
-  return Array.from({ length: nodes }).every((_, node) => {
-    const available = view.report(node)?.available ?? [];
-    return available.length === 1 && available[0]?.keyId === keys.keyId;
-  });
 }

@@ -31,6 +31,7 @@ export interface ProcessFleet {
   readonly controllerFile: string;
   agentFile(node: string): string;
   keyFile(node: string): string;
+  /** Runs in place of the one before, which must have ended. */
   startController(): Promise<ChildProcess>;
   startAgent(node: string): ChildProcess;
   readonly agents: ReadonlyMap<string, ChildProcess>;
@@ -153,6 +154,7 @@ class Processes implements ProcessFleet {
       "keyFile: { path: keys, poll: 200ms }",
       `dataplane: { socket: ${this.#dataplaneSocket(node)} }`,
       `rotation: { drain: ${drain} }`,
+      "lease: { duration: 1s }",
       "metrics: { enabled: false }",
     ];
     return `${lines.join("\n")}\n`;

@@ -135,12 +135,19 @@ test(
     const tunnel = saSpec("in", 5, peer, running.node);
     const [missing] = bothWays(9, running) as [Operation, Operation];
     const refused = install({ ...tunnel, key: { ...tunnel.key, mode: "tunnel" } });
-    const stages = [
+    const kept = saSpec("in", 6, peer, running.node);
+    const keptSlot = { direction: "in", spi: kept.spi, remote: peer.endpoint } as const;
+    await applied(client, [[install(kept)]]);
+    const stages: Operation[][] = [
       bothWays(3, running),
       [missing, policy("in", { kind: "accept" }), refused],
-      [policy("out", { kind: "block" }), ...bothWays(4, running)],
+      [
+        policy("out", { kind: "block" }),
+        ...bothWays(4, running),
+        { kind: "delete-sa", slot: keptSlot },
+      ],
     ];
-    const outcome = await applied(client, stages, recogniser(running.node, peer, [3, 4, 9]));
+    const outcome = await applied(client, stages, recogniser(running.node, peer, [3, 4, 6, 9]));
     assert.deepEqual(
       outcome.failed.map(({ operation, code }) => [operation, code]),
       [
@@ -153,6 +160,7 @@ test(
       [
         ["in", 3],
         ["out", 3],
+        ["in", 6],
       ],
     );
     const { direction, family, remote } = policySpec("in", peer, { kind: "accept" });

@@ -4,8 +4,8 @@
  *
  *     length of all that follows (4) | length of the header (4) | header, UTF-8 JSON | attachment
  *
- * Invariant: bytes that were received are zeroed as soon as their frame was delivered. Frames have
- * no meaning here.
+ * Invariant: received bytes are zeroed before `push` returns, but for an unfinished frame. Frames
+ * have no meaning here.
  */
 import type { Socket } from "node:net";
 import { assert } from "../../core/assert.js";
@@ -77,7 +77,6 @@ export class FrameReader {
       const end = frameEnd(this.#buffer.subarray(start, this.#filled));
       if (end === null) break;
       this.#deliver(decode(this.#buffer.subarray(start, start + end)));
-      this.#buffer.fill(0, start, start + end);
       start += end;
     }
     this.#discard(start);

@@ -17,7 +17,7 @@ const hello = { kind: "hello", protocol: 1 };
 
 interface RawClient {
   readonly socket: Socket;
-  readonly headers: { kind: string; code?: string; message?: string }[];
+  readonly headers: { kind: string; code?: string; message?: string; sas?: unknown[] }[];
 }
 
 async function connectRaw(t: TestContext, { socketPath }: RunningNode): Promise<RawClient> {

@@ -111,11 +111,13 @@ function formatPlan(plan: FleetPlan, options: PlanOptions, stream: Terminal): st
 }
 
 function assumptions({ preflight }: FleetPlan, options: PlanOptions): readonly string[] {
-  const { keyDistributionMs, drainMs, registryRate, stageDeadlineMs } = options;
+  const { keyDistributionMs, drainMs, registryRate, stageDeadlineMs, stagingMs } = options;
+  const [stagingNote = "", ...misfits] = preflight.notes;
   const jitter = preflight.jitterMs === 0 ? "no jitter" : `jitter up to ${formatDuration(preflight.jitterMs)}`;
   return [
     `${jitter}, key distribution ${formatDuration(keyDistributionMs)}, drain ${formatDuration(drainMs)}`,
-    ...preflight.notes,
+    stagingMs === null ? stagingNote : `staging ${formatDuration(stagingMs)}`,
+    ...misfits,
     `stage deadline ${formatDuration(stageDeadlineMs)}; the registry delivers ${formatCount(registryRate)} events/s`,
     "3 reports per node; barrier: to the controller, which writes 4 fleet records; pairwise: to every other node",
   ];

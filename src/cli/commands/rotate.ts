@@ -80,7 +80,8 @@ async function rotate(fleet: FleetWatch, flags: RotateFlags, shell: Shell): Prom
   const { answer, record } = await askController(fleet, request, signal);
   const isRunning = record.phase !== "steady" && record.phase !== "aborting";
   const mayJoin = flags.wait === true && compromised === null && isRunning;
-  if (!answer.accepted && !mayJoin) throw refusal("the rotation", answer);
+  const hint = isRunning ? "spindle rotate --wait follows the running rotation" : null;
+  if (!answer.accepted && !mayJoin) throw refusal("the rotation", answer, hint);
   shell.stderr.write(`${answer.why}${answer.accepted ? "" : "; following it"}\n`);
   if (flags.wait !== true) return endWith(resultOf("rotate", record, null), fleet, flags, shell);
   const options: FollowOptions = { shell, signal, timeoutMs: flags.timeout };

@@ -4,7 +4,9 @@ import { countedNodes } from "../../core/fleet/barrier.js";
 import { findConflicts } from "../../core/fleet/decide.js";
 import { checkPreflight, type Preflight, type PreflightOptions } from "../../core/fleet/preflight.js";
 import { recordOf, summarizeFleet } from "../../core/fleet/summary.js";
+import { includesKey, type KeyIdentity } from "../../core/key-id.js";
 import { limits } from "../../core/limits.js";
+import type { Report } from "../../core/report.js";
 import { formatDuration } from "../duration.js";
 import type { ExitCode } from "../exit.js";
 import type { FleetWatch } from "./fleet-watch.js";
@@ -29,6 +31,7 @@ export function checkFleet(fleet: FleetWatch, emergency: boolean): PreflightResu
   const preflight = checkPreflight(summary.counted, stagingMs, emergency, options);
   const record = recordOf(snapshot);
   const nodes = countedNodes(snapshot.roster, snapshot.reports, record.excluded);
+  const to = record.target ?? summary.offered?.key ?? null;
   const obstacles = findConflicts(record, nodes).map(({ message }) => message);
   if (record.phase !== "steady") obstacles.unshift(`rotation ${record.rotation} is running`);
   else if (summary.offered === null) {
@@ -39,10 +42,14 @@ export function checkFleet(fleet: FleetWatch, emergency: boolean): PreflightResu
     ...preflight,
     notes: [...preflight.notes, ...assumptions],
     from: record.current?.keyId ?? null,
-    to: (record.target ?? summary.offered?.key)?.keyId ?? null,
-    offeredBy: summary.offered?.nodes ?? 0,
+    to: to?.keyId ?? null,
+    offeredBy: to === null ? 0 : nodes.filter(({ report }) => offers(report, to)).length,
     obstacles,
   };
+}
+
+function offers(report: Report | undefined, key: KeyIdentity): boolean {
+  return report !== undefined && includesKey(report.available, key);
 }
 
 /** Only a controller's file says everything; an agent's is completed with the defaults of a controller's. */

@@ -2,16 +2,16 @@
 import { colorsFor, type Colors, type Terminal } from "../../adapters/system/terminal.js";
 import type { NodeException } from "../../core/fleet/exceptions.js";
 import type { FleetSummary } from "../../core/fleet/summary.js";
-import { formatDuration } from "../duration.js";
-import { summaryLine } from "./summary-text.js";
+import { formatSeconds, headLine, summaryLine } from "./summary-text.js";
 
 const barCells = 24;
 const stragglersShown = 5;
 
 export function progressLines(summary: FleetSummary, stream: Terminal): readonly string[] {
   const colors = colorsFor(stream);
-  const bars = stream.isTTY === true ? barLines(summary, colors) : [];
-  return [summaryLine(summary, colors), ...bars, ...stragglerLines(summary.exceptions, colors)];
+  const stragglers = stragglerLines(summary.exceptions, colors);
+  if (stream.isTTY !== true) return [summaryLine(summary, colors), ...stragglers];
+  return [headLine(summary, colors), ...barLines(summary, colors), ...stragglers];
 }
 
 function barLines({ phase, steps, counted }: FleetSummary, colors: Colors): readonly string[] {
@@ -42,7 +42,7 @@ export function drawBar(share: number): string {
 
 function stragglerLines(exceptions: readonly NodeException[], colors: Colors): readonly string[] {
   const shown = exceptions.slice(0, stragglersShown).map(({ node, why, forMs }) => {
-    const since = forMs === null ? "" : `, for ${formatDuration(forMs)}`;
+    const since = forMs === null ? "" : `, for ${formatSeconds(forMs)}`;
     return `  ${colors.yellow(node)} ${why}${since}`;
   });
   const hidden = exceptions.length - shown.length;

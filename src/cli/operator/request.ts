@@ -91,13 +91,21 @@ function withdrawn(): CliError {
   });
 }
 
-/** A refusal, as the fault of the command. @param what was refused */
-export function refusal(what: string, { code, why }: RequestAnswer): CliError {
+/**
+ * A refusal, as the fault of the command.
+ * @param what was refused
+ * @param hint what to do about it, unless it was the pre-flight check
+ */
+export function refusal(
+  what: string,
+  { code, why }: RequestAnswer,
+  hint: string | null = null,
+): CliError {
   const isPreflight = code === "PREFLIGHT_REFUSED";
   return new CliError({
     exitCode: isPreflight ? 3 : 1,
     code: isPreflight ? "PREFLIGHT_REFUSED" : "REQUEST_REFUSED",
     message: `${what} is refused: ${why}`,
-    hint: isPreflight ? "spindle rotate --dry-run shows the whole check" : null,
+    hint: isPreflight ? "spindle rotate --dry-run shows the whole check" : hint,
   });
 }

@@ -4,7 +4,7 @@
  * author left behind is cleared by the next.
  */
 import { countedNodes, type CountedNode } from "../../core/fleet/barrier.js";
-import { hasAbandoned, isHeldBySome } from "../../core/fleet/pairwise-view.js";
+import { hasAbandoned, isFulfilled, isHeldBySome } from "../../core/fleet/pairwise-view.js";
 import type { OperatorRequest } from "../../core/fleet/record.js";
 import { recordOf, summarizeFleet } from "../../core/fleet/summary.js";
 import { sameKey, type KeyIdentity } from "../../core/key-id.js";
@@ -68,15 +68,12 @@ function nodesOf(fleet: FleetWatch): readonly CountedNode[] {
 /** @throws CliError REQUEST_PENDING while another order is not fulfilled */
 async function placeOrder(fleet: FleetWatch, content: RequestContent): Promise<OperatorRequest> {
   const standing = fleet.request;
-  if (standing !== null && isFulfilled(standing, fleet)) await fleet.clearRequest(standing.id);
+  if (standing !== null && isFulfilled(standing, nodesOf(fleet), stateOf(fleet).current)) {
+    await fleet.clearRequest(standing.id);
+  }
   const order = makeRequest(content);
   await placeRequest(fleet, order);
   return order;
-}
-
-function isFulfilled({ abort, compromised }: OperatorRequest, fleet: FleetWatch): boolean {
-  if (abort !== null) return hasAbandoned(nodesOf(fleet), abort) || sameKey(stateOf(fleet).current, abort);
-  return compromised === null || !isHeldBySome(nodesOf(fleet), compromised);
 }
 
 /** Waits for the verdict of the reports, then takes the order back. While nobody waits it stands. */

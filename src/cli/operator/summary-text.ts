@@ -6,11 +6,22 @@ import type { FleetSummary, NodeRow } from "../../core/fleet/summary.js";
 import { formatDuration } from "../duration.js";
 import { formatTable, type Column } from "../output.js";
 
-/** `staging key 8 · 3 of 5 nodes staged · rotation 3 · about 12s left` */
+/** `staging key 7 → 8 · 3 of 5 nodes staged · rotation 3 · about 12s left` */
 export function summaryLine(summary: FleetSummary, colors: Colors): string {
-  const parts = [progressWords(summary), rotationWords(summary), timeWords(summary)];
-  const [first, ...rest] = [headWords(summary, colors), ...parts.filter((part) => part !== null)];
-  return [first, ...rest].join(colors.dim(" · "));
+  return joinWords([headWords(summary, colors), countWords(summary), ...restWords(summary)], colors);
+}
+
+/** The same without the counts, for above the bars that show them. */
+export function headLine(summary: FleetSummary, colors: Colors): string {
+  return joinWords([headWords(summary, colors), ...restWords(summary)], colors);
+}
+
+function restWords(summary: FleetSummary): readonly (string | null)[] {
+  return [rotationWords(summary), timeWords(summary)];
+}
+
+function joinWords(words: readonly (string | null)[], colors: Colors): string {
+  return words.filter((word) => word !== null).join(colors.dim(" · "));
 }
 
 function headWords(summary: FleetSummary, colors: Colors): string {
@@ -30,7 +41,7 @@ function phaseKey({ phase, current, target }: FleetSummary): string {
   return `key ${from}${target?.keyId ?? "?"}`;
 }
 
-function progressWords({ phase, counted, nodes, steps }: FleetSummary): string {
+function countWords({ phase, counted, nodes, steps }: FleetSummary): string {
   const excluded = nodes === counted ? "" : `, ${nodes - counted} excluded`;
   const all = `${counted} ${counted === 1 ? "node" : "nodes"}`;
   const of = (count: number, what: string): string => `${count} of ${all} ${what}${excluded}`;
@@ -53,12 +64,17 @@ function rotationWords({ rotation, phase, lastRotation }: FleetSummary): string 
   if (phase !== "steady" || lastRotation?.rotation !== rotation) return `rotation ${rotation}`;
   const { outcome, endedForMs, durationMs } = lastRotation;
   if (endedForMs === null || durationMs === null) return `rotation ${rotation}`;
-  return `rotation ${rotation} ${outcome} ${formatDuration(endedForMs)} ago, took ${formatDuration(durationMs)}`;
+  return `rotation ${rotation} ${outcome} ${formatSeconds(endedForMs)} ago, took ${formatDuration(durationMs)}`;
 }
 
 function timeWords({ timeLeftMs }: FleetSummary): string | null {
   if (timeLeftMs === null) return null;
-  return timeLeftMs === 0 ? "longer than estimated" : `about ${formatDuration(timeLeftMs)} left`;
+  return timeLeftMs === 0 ? "longer than estimated" : `about ${formatSeconds(timeLeftMs)} left`;
+}
+
+/** Whole seconds, at least one: what is drawn again every second should not flicker. */
+export function formatSeconds(durationMs: number): string {
+  return formatDuration(Math.max(1, Math.round(durationMs / 1_000)) * 1_000);
 }
 
 /** What concerns the fleet as a whole and is not as it should be, or waits for someone. */
@@ -82,7 +98,7 @@ const shownExceptionsMax = 20;
 const exceptionColumns: readonly Column<NodeException>[] = [
   { header: "NODE", cell: ({ node }) => node },
   { header: "WHY", cell: ({ why }, colors) => colors.yellow(why) },
-  { header: "FOR", cell: ({ forMs }) => (forMs === null ? "" : formatDuration(forMs)) },
+  { header: "FOR", cell: ({ forMs }) => (forMs === null ? "" : formatSeconds(forMs)) },
 ];
 
 const rowColumns: readonly Column<NodeRow>[] = [
@@ -109,7 +125,7 @@ export function formatSummary(summary: FleetSummary, { stream, all }: SummaryTex
   if (notes.length > 0) blocks.push(notes.join("\n"));
   const shown = summary.exceptions.slice(0, all ? undefined : shownExceptionsMax);
   if (shown.length > 0) blocks.push(formatTable(exceptionColumns, shown, stream) + hiddenWords(summary, shown));
-  if (all) blocks.push(formatTable(rowColumns, summary.rows, stream));
+  if (all && summary.rows.length > 0) blocks.push(formatTable(rowColumns, summary.rows, stream));
   return blocks.join("\n\n");
 }
 

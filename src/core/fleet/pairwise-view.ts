@@ -6,7 +6,7 @@ import { includesKey, isNewer, sameKey, type KeyIdentity, type KeyRing } from ".
 import type { Report } from "../report.js";
 import type { CountedNode } from "./barrier.js";
 import { newFleet } from "./decide.js";
-import type { FleetPhase, FleetRecord } from "./record.js";
+import type { FleetPhase, FleetRecord, OperatorRequest } from "./record.js";
 
 export function derivePairwise(nodes: readonly CountedNode[], ring: KeyRing): FleetRecord {
   const reports = nodes.flatMap(({ report }) => (report === undefined ? [] : [report]));
@@ -62,6 +62,19 @@ function phaseOf(nodes: readonly CountedNode[], target: KeyIdentity): FleetPhase
 function sendsOnly(report: Report, key: KeyIdentity, nodes: readonly CountedNode[]): boolean {
   if (!includesKey(report.holds, key)) return false;
   return report.sendingOldest === key.keyId || (report.sendingOldest === null && nodes.length === 1);
+}
+
+/**
+ * Has a standing order come to its end? An abort ends too when it came too late: `current` is the key that the fleet
+ * runs now.
+ */
+export function isFulfilled(
+  order: OperatorRequest,
+  nodes: readonly CountedNode[],
+  current: KeyIdentity | null,
+): boolean {
+  if (order.abort !== null) return hasAbandoned(nodes, order.abort) || sameKey(current, order.abort);
+  return order.compromised === null || !isHeldBySome(nodes, order.compromised);
 }
 
 export function isHeldBySome(nodes: readonly CountedNode[], key: KeyIdentity): boolean {

@@ -12,7 +12,7 @@ import type { ObservedLease } from "./controller-state.js";
 import { newFleet } from "./decide.js";
 import { findExceptions, type NodeException } from "./exceptions.js";
 import { countSteps, nodeStep, type NodeStep, type StepCounts } from "./node-step.js";
-import { derivePairwise } from "./pairwise-view.js";
+import { derivePairwise, isFulfilled } from "./pairwise-view.js";
 import type { FleetPhase, FleetRecord, OperatorRequest, RotationRecord } from "./record.js";
 
 /** Everything the registry shows, at one moment. */
@@ -83,7 +83,7 @@ export interface NodeRow {
 }
 
 export function summarizeFleet(snapshot: FleetSnapshot): FleetSummary {
-  const { roster, reports, request } = snapshot;
+  const { roster, reports } = snapshot;
   const record = recordOf(snapshot);
   const nodes = countedNodes(roster, reports, []);
   const counted = countedNodes(roster, reports, record.excluded);
@@ -105,7 +105,7 @@ export function summarizeFleet(snapshot: FleetSnapshot): FleetSummary {
     offered: newestOffer(record, counted, snapshot.ring),
     timeLeftMs,
     exceptions: findExceptions({ record, nodes, leases: snapshot.leases, phaseForMs, isLate }),
-    request: request === null ? null : { kind: request.kind, by: request.by, reason: request.reason },
+    request: openRequest(snapshot, nodes, record),
     lastRotation: describeRotation(snapshot),
     rows: nodes.map((node) => rowOf(node, record, nodes.length - 1, snapshot.leases)),
   };
@@ -119,6 +119,17 @@ export function recordOf(snapshot: FleetSnapshot): FleetRecord {
   const compromised = request?.compromised ?? null;
   const emergency = compromised !== null && derived.current !== null && includesKey([derived.current], compromised);
   return emergency ? { ...derived, emergency } : derived;
+}
+
+/** In pairwise coordination nobody clears an order whose author stopped waiting. */
+function openRequest(
+  { request, coordination }: FleetSnapshot,
+  nodes: readonly CountedNode[],
+  { current }: FleetRecord,
+): FleetSummary["request"] {
+  if (request === null) return null;
+  if (coordination === "pairwise" && isFulfilled(request, nodes, current)) return null;
+  return { kind: request.kind, by: request.by, reason: request.reason };
 }
 
 function phaseAge(record: FleetRecord, audit: RotationRecord | null, { ageMs }: FleetSnapshot): number | null {
@@ -137,11 +148,11 @@ function newestOffer(
   nodes: readonly CountedNode[],
   ring: KeyRing,
 ): FleetSummary["offered"] {
-  const known = [record.current, record.target, ...record.refused].filter((key) => key !== null);
+  const newest = record.target ?? record.current;
   const offers = nodes.flatMap(({ report }) => report?.available.slice(-1) ?? []);
   const fresh = offers.filter((key) => {
-    const isAhead = record.current === null || isNewer(key.keyId, record.current.keyId, ring);
-    return isAhead && !includesKey(known, key);
+    const isAhead = newest === null || isNewer(key.keyId, newest.keyId, ring);
+    return isAhead && !includesKey(record.refused, key);
   });
   const [first, ...rest] = fresh;
   if (first === undefined) return null;

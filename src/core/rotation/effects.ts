@@ -79,7 +79,7 @@ function wantKernel(
   const { kernel, inFlight } = observation;
   if (!kernel.connected || inFlight.has("read-kernel") || inFlight.has("apply")) return;
   const resyncAtMs = kernel.dumpedAtMs + options.resyncMs;
-  const drainAtMs = nextDrainDumpMs(state, drainMs);
+  const drainAtMs = nextDrainDumpMs(state, kernel, drainMs);
   const why = reasonToRead(state, observation, nowMs, resyncAtMs, drainAtMs, options);
   wakes.push(resyncAtMs);
   if (why !== null) {

@@ -7,7 +7,7 @@ import { sameKey, type KeyIdentity } from "../key-id.js";
 import type { Directive } from "./context.js";
 import type { Deadline, DurableState } from "./durable.js";
 import type { Note } from "./effect.js";
-import type { Observation } from "./observation.js";
+import type { Observation, ObservedKernel } from "./observation.js";
 import type { AgentOptions, AgentState, Drain } from "./state.js";
 
 export function advanceRetirement(
@@ -23,7 +23,7 @@ export function advanceRetirement(
   const timed = withDeadline(state, observation, directive, old, nowMs);
   const forced = timed.durable.deadline !== null && nowMs >= timed.durable.deadline.dueMs;
   const drained = advanceDrain(timed, observation, directive, old, nowMs);
-  const isIdle = drained.drain !== null && isDrained(drained.drain, observation, directive);
+  const isIdle = drained.drain !== null && isIdleFor(drained.drain, observation.kernel, directive.drainMs);
   if (!forced && !(isIdle && directive.retireEarly)) return drained;
   return retire(drained, observation, old, forced && !isIdle, options, notes);
 }
@@ -90,19 +90,19 @@ function advanceDrain(
   return { ...state, drain: { key: old, sinceMs: kernel.dumpedAtMs, dumpSerial: kernel.dumpSerial, packets } };
 }
 
-function isDrained(drain: Drain, observation: Observation, directive: Directive): boolean {
-  const { kernel } = observation;
-  return (
-    drain.packets >= 0 &&
-    kernel.dumpSerial > drain.dumpSerial &&
-    kernel.dumpedAtMs - drain.sinceMs >= directive.drainMs
-  );
+function isIdleFor(drain: Drain, kernel: ObservedKernel, drainMs: number): boolean {
+  const isSeenTwice = drain.packets >= 0 && kernel.dumpSerial > drain.dumpSerial;
+  return isSeenTwice && kernel.dumpedAtMs - drain.sinceMs >= drainMs;
 }
 
-/** When the drain needs its next dump, in monotonic milliseconds; null when it needs none. */
-export function nextDrainDumpMs(state: AgentState, drainMs: number): number | null {
-  if (state.drain === null) return null;
-  return state.drain.packets < 0 ? state.drain.sinceMs : state.drain.sinceMs + drainMs;
+/**
+ * When the drain needs its next dump, in monotonic milliseconds; null when it needs none: before it began, and once it
+ * is over and only an excluded node keeps the old key.
+ */
+export function nextDrainDumpMs(state: AgentState, kernel: ObservedKernel, drainMs: number): number | null {
+  const { drain } = state;
+  if (drain === null || isIdleFor(drain, kernel, drainMs)) return null;
+  return drain.packets < 0 ? drain.sinceMs : drain.sinceMs + drainMs;
 }
 
 function retire(

@@ -25,7 +25,6 @@ export interface DataplaneUnitOptions {
   readonly newInstance: () => number;
   readonly opened: (receiver: number) => void;
   readonly outage: (outage: Outage) => void;
-  readonly started: (pid: number) => void;
   readonly ended: (how: ProgramEnd) => void;
   readonly gaveUp: (why: string) => void;
 }
@@ -57,7 +56,7 @@ export class DataplaneUnit {
       pidPath: join(layout.directory, "dataplane.pid"),
     };
     this.program = new Program(spec, {
-      started: (pid) => this.#begin(pid),
+      started: () => this.#begin(),
       output: (chunk) => this.#reader.push(chunk),
       ended: (how) => this.#end(how),
       gaveUp: options.gaveUp,
@@ -96,14 +95,13 @@ export class DataplaneUnit {
     return [...spindle, "dataplane", ...place];
   }
 
-  #begin(pid: number): void {
-    const { node, ledger, newInstance, started } = this.#options;
+  #begin(): void {
+    const { node, ledger, newInstance } = this.#options;
     this.#instance = newInstance();
     this.#toldUpToMs = systemClock.nowMs();
     this.#reader = this.#newReader();
     if (this.#lastOutage !== null) this.#lastOutage.nextInstance = this.#instance;
     ledger.open({ node, instance: this.#instance });
-    started(pid);
   }
 
   #newReader(): JournalReader {

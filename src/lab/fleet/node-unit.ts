@@ -1,10 +1,11 @@
-/** One node of the lab: its dataplane, its agent, and what a fault does to them. */
+/** One node of the lab: its agent beside its dataplane, each a program of its own. */
 import { join } from "node:path";
-import type { Program } from "./program.js";
-import { Program as SupervisedProgram } from "./program.js";
+import type { Ledger } from "../ledger/ledger.js";
+import type { Outage } from "../ledger/losses.js";
+import { DataplaneUnit } from "./dataplane-unit.js";
 import type { FleetView } from "./fleet-view.js";
 import type { NodeLayout } from "./layout.js";
-import type { DataplaneUnit } from "./dataplane-unit.js";
+import { Program, type ProgramEnd } from "./program.js";
 
 export interface NodeUnit {
   /** From 0. */
@@ -15,21 +16,43 @@ export interface NodeUnit {
   readonly agent: Program;
 }
 
-export interface AgentProgramOptions {
+export interface NodeUnitOptions {
   readonly node: number;
   readonly name: string;
   readonly layout: NodeLayout;
+  /** How to run `spindle`. */
   readonly spindle: readonly string[];
   readonly isAdvertiseFirst: boolean;
   readonly stagingDelayMs: number;
   readonly view: FleetView;
+  readonly ledger: Ledger;
+  readonly newInstance: () => number;
+  readonly opened: (receiver: number) => void;
+  readonly outage: (outage: Outage) => void;
   readonly note: (line: string) => void;
   readonly gaveUp: (why: string) => void;
 }
 
-/** The agent: the same program as `spindle agent`, with the lab's two overrides and its leash. */
-export function makeAgentProgram(options: AgentProgramOptions): Program {
-  const { node, name, layout, spindle, view, note } = options;
+export function makeNodeUnit(options: NodeUnitOptions): NodeUnit {
+  const { node, name, layout, spindle, ledger, newInstance, opened, outage, note, gaveUp } = options;
+  const dataplane = new DataplaneUnit({
+    node,
+    name,
+    layout,
+    spindle,
+    ledger,
+    newInstance,
+    opened,
+    outage,
+    ended: (how) => noteEnd(note, `${name} dataplane`, how),
+    gaveUp,
+  });
+  return { node, name, layout, dataplane, agent: makeAgent(options) };
+}
+
+/** The same program as `spindle agent`, with the lab's two overrides and its leash. */
+function makeAgent(options: NodeUnitOptions): Program {
+  const { node, name, layout, spindle, view, note, gaveUp } = options;
   const overrides = [
     ...(options.isAdvertiseFirst ? ["--order", "advertise-first"] : []),
     ...(options.stagingDelayMs > 0 ? ["--staging-delay-ms", `${options.stagingDelayMs}`] : []),
@@ -41,14 +64,20 @@ export function makeAgentProgram(options: AgentProgramOptions): Program {
     logPath: join(layout.directory, "agent.log"),
     pidPath: join(layout.directory, "agent.pid"),
   };
-  return new SupervisedProgram(spec, {
-    // A machine that starts says only what changes from here.
+  return new Program(spec, {
+    // A machine starts in this phase, and logs only changes.
     started: () => view.setPhase(node, "steady", null),
     logLine: (line) => view.readAgentLog(node, line),
-    ended: ({ signal, code, wanted }) => {
+    ended: (how) => {
       view.setPhase(node, "down", null);
-      if (!wanted) note(`${name} agent ended (${signal ?? `code ${code}`}), starts again`);
+      noteEnd(note, spec.name, how);
     },
-    gaveUp: options.gaveUp,
+    gaveUp,
   });
+}
+
+/** Says what ended without being asked to, which then starts again. */
+export function noteEnd(note: (line: string) => void, name: string, how: ProgramEnd): void {
+  if (how.wanted) return;
+  note(`${name} ended (${how.signal ?? `code ${how.code}`}), starts again`);
 }

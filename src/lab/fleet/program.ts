@@ -12,7 +12,7 @@ import { systemClock } from "../../adapters/system/clock.js";
 export interface ProgramSpec {
   /** `node-1 agent`, as people see it. */
   readonly name: string;
-  /** Called for each start: what the program is run with. */
+  /** Program and arguments, asked for at each start. */
   readonly command: () => readonly string[];
   /** Its standard error, all runs one after another. */
   readonly logPath: string;

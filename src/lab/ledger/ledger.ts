@@ -110,6 +110,15 @@ export class Ledger {
     return { attempted, delivered, missing };
   }
 
+  /** Ordered pairs that delivered a packet which was sent after `sinceMs`. */
+  pairsAlive(sinceMs: number): number {
+    const pairs = new Set<string>();
+    for (const { sender, receiver, lastDeliveredMs } of this.#streams.values()) {
+      if (lastDeliveredMs > sinceMs) pairs.add(`${sender} ${receiver}`);
+    }
+    return pairs.size;
+  }
+
   /** What is outstanding for longer than a packet takes. */
   lost(nowMs: number): readonly LostPacket[] {
     const lost: LostPacket[] = [];

@@ -81,9 +81,9 @@ function causeOf(
   const { advertisedMs, stagedMs } = rotation.nodes[at] ?? {};
   if (reason !== "inbound no_state" || keyId !== rotation.keyId) return null;
   if (advertisedMs === undefined || (stagedMs !== undefined && stagedMs <= advertisedMs)) return null;
-  const could = stagedMs === undefined ? "never could" : `could only at +${seconds(stagedMs)}`;
+  const when = stagedMs === undefined ? "not until the end" : `only at +${seconds(stagedMs)}`;
   return (
-    `${nameOf(at)} advertised key ${keyId} at +${seconds(advertisedMs)} and ${could} receive it: ` +
+    `${nameOf(at)} advertised key ${keyId} at +${seconds(advertisedMs)} and could receive it ${when}: ` +
     "its peers sent with a key for which it had no inbound SA"
   );
 }

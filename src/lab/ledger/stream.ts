@@ -40,6 +40,8 @@ export class Stream {
   attempted = 0;
   delivered = 0;
   duplicates = 0;
+  /** When the newest of the delivered packets was sent. */
+  lastDeliveredMs = 0;
   readonly uses: SaUse[] = [];
   readonly outstanding = new Map<number, OutstandingPacket>();
   readonly periods: PeriodCounts[] = [];
@@ -109,6 +111,7 @@ export class Stream {
 
   #deliver(packet: OutstandingPacket, receiverInstance: number): void {
     this.delivered += 1;
+    this.lastDeliveredMs = Math.max(this.lastDeliveredMs, packet.sentMs);
     this.#period(packet.sentMs).delivered += 1;
     if (packet.sa === null) return;
     packet.sa.delivered += 1;
