@@ -8,6 +8,8 @@ export interface Roster {
   readonly complete: boolean;
   readonly revision: RosterRevision;
   readonly entries: ReadonlyMap<NodeName, RosterEntry>;
+  /** Entries that are there and that this version cannot read: nobody is called departed while there are any. */
+  readonly unreadable: ReadonlySet<NodeName>;
 }
 
-export const emptyRoster: Roster = { complete: false, revision: 0 as RosterRevision, entries: new Map() };
+export const emptyRoster: Roster = { complete: false, revision: 0 as RosterRevision, entries: new Map(), unreadable: new Set() };

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../adapters/system/clock.js";
-import { makePrng, type Prng } from "../core/prng.js";
+import { makePrng } from "../core/prng.js";
 import { writeAgentConfig, writeControllerConfig } from "./fleet/configuration.js";
 import { hasDroppedOld, isAtRest, isSteady, type RestQuestion } from "./fleet/convergence.js";
 import { FleetView } from "./fleet/fleet-view.js";
@@ -57,7 +57,8 @@ export class Lab {
   readonly outages: Outage[] = [];
   readonly rotations: FinishedRotation[] = [];
   readonly #host: LabHost;
-  readonly #prng: Prng;
+  /** Where in its interval the stream of each ordered pair begins. */
+  readonly #rhythm: readonly (readonly number[])[];
   readonly #patience: Patience;
   readonly #keys: KeyFiles;
   readonly #load: RegistryLoad;
@@ -71,10 +72,11 @@ export class Lab {
     this.layout = layout;
     this.#host = host;
     this.#patience = new Patience(host.signal);
-    this.#prng = makePrng(options.seed);
-    const slowNode = this.#prng.below(options.nodes);
+    const prng = makePrng(options.seed);
+    const slowNode = prng.below(options.nodes);
     this.slowNode = options.slowNodeMs > 0 ? slowNode : null;
     const names = nodeNames(options.nodes);
+    this.#rhythm = names.map(() => names.map(() => prng.share()));
     this.view = new FleetView(names);
     this.#load = new RegistryLoad(this.view);
     this.#keys = new KeyFiles(layout.nodes.map((node) => node.keyFile));
@@ -233,7 +235,7 @@ export class Lab {
     const peers = this.nodes.filter((peer) => peer !== unit);
     const plans = peers.map(async (peer) => ({
       receiver: peer.node,
-      phase: this.#prng.share(),
+      phase: this.#rhythm[node]![peer.node]!,
       endpoint: { address: "127.0.0.1", udpPort: await portOf(peer) },
     }));
     dataplane.send({ sender: node, rate: this.options.rate, peers: await Promise.all(plans) });

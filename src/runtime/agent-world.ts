@@ -7,6 +7,7 @@ import { includesKey, type KeyIdentity } from "../core/key-id.js";
 import type { IncarnationId, NodeName, RosterEntry, RosterRevision } from "../core/node.js";
 import { PersistentMap } from "../core/persistent-map.js";
 import type { Report } from "../core/report.js";
+import { emptyRoster, type Roster } from "../core/roster.js";
 import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";
 import type { EffectKind } from "../core/rotation/effect.js";
 import {
@@ -46,7 +47,8 @@ export class AgentWorld {
   readonly #peers = new Map<NodeName, PeerKernel>();
   readonly heldBack = new Map<NodeName, HeldBack & { readonly attempts: number }>();
   readonly inFlight = new Set<EffectKind>();
-  #roster = { complete: false, revision: 0 as RosterRevision, entries: this.#entries };
+  readonly #unreadable = new Set<NodeName>();
+  #roster: Roster = { ...emptyRoster, entries: this.#entries, unreadable: this.#unreadable };
   #touched: Set<NodeName> | "all" = "all";
   #kernel: Omit<ObservedKernel, "peers"> = {
     identity: null,
@@ -134,6 +136,7 @@ export class AgentWorld {
     switch (event.kind) {
       case "listing":
         this.#replaceRoster(event.items);
+        for (const name of event.unreadable ?? []) this.#unreadable.add(name as NodeName);
         break;
       case "put":
         this.#putEntry(event.item);
@@ -145,7 +148,7 @@ export class AgentWorld {
         return;
     }
     const complete = this.#roster.complete || event.kind === "listing";
-    this.#roster = { complete, revision: event.revision as RosterRevision, entries: this.#entries };
+    this.#roster = { ...this.#roster, complete, revision: event.revision as RosterRevision };
   }
 
   /** The answer to a registration comes before its event; not to register again in between. */
@@ -157,6 +160,7 @@ export class AgentWorld {
     this.#entries.clear();
     this.#byIndex.clear();
     this.#byAddress.clear();
+    this.#unreadable.clear();
     for (const entry of entries) this.#putEntry(entry);
     this.touchAll();
   }
@@ -170,6 +174,7 @@ export class AgentWorld {
 
   #removeEntry(name: NodeName): void {
     this.touch([name]);
+    this.#unreadable.delete(name);
     const entry = this.#entries.get(name);
     if (entry === undefined) return;
     this.#entries.delete(name);

@@ -5,7 +5,7 @@
 import { limits } from "../core/limits.js";
 import type { NodeName, RosterEntry, RosterRevision } from "../core/node.js";
 import type { Report } from "../core/report.js";
-import type { Roster } from "../core/roster.js";
+import { emptyRoster, type Roster } from "../core/roster.js";
 import {
   newController,
   type ControllerEffect,
@@ -43,7 +43,7 @@ export class ControllerLoop {
   readonly #reports = new Map<NodeName, Report>();
   readonly #inFlight = new Set<ControllerEffect["kind"]>();
   #leases: ReadonlyMap<NodeName, ObservedLease> = new Map();
-  #roster: Roster = { complete: false, revision: 0 as RosterRevision, entries: this.#entries };
+  #roster: Roster = { ...emptyRoster, entries: this.#entries };
   #hasReports = false;
   #fleet: { readonly version: number; readonly record: FleetRecord | null } | null = null;
   #request: OperatorRequest | null = null;
@@ -123,7 +123,7 @@ export class ControllerLoop {
     if (event.kind === "put") this.#entries.set(event.item.name, event.item);
     if (event.kind === "removed") this.#entries.delete(event.name as NodeName);
     const complete = this.#roster.complete || event.kind === "listing";
-    this.#roster = { complete, revision: event.revision as RosterRevision, entries: this.#entries };
+    this.#roster = { ...this.#roster, complete, revision: event.revision as RosterRevision };
     if (event.kind === "listing") this.#watchAgain();
     else this.#queueTurn();
   }

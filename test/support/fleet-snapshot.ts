@@ -64,7 +64,7 @@ export function testSnapshot({ nodes, report, current, fleet, rest }: SnapshotPa
     coordination: "barrier",
     ring: 255,
     roster: {
-      complete: true,
+      complete: true, unreadable: new Set(),
       revision: 9 as RosterRevision,
       entries: new Map(entries.map((entry) => [entry.name, entry] as const)),
     },

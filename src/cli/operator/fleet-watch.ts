@@ -7,6 +7,7 @@ import { PortError } from "../../adapters/port-error.js";
 import type { FleetRecord, OperatorRequest, RotationRecord } from "../../core/fleet/record.js";
 import type { FleetSnapshot } from "../../core/fleet/summary.js";
 import type { NodeName, RosterEntry, RosterRevision } from "../../core/node.js";
+import { emptyRoster } from "../../core/roster.js";
 import type { Report } from "../../core/report.js";
 import type { Done, Stop } from "../../ports/failure.js";
 import type { LeaseView, RegistryPort, SingleEvent, WatchEvent } from "../../ports/registry.js";
@@ -70,7 +71,7 @@ export class FleetWatch {
     return {
       coordination: this.place.coordination,
       ring: this.place.ring,
-      roster: { complete: true, revision: this.#revision as RosterRevision, entries },
+      roster: { ...emptyRoster, complete: true, revision: this.#revision as RosterRevision, entries },
       reports: this.#reports,
       fleet: this.#fleet,
       rotation: this.#rotations[0] ?? null,

@@ -31,7 +31,7 @@ export function contextOf(state: AgentState, observation: Observation, directive
     candidates: directive.candidates,
     refused: directive.refused,
     evidence: directive.evidence,
-    mayDelete: observation.roster.complete && !state.deletionsHeld,
+    mayDelete: observation.roster.complete && observation.roster.unreadable.size === 0 && !state.deletionsHeld,
   };
 }
 

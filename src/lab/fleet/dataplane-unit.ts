@@ -29,6 +29,8 @@ export interface DataplaneUnitOptions {
   readonly gaveUp: (why: string) => void;
 }
 
+const answerMsMax = 5_000;
+
 export class DataplaneUnit {
   readonly #options: DataplaneUnitOptions;
   readonly program: Program;
@@ -145,7 +147,7 @@ export class DataplaneUnit {
     this.program.tell(JSON.stringify(command));
   }
 
-  /** Null when the program ends before it answers. */
+  /** Null when the program ends before it answers, or does not answer in time. */
   async #ask(command: HostCommand, kind: JournalEvent["kind"]): Promise<JournalEvent | null> {
     if (!this.#isListening) return null;
     const answer = new Promise<JournalEvent | null>((resolve) => {
@@ -153,6 +155,7 @@ export class DataplaneUnit {
         if (event.kind === kind) resolve(event);
       };
       this.#abandon = () => resolve(null);
+      setTimeout(resolve, answerMsMax, null).unref();
     });
     this.#tell(command);
     return answer;

@@ -4,7 +4,6 @@
  * terminal's interrupt reaches only the lab, and is tied to it by its standard input (leash.ts).
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { createWriteStream, writeFileSync, type WriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { systemClock } from "../../adapters/system/clock.js";
@@ -68,7 +67,7 @@ export class Program {
     const [file = "", ...words] = this.spec.command();
     const child = spawn(file, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
     this.#child = child;
-    this.#closed = once(child, "close");
+    this.#closed = new Promise((resolve) => child.on("close", resolve));
     // A program that died takes its pipe with it; its end is told by "close".
     child.stdin.on("error", () => undefined);
     child.stdout.on("data", (chunk: Buffer) => this.#listener.output?.(chunk));
