@@ -44,6 +44,7 @@ const startMsMax = 90_000;
 const rotationMsMax = 60_000;
 const settleMs = 600;
 const stopGraceMs = 3_000;
+const restartMsMax = 10_000;
 
 export class Lab {
   readonly options: LabOptions;
@@ -113,18 +114,18 @@ export class Lab {
     return { open: this.#openPairs.size, all: nodes * (nodes - 1) };
   }
 
-  /** Kill -9 of an agent: its node's traffic goes on. It starts again by itself, as do the others. */
-  killAgent(node: number): void {
-    this.#kill(this.nodes[node]!.agent);
+  /** Kill -9 of an agent: its node's traffic goes on. Resolves when it has started again, by itself, as the others. */
+  async killAgent(node: number): Promise<void> {
+    await this.#kill(this.nodes[node]!.agent);
   }
 
   /** Kill -9 of a dataplane: a reboot of the node's dataplane. */
-  killDataplane(node: number): void {
-    this.#kill(this.nodes[node]!.dataplane.program);
+  async killDataplane(node: number): Promise<void> {
+    await this.#kill(this.nodes[node]!.dataplane.program);
   }
 
-  killController(): void {
-    this.#kill(this.controller);
+  async killController(): Promise<void> {
+    await this.#kill(this.controller);
   }
 
   /** One whole rotation. Does not throw for a fleet that does not converge: the result says what it waits for. */
@@ -279,9 +280,12 @@ export class Lab {
     });
   }
 
-  #kill(program: Program): void {
+  async #kill(program: Program): Promise<void> {
+    const { pid } = program;
     this.#host.note(`kill -9 ${program.spec.name}`);
     program.kill();
+    const hasRestarted = (): boolean => program.pid !== null && program.pid !== pid;
+    await this.#patience.waitFor(hasRestarted, restartMsMax);
   }
 
   #noteAdmission(node: number, atMs: number): void {

@@ -69,7 +69,7 @@ export class SimFleet {
     this.prng = makePrng(options.seed);
     const draw = options.registryDelayMs ?? ((prng) => 1 + prng.below(20));
     this.registry = new SimRegistry(this.time, () => draw(this.prng));
-    this.traffic = new Traffic(this.time, this.nodes, this.registry, options.packetIntervalMs ?? 5);
+    this.traffic = new Traffic(this.time, this.nodes, this.registry, options.packetIntervalMs ?? 5, makePrng(options.seed));
   }
 
   /** @param addresses as for `parseAddresses` */

@@ -4,6 +4,7 @@
  * had been able to send before. It changes nothing but packet counters.
  */
 import type { NodeName } from "../core/node.js";
+import type { Prng } from "../core/prng.js";
 import { saSlotOf } from "../core/sa.js";
 import type { XfrmCounterName } from "../core/xfrm-counters.js";
 import type { SimSa } from "./sim-kernel.js";
@@ -35,6 +36,8 @@ interface Flow {
   readonly from: SimNode;
   readonly to: SimNode;
   readonly route: Route;
+  /** Every how many intervals a packet is counted by the SAs that it passes. */
+  readonly everyTicks: number;
   outVersion: number;
   out: SimSa | XfrmCounterName;
   inVersion: number;
@@ -45,7 +48,14 @@ interface Flow {
 interface Packet {
   readonly flow: Flow;
   readonly sa: SimSa;
+  readonly isCounted: boolean;
 }
+
+/**
+ * Most pairs are busy, some nearly silent: a drain must not live on the packets it happens to see. In between, packets
+ * go as ever and can be lost, but leave no trace in the SAs' counters.
+ */
+const tickChoices = [1, 1, 7, 101, 1_009];
 
 export const transitMs = 1;
 
@@ -57,6 +67,8 @@ export class Traffic {
   readonly #nodes: ReadonlyMap<NodeName, SimNode>;
   readonly #registry: SimRegistry;
   readonly #intervalMs: number;
+  readonly #prng: Prng;
+  #tick = 0;
   #flows: readonly Flow[] = [];
   /** Pairs of roster revisions that have delivered a packet. */
   readonly #established = new Set<string>();
@@ -72,11 +84,13 @@ export class Traffic {
     nodes: ReadonlyMap<NodeName, SimNode>,
     registry: SimRegistry,
     intervalMs: number,
+    prng: Prng,
   ) {
     this.#time = time;
     this.#nodes = nodes;
     this.#registry = registry;
     this.#intervalMs = intervalMs;
+    this.#prng = prng;
     this.#send();
   }
 
@@ -84,18 +98,26 @@ export class Traffic {
   reroute(): void {
     const present = [...this.#nodes.values()].filter((node) => !node.departed);
     const pairs = present.flatMap((from) => present.filter((to) => to !== from).map((to) => [from, to] as const));
-    this.#flows = pairs.flatMap(([from, to]) => routesBetween(from, to).map((route) => newFlow(from, to, route)));
+    this.#flows = pairs.flatMap(([from, to]) => routesBetween(from, to).map((route) => this.#flow(from, to, route)));
+  }
+
+  #flow(from: SimNode, to: SimNode, route: Route): Flow {
+    const everyTicks = tickChoices[this.#prng.below(tickChoices.length)] ?? 1;
+    const unknown = { outVersion: -1, out: "XfrmOutPolBlock", inVersion: -1, inFor: null, in: "XfrmInNoStates" } as const;
+    return { from, to, route, everyTicks, ...unknown };
   }
 
   /** One packet per pair and interval. */
   #send(): void {
     const sent: Packet[] = [];
+    this.#tick += 1;
     for (const flow of this.#flows) {
       const sa = this.#routeOf(flow);
       if (typeof sa === "string") this.#keepBack(flow, sa);
       else {
-        sa.packets += 1;
-        sent.push({ flow, sa });
+        const isCounted = this.#tick % flow.everyTicks === 0;
+        if (isCounted) sa.packets += 1;
+        sent.push({ flow, sa, isCounted });
       }
     }
     this.sent += sent.length;
@@ -115,7 +137,7 @@ export class Traffic {
     return flow.out;
   }
 
-  #receive({ flow, sa }: Packet, sentAtMs: number): void {
+  #receive({ flow, sa, isCounted }: Packet, sentAtMs: number): void {
     const { kernel } = flow.to;
     if (flow.inVersion !== kernel.version || flow.inFor !== sa) {
       flow.in = kernel.accept(sa.spec, flow.route.local);
@@ -128,7 +150,7 @@ export class Traffic {
       this.#lose(flow, flow.in, sa, sentAtMs, this.#excuseOf(flow, sa));
       return;
     }
-    flow.in.packets += 1;
+    if (isCounted) flow.in.packets += 1;
     this.delivered += 1;
   }
 
@@ -190,7 +212,3 @@ export class Traffic {
 }
 
 const noIncarnation = "" as never;
-
-function newFlow(from: SimNode, to: SimNode, route: Route): Flow {
-  return { from, to, route, outVersion: -1, out: "XfrmOutPolBlock", inVersion: -1, inFor: null, in: "XfrmInNoStates" };
-}

@@ -101,7 +101,11 @@ async function runPoint(lab: Lab, point: KillPoint): Promise<KillOutcome> {
     rotationMs: watch.durationMs,
     wholeAfterMs,
     lost: others.length,
-    reasons: [...new Set(others.map(({ reason }) => reason))],
+    reasons: others.map(
+      ({ reason, stream, sentMs, sequence }) =>
+        `${reason}: node-${stream.sender + 1} to node-${stream.receiver + 1} number ${sequence} ` +
+        `at +${Math.round(sentMs - watch.startedMs)} ms`,
+    ),
     peerDown: excused.length,
     peerDownElsewhere: excused.filter(({ stream }) => stream.receiver !== point.node).length,
   };
@@ -124,10 +128,10 @@ function armKill(lab: Lab, point: KillPoint): () => Promise<boolean> {
   };
 }
 
-function strike(lab: Lab, target: KillTarget, node: number): void {
-  if (target === "agent") lab.killAgent(node);
-  else if (target === "dataplane") lab.killDataplane(node);
-  else lab.killController();
+async function strike(lab: Lab, target: KillTarget, node: number): Promise<void> {
+  if (target === "agent") await lab.killAgent(node);
+  else if (target === "dataplane") await lab.killDataplane(node);
+  else await lab.killController();
 }
 
 /** Asserts what must hold after each kill, and shows the table. */

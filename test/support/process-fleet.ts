@@ -4,7 +4,14 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -21,8 +28,7 @@ export interface ProcessFleetOptions {
   readonly start?: "auto" | "manual";
   /** How long the old key must have been idle, as in configuration files. */
   readonly drain?: string;
-  /** More lines of the controller's file. */
-  readonly controllerLines?: readonly string[];
+  readonly stageDeadline?: string;
 }
 
 export interface ProcessFleet {
@@ -31,10 +37,12 @@ export interface ProcessFleet {
   readonly controllerFile: string;
   agentFile(node: string): string;
   keyFile(node: string): string;
-  /** Runs in place of the one before, which must have ended. */
-  startController(): Promise<ChildProcess>;
-  startAgent(node: string): ChildProcess;
+  readonly controller: ChildProcess;
+  /** Ends the controller that runs, at once, and starts another one in its place. */
+  restartController(changes: Partial<ProcessFleetOptions>): Promise<void>;
   readonly agents: ReadonlyMap<string, ChildProcess>;
+  /** Gives each node a copy of the key file at `path`, at once as `keyfile` and mounted Secrets do. */
+  distribute(path: string, nodes?: readonly string[]): void;
 }
 
 const main = join(root, "dist/src/cli/main.js");
@@ -63,7 +71,7 @@ export async function outcomeOf(child: ChildProcess): Promise<Outcome> {
   return { exitCode, stdout, stderr };
 }
 
-/** Starts everything; the nodes are `node-1`, `node-2` and so on, each with a copy of one key file. */
+/** Starts everything; the nodes are `node-1`, `node-2` and so on, none with a key file yet. */
 export async function startProcessFleet(
   cleanup: Cleanup,
   options: ProcessFleetOptions,
@@ -79,7 +87,8 @@ class Processes implements ProcessFleet {
   readonly folder: string;
   readonly controllerFile: string;
   readonly agents = new Map<string, ChildProcess>();
-  readonly #options: ProcessFleetOptions;
+  controller!: ChildProcess;
+  #options: ProcessFleetOptions;
   readonly #cleanup: Cleanup;
 
   constructor(folder: string, options: ProcessFleetOptions, cleanup: Cleanup) {
@@ -98,39 +107,57 @@ class Processes implements ProcessFleet {
   }
 
   async start(): Promise<void> {
-    await this.startController();
-    for (let index = 1; index <= this.#options.nodes; index += 1) {
-      const node = `node-${index}`;
+    await this.#startController();
+    for (const [index, node] of this.#names().entries()) {
+      const address = `127.0.0.${index + 1}`;
       mkdirSync(join(this.folder, node), { mode: 0o700 });
-      const udpPort = await this.#startDataplane(node, `127.0.0.${index}`);
-      writeFileSync(this.agentFile(node), this.#agentText(node, index, udpPort));
+      const udpPort = await this.#startDataplane(node, address);
+      writeFileSync(this.agentFile(node), this.#agentText(node, address, udpPort));
+      this.#startAgent(node);
     }
   }
 
-  async startController(): Promise<ChildProcess> {
+  distribute(path: string, nodes: readonly string[] = this.#names()): void {
+    for (const node of nodes) {
+      copyFileSync(path, `${this.keyFile(node)}.new`);
+      renameSync(`${this.keyFile(node)}.new`, this.keyFile(node));
+    }
+  }
+
+  async restartController(changes: Partial<ProcessFleetOptions>): Promise<void> {
+    const ended = once(this.controller, "close");
+    this.controller.kill("SIGKILL");
+    await ended;
+    this.#options = { ...this.#options, ...changes };
+    await this.#startController();
+  }
+
+  #names(): readonly string[] {
+    return Array.from({ length: this.#options.nodes }, (_, index) => `node-${index + 1}`);
+  }
+
+  async #startController(): Promise<void> {
     const { coordination = "barrier", start = "manual", drain = "200ms" } = this.#options;
+    const { stageDeadline = "10m" } = this.#options;
     const lines = [
       "schemaVersion: 1",
       "name: controller-1",
       "stateDir: controller",
       "registry: { listen: { socket: registry.sock } }",
       `coordination: ${coordination}`,
-      `rotation: { start: ${start}, drain: ${drain} }`,
+      `rotation: { start: ${start}, drain: ${drain}, stageDeadline: ${stageDeadline} }`,
       "preflight: { keyDistribution: 100ms }",
       "metrics: { enabled: false }",
-      ...(this.#options.controllerLines ?? []),
     ];
     writeFileSync(this.controllerFile, `${lines.join("\n")}\n`);
-    const child = this.#spawn([main, "controller", "--config", this.controllerFile]);
-    await lineWith(child.stderr, "registry served");
-    return child;
+    this.controller = this.#spawn([main, "controller", "--config", this.controllerFile]);
+    await lineWith(this.controller.stderr, "registry served");
   }
 
-  startAgent(node: string): ChildProcess {
+  #startAgent(node: string): void {
     const child = this.#spawn([main, "agent", "--config", this.agentFile(node)]);
     child.stderr?.resume();
     this.agents.set(node, child);
-    return child;
   }
 
   async #startDataplane(node: string, address: string): Promise<number> {
@@ -143,11 +170,11 @@ class Processes implements ProcessFleet {
     return join(this.folder, node, "dataplane", "control.sock");
   }
 
-  #agentText(node: string, index: number, udpPort: number): string {
+  #agentText(node: string, address: string, udpPort: number): string {
     const { coordination = "barrier", drain = "200ms" } = this.#options;
     const lines = [
       "schemaVersion: 1",
-      `node: { name: ${node}, addresses: { ipv4: 127.0.0.${index} }, udpPort: ${udpPort} }`,
+      `node: { name: ${node}, addresses: { ipv4: ${address} }, udpPort: ${udpPort} }`,
       "stateDir: state",
       "registry: { socket: ../registry.sock }",
       `coordination: ${coordination}`,

@@ -163,6 +163,29 @@ test(
   },
 );
 
+test("server: what is deleted while a listing runs is not in it", { timeout }, async (t) => {
+  const running = await startNode(t, 1);
+  for (let index = 2; index < 602; index += 1) {
+    const peer = makeNode(index, `127.1.${index >> 8}.${index & 255}`, 4500);
+    const sa = { ...saSpec("in", 3, peer, running.node), mode: "transport" } as const;
+    assert.ok(running.dataplane.installSa(sa, Buffer.alloc(20, 1)).ok);
+  }
+  const slot = running.dataplane.listSas().at(-1)?.slot;
+  const client = await connectRaw(t, running);
+  writeFrame(client.socket, hello, nonce);
+  await until(() => client.headers.length === 1);
+  // Both in one write: the deletion is served between the first part and the last.
+  client.socket.cork();
+  writeFrame(client.socket, { kind: "dump", id: 1 }, noAttachment);
+  const operations = [{ kind: "delete-sa", slot }];
+  writeFrame(client.socket, { kind: "apply", id: 2, operations }, noAttachment);
+  client.socket.uncork();
+  await until(() => client.headers.at(-1)?.kind === "end");
+  const kinds = client.headers.map(({ kind }) => kind);
+  assert.deepEqual(kinds, ["welcome", "part", "applied", "part", "part", "end"]);
+  assert.equal(client.headers.flatMap(({ sas }) => sas ?? []).length, 599);
+});
+
 test(
   "server: garbage ends the connection, and other clients do not notice",
   { timeout },

@@ -168,7 +168,8 @@ export class DataplaneUnit {
     this.#abandon();
     if (!how.wanted) {
       const fromMs = this.#toldUpToMs;
-      this.#lastOutage = { node, fromMs, admittedMs: null, nextInstance: null };
+      const instance = this.#instance;
+      this.#lastOutage = { node, instance, fromMs, admittedMs: null, nextInstance: null };
       this.#options.outage(this.#lastOutage);
     }
     this.#options.ended(how);

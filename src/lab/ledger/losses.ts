@@ -11,7 +11,9 @@ import type { Stream } from "./stream.js";
 /** A node's dataplane died. */
 export interface Outage {
   readonly node: number;
-  /** Everything the node received before is known. */
+  /** The run that died. */
+  readonly instance: number;
+  /** What it had received by then is known. */
   readonly fromMs: number;
   /** When the roster had the node's new incarnation; null while it has none. */
   admittedMs: number | null;
@@ -32,6 +34,9 @@ export interface Loss {
 
 export const peerDown = "peer-down";
 export const unaccounted = "unaccounted";
+
+/** How long a packet may have waited in the socket of a dataplane that died before it read it. */
+const unreadMsMax = 1_000;
 
 /** How long an agent may take to act on what it sees; plus the staging delay of a slow one. */
 const reactionMs = 250;
@@ -101,9 +106,18 @@ function nextDrop(
 function isExcused(context: LossContext, lost: LostPacket): boolean {
   return context.outages.some((outage) => {
     const { stream, packet } = lost;
-    if (outage.node !== stream.receiver || packet.sentMs < outage.fromMs) return false;
+    if (outage.node !== stream.receiver) return false;
+    if (packet.sentMs < outage.fromMs) return wasUnread(context.ledger, outage, lost);
     return packet.sa === null ? isStillBlocked(outage, lost) : isOfOldLife(context, outage, lost);
   });
+}
+
+/** It left just before the end, and neither it nor anything after it was read. */
+function wasUnread(ledger: Ledger, outage: Outage, { stream, packet }: LostPacket): boolean {
+  const { instance, fromMs } = outage;
+  if (packet.sa === null || packet.sentMs < fromMs - unreadMsMax) return false;
+  const isDropped = ledger.findDrops(instance, packet.spi, packet.espSequence).length > 0;
+  return !isDropped && packet.sequence > (stream.newestBy.get(instance) ?? -1);
 }
 
 /** Kept back, and nothing has reached the node's new life yet. */

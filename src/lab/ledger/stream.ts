@@ -42,6 +42,8 @@ export class Stream {
   duplicates = 0;
   /** When the newest of the delivered packets was sent. */
   lastDeliveredMs = 0;
+  /** The newest sequence number that each run of the receiver's dataplane delivered. */
+  readonly newestBy = new Map<number, number>();
   readonly uses: SaUse[] = [];
   readonly outstanding = new Map<number, OutstandingPacket>();
   readonly periods: PeriodCounts[] = [];
@@ -112,6 +114,8 @@ export class Stream {
   #deliver(packet: OutstandingPacket, receiverInstance: number): void {
     this.delivered += 1;
     this.lastDeliveredMs = Math.max(this.lastDeliveredMs, packet.sentMs);
+    const newest = this.newestBy.get(receiverInstance) ?? -1;
+    this.newestBy.set(receiverInstance, Math.max(newest, packet.sequence));
     this.#period(packet.sentMs).delivered += 1;
     if (packet.sa === null) return;
     packet.sa.delivered += 1;
