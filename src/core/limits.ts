@@ -39,6 +39,10 @@ export const limits = {
   massDeletionShareDefault: 0.5,
   readyShareDefault: 0.95,
   rotationHistoryMax: 100,
+  /** Keys remembered per peer as sent with; a rotation a week fills it in a year. */
+  sentKeysMax: 64,
+  /** Refused keys remembered; older ones are half a ring behind. */
+  refusedKeysMax: 16,
   /** Least time between two decisions of a controller. */
   controllerSpacingMs: 10,
   /** The controller looks at leases and deadlines this often when nothing changes. */

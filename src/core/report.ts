@@ -18,11 +18,15 @@ export interface Report {
   readonly sendingNewest: KeyId | null;
   /** Keys the node has given its word never to send with in this turn of the ring. */
   readonly refused: readonly KeyIdentity[];
+  /** Barrier: the fleet record's `exclusionEpoch` that this report was made with; 0 in pairwise. */
+  readonly exclusionEpoch: number;
+  /** How long the last staging took here, whole milliseconds; null before the first. */
+  readonly stagingMs: number | null;
   /** Additions and removals of the roster are applied up to here. */
   readonly through: RosterRevision;
   /** The key a jitter wait is for; such a node is no straggler. */
   readonly waitingFor: KeyIdentity | null;
-  /** Milliseconds from this report to the end of the wait, null when it does not wait. */
+  /** The whole length of that wait in milliseconds, null when it does not wait. */
   readonly waitingMs: number | null;
   /** The last key this node retired, and how. */
   readonly retired: RetiredKey | null;

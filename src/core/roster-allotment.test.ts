@@ -54,6 +54,8 @@ function reportOf(
     sendingOldest: null,
     sendingNewest: null,
     refused: [],
+    exclusionEpoch: 0,
+    stagingMs: null,
     through: through as RosterRevision,
     waitingFor: null,
     waitingMs: null,

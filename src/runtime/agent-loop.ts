@@ -175,6 +175,7 @@ export class AgentLoop {
     if (this.#isStopped) return;
     const { clock, registry } = this.#ports;
     const incarnation = world.saved.durable.incarnation;
+    this.#cancelLease?.();
     this.#cancelLease = clock.setTimer(clock.nowMs() + this.#options.leaseMs / 3, () => this.#renewLease(world));
     if (incarnation === null) return;
     this.writes.lease += 1;
@@ -246,6 +247,7 @@ export class AgentLoop {
         registry.register(registrationOf(this.#options.name, effect), (result) => {
           if (!result.ok) return this.#retry(world, effect, result.error);
           world.seeOwnEntry(result.value);
+          this.#renewLease(world);
           log.write("info", "admitted", { index: result.value.index, revision: result.value.revision });
           this.#finish(world, effect);
         });
@@ -261,12 +263,7 @@ export class AgentLoop {
         return;
       case "read-kernel":
         world.inFlight.add(effect.kind);
-        kernel.dump((slot) => world.recognise(slot), (result) => {
-          if (!result.ok) return this.#retry(world, effect, result.error);
-          world.seeDump(result.value, clock.nowMs());
-          this.#finish(world, effect);
-        });
-        return;
+        return this.#dump(world, effect);
       case "publish-report":
         world.inFlight.add(effect.kind);
         this.writes.report += 1;
@@ -283,6 +280,17 @@ export class AgentLoop {
         log.write("info", "key forgotten", { keyId: effect.key.keyId, check: effect.key.check });
         return;
     }
+  }
+
+  #dump(world: AgentWorld, effect: Effect): void {
+    const { kernel, clock } = this.#ports;
+    const start = world.beginDump();
+    kernel.dump((slot) => world.recognise(slot), (result) => {
+      if (result.ok) world.seeDump(result.value, start, clock.nowMs());
+      else world.seeConnection("foreign-change");
+      if (result.ok) this.#finish(world, effect);
+      else this.#retry(world, effect, result.error);
+    });
   }
 
   #finish(world: AgentWorld, effect: Effect): void {

@@ -38,6 +38,8 @@ import type { SingleEvent, WatchEvent } from "../ports/registry.js";
 /** The name under which SAs and policies are kept that no known node explains. */
 const unexplained = "" as NodeName;
 
+type DumpStart = ObservedKernel["recognisedWith"];
+
 export class AgentWorld {
   readonly #self: NodeName;
   readonly #entries = new Map<NodeName, RosterEntry>();
@@ -249,7 +251,16 @@ export class AgentWorld {
     return undefined;
   }
 
-  seeDump(dump: KernelDump, nowMs: number): void {
+  /**
+   * Call when a dump starts: what it is recognised with is what is known now, and a change from here on makes it stale.
+   */
+  beginDump(): DumpStart {
+    const self = this.#entries.get(this.#self);
+    this.#kernel = { ...this.#kernel, stale: false };
+    return { rosterComplete: this.#roster.complete, selfIncarnationId: self?.incarnationId ?? null };
+  }
+
+  seeDump(dump: KernelDump, start: DumpStart, nowMs: number): void {
     const fresh = new Map<NodeName, { sas: SaView[]; policies: PolicyView[] }>();
     const listOf = (name: NodeName): { sas: SaView[]; policies: PolicyView[] } => {
       const list = fresh.get(name) ?? { sas: [], policies: [] };
@@ -260,14 +271,13 @@ export class AgentWorld {
     for (const policy of dump.policies) listOf(this.#nodeNameAt(policy.slot.remote)).policies.push(policy);
     this.#peers.clear();
     for (const [name, list] of fresh) this.#peers.set(name, list);
-    const self = this.#entries.get(this.#self);
     this.#kernel = {
+      ...this.#kernel,
       identity: dump.identity,
       connected: true,
       dumpSerial: this.#kernel.dumpSerial + 1,
       dumpedAtMs: nowMs,
-      recognisedWith: { rosterComplete: this.#roster.complete, selfIncarnationId: self?.incarnationId ?? null },
-      stale: false,
+      recognisedWith: start,
       errors: countErrors(dump.counters),
     };
     this.counters = dump.counters;

@@ -170,7 +170,7 @@ export class ControllerLoop {
     this.#cancelLeases = clock.setTimer(clock.nowMs() + this.#options.leaseMs / 3, () => this.#listLeases());
     if (!this.#leading) return;
     registry.listLeases((result) => {
-      if (!result.ok) return;
+      if (!result.ok) return this.#watchAgain();
       this.#leases = new Map(result.value.map((lease) => [lease.name, lease] as const));
       this.#queueTurn();
     });
@@ -230,7 +230,10 @@ export class ControllerLoop {
           done(result);
         });
       case "put-rotation":
-        return registry.putRotation(effect.rotation, done);
+        return registry.putRotation(effect.rotation, (result) => {
+          if (result.ok) this.#audit = effect.rotation;
+          done(result);
+        });
       case "clear-request":
         return registry.clearRequest(effect.requestId, done);
     }

@@ -36,6 +36,8 @@ export function steadyReport(index: number, key: KeyIdentity): Report {
     sendingOldest: key.keyId,
     sendingNewest: key.keyId,
     refused: [],
+    exclusionEpoch: 0,
+    stagingMs: null,
     through: 9 as RosterRevision,
     waitingFor: null,
     waitingMs: null,

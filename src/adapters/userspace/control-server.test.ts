@@ -4,6 +4,7 @@ import { chmod, mkdir, stat, writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { spawnSync } from "node:child_process";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { test, type TestContext } from "node:test";
 import { limits } from "../../core/limits.js";
 import { FrameReader, noAttachment, writeFrame } from "./control-framing.js";
@@ -15,9 +16,17 @@ const timeout = 20_000;
 const nonce = Buffer.alloc(32, 1);
 const hello = { kind: "hello", protocol: 1 };
 
+interface RawHeader {
+  readonly kind: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly sas?: unknown[];
+  readonly policies?: unknown[];
+}
+
 interface RawClient {
   readonly socket: Socket;
-  readonly headers: { kind: string; code?: string; message?: string; sas?: unknown[] }[];
+  readonly headers: RawHeader[];
 }
 
 async function connectRaw(t: TestContext, { socketPath }: RunningNode): Promise<RawClient> {
@@ -160,6 +169,35 @@ test(
     assert.ok(
       client.headers.every(({ kind, code }) => kind !== "refused" || code === "DATAPLANE_BUSY"),
     );
+  },
+);
+
+test(
+  "server: a client that reads slowly gets a large listing all the same",
+  { timeout },
+  async (t) => {
+    const running = await startNode(t, 1);
+    const peers = Array.from({ length: limits.dataplanePoliciesMax }, (_, index) =>
+      makeNode(index + 2, `127.1.${index >> 8}.${index & 255}`, 4500),
+    );
+    for (const [index, peer] of peers.entries()) {
+      const policy = { direction: "in", family: "ipv4", remote: peer.endpoint } as const;
+      assert.ok(running.dataplane.setPolicy(policy, { kind: "accept" }).ok);
+      const sa = { ...saSpec("in", 3, peer, running.node), mode: "transport" } as const;
+      if (index < 5_000) running.dataplane.installSa(sa, Buffer.alloc(20, 1));
+    }
+    const client = await connectRaw(t, running);
+    writeFrame(client.socket, hello, nonce);
+    writeFrame(client.socket, { kind: "dump", id: 1 }, noAttachment);
+    await until(() => client.headers.some(({ kind }) => kind === "part"));
+    client.socket.pause();
+    // Turns enough to write the whole listing, were nobody waiting for the reader.
+    for (let turn = 0; turn < 500; turn += 1) await nextTurn();
+    client.socket.resume();
+    await until(() => client.headers.at(-1)?.kind === "end");
+    assert.equal(client.headers.flatMap(({ sas }) => sas ?? []).length, 5_000);
+    const policies = client.headers.flatMap((header) => header.policies ?? []);
+    assert.equal(policies.length, limits.dataplanePoliciesMax);
   },
 );
 

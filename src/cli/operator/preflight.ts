@@ -1,5 +1,5 @@
 /** The pre-flight check as `rotate --dry-run` shows it: the controller's own check, on what the registry shows now. */
-import { measuredStaging } from "../../core/fleet/audit.js";
+import { longestStaging } from "../../core/fleet/audit.js";
 import { countedNodes } from "../../core/fleet/barrier.js";
 import { findConflicts } from "../../core/fleet/decide.js";
 import { checkPreflight, type Preflight, type PreflightOptions } from "../../core/fleet/preflight.js";
@@ -26,9 +26,7 @@ export function checkFleet(fleet: FleetWatch, emergency: boolean): PreflightResu
   const snapshot = fleet.snapshot();
   const summary = summarizeFleet(snapshot);
   const { options, assumptions } = preflightOptions(fleet.place);
-  const last = fleet.rotations.find((record) => measuredStaging(record, options) !== null);
-  const stagingMs = last === undefined ? null : measuredStaging(last, options);
-  const preflight = checkPreflight(summary.counted, stagingMs, emergency, options);
+  const preflight = checkPreflight(summary.counted, longestStaging(snapshot.reports), emergency, options);
   const record = recordOf(snapshot);
   const nodes = countedNodes(snapshot.roster, snapshot.reports, record.excluded);
   const to = record.target ?? summary.offered?.key ?? null;

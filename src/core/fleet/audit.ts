@@ -1,7 +1,9 @@
 /** Keeps the audit record of the rotation that runs: who, why, phases with times, stragglers, loss, forced retires. */
 import { sameKey, type KeyIdentity } from "../key-id.js";
 import type { ControllerEffect, ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
-import { checkPreflight, type PreflightOptions } from "./preflight.js";
+import type { NodeName } from "../node.js";
+import type { Report } from "../report.js";
+import { checkPreflight } from "./preflight.js";
 import type { FleetRecord, RotationRecord, StragglerNote } from "./record.js";
 import { findStragglers } from "./stragglers.js";
 
@@ -14,15 +16,41 @@ export function updateAudit(
   effects: ControllerEffect[],
 ): ControllerState {
   if (record.rotation === 0 || observation.audit === undefined || observation.inFlight.has("put-rotation")) return state;
+  const replaced = replacedAudit(state, record, observation);
+  if (replaced !== null) {
+    effects.push({ kind: "put-rotation", rotation: replaced });
+    return { ...state, audit: null };
+  }
   const known = knownAudit(state, record, observation);
-  if (record.phase === "steady" && (known === null || known.outcome !== "running")) return { ...state, audit: known };
+  if (record.phase === "steady" && (known === null || known.outcome !== "running")) return wantStored(state, known, observation, effects);
   const timed = startClock(state, known, record, nowMs);
   const started = known ?? openAudit(timed, record, observation, options);
   const afterMs = Math.round(nowMs - (timed.started?.atMs ?? nowMs));
   const next = withPhase(started, record, observation, afterMs);
   const noted = withStragglers(next, findStragglers(record, timed, observation, nowMs, options));
-  if (noted !== known) effects.push({ kind: "put-rotation", rotation: noted });
-  return { ...timed, audit: noted, stagingMs: measuredStaging(noted, options) ?? timed.stagingMs };
+  return wantStored({ ...timed, stagingMs: longestStaging(observation.reports) ?? timed.stagingMs }, noted, observation, effects);
+}
+
+/** What is not stored yet is asked to be stored again: a write that failed is not lost. */
+function wantStored(
+  state: ControllerState,
+  audit: RotationRecord | null,
+  observation: ControllerObservation,
+  effects: ControllerEffect[],
+): ControllerState {
+  if (audit !== null && audit !== observation.audit) effects.push({ kind: "put-rotation", rotation: audit });
+  return { ...state, audit };
+}
+
+/** The target changed while staging: the rotation that was left has its end on record too. */
+function replacedAudit(
+  state: ControllerState,
+  record: FleetRecord,
+  observation: ControllerObservation,
+): RotationRecord | null {
+  const last = state.audit ?? observation.audit ?? null;
+  if (last === null || last.outcome !== "running" || last.rotation >= record.rotation) return null;
+  return { ...last, outcome: "replaced", endedAt: observation.wallAt };
 }
 
 function knownAudit(state: ControllerState, record: FleetRecord, observation: ControllerObservation): RotationRecord | null {
@@ -105,9 +133,12 @@ function withStragglers(audit: RotationRecord, found: readonly StragglerNote[]):
 }
 
 /** Milliseconds that the staging of a rotation took, without jitter; null when it never ended. */
-export function measuredStaging(audit: RotationRecord, options: PreflightOptions): number | null {
-  const staged = audit.phases.find(({ phase }) => phase === "staged");
-  if (staged === undefined) return null;
-  const jitter = audit.preflight.nodes >= options.jitterMinNodes && !audit.emergency ? options.jitterMaxMs : 0;
-  return Math.max(1, staged.afterMs - jitter);
+
+/** The nodes measure their own staging: what they waited for (key files, jitter, stragglers) is not in it. */
+export function longestStaging(reports: ReadonlyMap<NodeName, Report>): number | null {
+  let longest: number | null = null;
+  for (const { stagingMs } of reports.values()) {
+    if (stagingMs !== null) longest = Math.max(longest ?? 0, stagingMs);
+  }
+  return longest;
 }

@@ -8,7 +8,7 @@ import { isEvidence, type Report } from "../report.js";
 import type { Roster } from "../roster.js";
 import { throughOf, type FleetRecord, type ThroughMark } from "./record.js";
 
-/** A counted node with its report, if that is of its present incarnation. */
+/** A counted node with its report, if that is of its present incarnation and answers for whom it must. */
 export interface CountedNode {
   readonly entry: RosterEntry;
   readonly report: Report | undefined;
@@ -64,6 +64,7 @@ export function hasStaged(record: FleetRecord, proven: RosterRevision, rosterRev
 export function hasSwitched(nodes: readonly CountedNode[], record: FleetRecord, target: KeyIdentity): boolean {
   return coveredNodes(nodes, record, target).every(({ report }) => {
     if (report === undefined || !includesKey(report.holds, target)) return false;
+    if (report.exclusionEpoch !== record.exclusionEpoch) return false;
     return report.sendingOldest === target.keyId || (report.sendingOldest === null && nodes.length === 1);
   });
 }
@@ -82,11 +83,11 @@ function coveredNodes(nodes: readonly CountedNode[], record: FleetRecord, key: K
 }
 
 /** Abort, second barrier: every counted node gave its word and sends older keys. */
-export function hasRefused(nodes: readonly CountedNode[], target: KeyIdentity): boolean {
-  return nodes.every(
-    ({ report }) =>
-      report !== undefined && includesKey(report.refused, target) && report.sendingNewest !== target.keyId,
-  );
+export function hasRefused(nodes: readonly CountedNode[], record: FleetRecord, target: KeyIdentity): boolean {
+  return nodes.every(({ report }) => {
+    if (report === undefined || report.exclusionEpoch !== record.exclusionEpoch) return false;
+    return includesKey(report.refused, target) && report.sendingNewest !== target.keyId;
+  });
 }
 
 export function hasPurged(nodes: readonly CountedNode[], target: KeyIdentity): boolean {

@@ -44,9 +44,16 @@ export interface ControllerObservation {
   readonly wallAt: string;
 }
 
+/** The last change of a node's lease, or its first sight in this incarnation, on this process's clock. */
+export interface Beat {
+  readonly incarnationId: IncarnationId;
+  readonly beat: number;
+  readonly sinceMs: number;
+}
+
 export interface ControllerState {
   /** When this process saw each lease change last. */
-  readonly beats: ReadonlyMap<NodeName, { readonly beat: number; readonly sinceMs: number }>;
+  readonly beats: ReadonlyMap<NodeName, Beat>;
   /** When this process first saw the present rotation and phase. */
   readonly seen: { readonly rotation: number; readonly phase: FleetPhase; readonly sinceMs: number } | null;
   /** Rotation start on this process's clock; after a fail-over it continues from the last stored phase. */

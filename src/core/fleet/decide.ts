@@ -33,6 +33,8 @@ export const newFleet: FleetRecord = {
   target: null,
   through: [],
   excluded: [],
+  exclusionEpoch: 0,
+  leftBehind: false,
   refused: [],
   emergency: false,
   purge: false,
@@ -55,11 +57,11 @@ export function decideFleet(
     case "steady":
       return withConditions(decideSteady(record, state, observation, nodes, conflicts, options), conflicts);
     case "staging":
-      return withConditions(decideStaging(record, observation, nodes, phaseMs, options), conflicts);
+      return withConditions(decideStaging(record, observation, nodes, conflicts, phaseMs, options), conflicts);
     case "staged":
-      return withConditions(decideStaged(record, observation, nodes), conflicts);
+      return withConditions(decideStaged(record, observation, nodes, options), conflicts);
     case "draining":
-      return withConditions(decideDraining(record, observation, nodes), conflicts);
+      return withConditions(decideDraining(record, observation, nodes, options), conflicts);
     case "aborting":
       return withConditions(decideAborting(record, observation, nodes), conflicts);
   }
@@ -95,7 +97,7 @@ function decideSteady(
   }
   const emergency = isCompromised(request, record);
   const preflight = checkPreflight(nodes.length, state.stagingMs, emergency, options);
-  if (!preflight.fits) return refusePreflight(raised, request, preflight.notes);
+  if (!preflight.fits && !emergency) return refusePreflight(raised, request, preflight.notes);
   const begun = begin(raised, target, emergency, options);
   return decided(request === null ? begun : answer(begun, request, true, `rotation ${begun.rotation} started`));
 }
@@ -119,15 +121,18 @@ function begin(record: FleetRecord, target: KeyIdentity, emergency: boolean, opt
     target,
     emergency,
     purge: false,
-    refused: stillRefused(record, target, options),
+    leftBehind: false,
+    refused: stillRefused(record, options),
     retireMs: emergency ? options.emergencyDeadlineMs : options.retireDeadlineMs,
     drainMs: options.drainMs,
   };
 }
 
-/** A refused id may come back once the ring has passed it: when it is no longer ahead of the key that is taken up. */
-function stillRefused(record: FleetRecord, target: KeyIdentity, options: ControllerOptions): readonly KeyIdentity[] {
-  return record.refused.filter((key) => !isNewer(key.keyId, target.keyId, options.ring)).slice(-8);
+/** A refused id stays refused while it is ahead of the key in use: in this turn of the ring it could be offered again. */
+function stillRefused(record: FleetRecord, options: ControllerOptions): readonly KeyIdentity[] {
+  const { current } = record;
+  if (current === null) return record.refused;
+  return record.refused.filter((key) => isNewer(key.keyId, current.keyId, options.ring));
 }
 
 function answer(
@@ -157,6 +162,7 @@ function decideStaging(
   record: FleetRecord,
   observation: ControllerObservation,
   nodes: readonly CountedNode[],
+  conflicts: readonly Condition[],
   phaseMs: number,
   options: ControllerOptions,
 ): Decision {
@@ -167,10 +173,8 @@ function decideStaging(
   if (abort !== null || (isLate && options.slow === "abort")) {
     return abortIfSafe(record, nodes, abort, "the stage deadline passed");
   }
-  const newer = newestOffered(record, nodes, options);
-  if (newer !== null && isNewer(newer.keyId, target.keyId, options.ring)) {
-    return decided({ ...record, target: newer, rotation: record.rotation + 1 });
-  }
+  const better = conflicts.length > 0 ? null : mostOffered(record, nodes, target, options);
+  if (better !== null) return decided({ ...record, target: better, rotation: record.rotation + 1 });
   const current = record.current === null ? record : raise(record, observation, nodes, record.current);
   const escalated = escalate(current, request, options);
   const proven = provenThrough(nodes, target, observation.roster.revision);
@@ -194,22 +198,35 @@ function targetOf(record: FleetRecord): KeyIdentity {
   return record.target;
 }
 
-function decideStaged(record: FleetRecord, observation: ControllerObservation, nodes: readonly CountedNode[]): Decision {
+function decideStaged(
+  record: FleetRecord,
+  observation: ControllerObservation,
+  nodes: readonly CountedNode[],
+  options: ControllerOptions,
+): Decision {
   const { request } = observation;
   const target = targetOf(record);
   if (request?.kind === "abort") return abortIfSafe(record, nodes, request, "");
   const raised = raise(record, observation, nodes, target);
-  const answered = request === null ? raised : answer(raised, request, false, "a rotation is running");
-  return decided(hasSwitched(nodes, answered, target) ? { ...answered, phase: "draining" } : answered);
+  const answered = escalate(raised, request, options);
+  if (!hasSwitched(nodes, answered, target)) return decided(answered);
+  return decided({ ...answered, phase: "draining", leftBehind: answered.excluded.length > 0 });
 }
 
 /** Past the second barrier somebody may have retired the old key: there is no way back. */
-function decideDraining(record: FleetRecord, observation: ControllerObservation, nodes: readonly CountedNode[]): Decision {
+function decideDraining(
+  record: FleetRecord,
+  observation: ControllerObservation,
+  nodes: readonly CountedNode[],
+  options: ControllerOptions,
+): Decision {
   const { request } = observation;
   const target = targetOf(record);
   const raised = raise(record, observation, nodes, target);
-  const why = request?.kind === "abort" ? "too late: nodes retire the old key already" : "a rotation is running";
-  const answered = request === null ? raised : answer(raised, request, false, why);
+  const answered =
+    request?.kind === "abort"
+      ? answer(raised, request, false, "too late: nodes retire the old key already")
+      : escalate(raised, request, options);
   return decided(hasRetired(nodes, answered, target) ? finish(answered, target) : answered);
 }
 
@@ -246,7 +263,7 @@ function decideAborting(record: FleetRecord, observation: ControllerObservation,
   const { request } = observation;
   const base = record.current === null ? record : raise(record, observation, nodes, record.current);
   const answered = request === null ? base : answer(base, request, false, "an abort is running");
-  if (!answered.purge) return decided(hasRefused(nodes, target) ? { ...answered, purge: true } : answered);
+  if (!answered.purge) return decided(hasRefused(nodes, record, target) ? { ...answered, purge: true } : answered);
   if (!hasPurged(nodes, target)) return decided(answered);
   const through = answered.through.filter((mark) => !sameKey(mark.key, target));
   const refused = [...answered.refused, target];
@@ -262,6 +279,34 @@ function newestOffered(record: FleetRecord, nodes: readonly CountedNode[], optio
     if (newest === null || isNewer(offered.keyId, newest.keyId, options.ring)) newest = offered;
   }
   return newest;
+}
+
+/**
+ * A key that should replace the target while it is staged: more nodes offer it, or as many and it is newer. One node
+ * with a stray file cannot hold the fleet on a key that nobody else has.
+ */
+function mostOffered(
+  record: FleetRecord,
+  nodes: readonly CountedNode[],
+  target: KeyIdentity,
+  options: ControllerOptions,
+): KeyIdentity | null {
+  const offers = new Map<string, { readonly key: KeyIdentity; count: number }>();
+  for (const { report } of nodes) {
+    for (const key of report?.available ?? []) {
+      const offer = offers.get(key.check) ?? { key, count: 0 };
+      offer.count += 1;
+      offers.set(key.check, offer);
+    }
+  }
+  const ofTarget = offers.get(target.check)?.count ?? 0;
+  let best: { readonly key: KeyIdentity; readonly count: number } | null = null;
+  for (const { key, count } of offers.values()) {
+    if (sameKey(key, target) || !isUsable(record, key, options)) continue;
+    const beats = count > ofTarget || (count === ofTarget && isNewer(key.keyId, target.keyId, options.ring));
+    if (beats && (best === null || count > best.count)) best = { key, count };
+  }
+  return best?.key ?? null;
 }
 
 function isUsable(record: FleetRecord, key: KeyIdentity, options: ControllerOptions): boolean {

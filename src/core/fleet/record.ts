@@ -35,6 +35,10 @@ export interface FleetRecord {
   readonly target: KeyIdentity | null;
   readonly through: readonly ThroughMark[];
   readonly excluded: readonly ExcludedNode[];
+  /** Raised whenever an excluded node counts again. A report answers a barrier only when it was made knowing it. */
+  readonly exclusionEpoch: number;
+  /** At the second barrier somebody was excluded and may send with the old key still: it goes at the deadline only. */
+  readonly leftBehind: boolean;
   /** Aborted keys of this turn of the ring. */
   readonly refused: readonly KeyIdentity[];
   /** Skip jitter; the current key is compromised and goes at the deadline. */

@@ -62,14 +62,21 @@ function decide(
   notes: ControllerNote[],
 ): { readonly record: FleetRecord; readonly conditions: readonly Condition[] } {
   const { excluded, held } = decideExclusions(record, state, observation, nowMs, options);
-  noteExclusions(record, excluded, notes);
-  const counted = excluded === record.excluded ? record : { ...record, excluded };
+  if (!observation.inFlight.has("write-fleet")) noteExclusions(record, excluded, notes);
+  const counted = withExclusions(record, excluded);
   const phaseMs = nowMs - (state.seen?.sinceMs ?? nowMs);
   const decision = decideFleet(counted, state, withoutAnswered(observation, record), phaseMs, options);
   const tooMany = held.map((node): Condition => {
     return { code: "TOO_MANY_SILENT", message: `node ${node} is silent, but too many are to exclude it`, node };
   });
   return { record: decision.record, conditions: [...tooMany, ...decision.conditions] };
+}
+
+function withExclusions(record: FleetRecord, excluded: FleetRecord["excluded"]): FleetRecord {
+  if (excluded === record.excluded) return record;
+  const after = new Set(excluded.map(({ name }) => name));
+  const hasReturned = record.excluded.some(({ name }) => !after.has(name));
+  return { ...record, excluded, exclusionEpoch: record.exclusionEpoch + (hasReturned ? 1 : 0) };
 }
 
 /** A request that the record answers is only waiting to be cleared. */

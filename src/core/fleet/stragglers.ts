@@ -6,17 +6,19 @@
 import { includesKey, type KeyIdentity } from "../key-id.js";
 import type { NodeName, RosterEntry } from "../node.js";
 import { isEvidence } from "../report.js";
-import type { ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
+import type { Beat, ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
 import { throughOf, type ExcludedNode, type FleetRecord, type StragglerNote } from "./record.js";
 
+/** A node that joins or begins a new life is heard of by that alone; one that left is forgotten. */
 export function observeBeats(state: ControllerState, observation: ControllerObservation, nowMs: number): ControllerState["beats"] {
-  let changed: Map<NodeName, { beat: number; sinceMs: number }> | null = null;
-  for (const [name, lease] of observation.leases) {
-    if (state.beats.get(name)?.beat === lease.beat) continue;
-    changed ??= new Map(state.beats);
-    changed.set(name, { beat: lease.beat, sinceMs: nowMs });
+  const beats = new Map<NodeName, Beat>();
+  for (const { name, incarnationId } of observation.roster.entries.values()) {
+    const known = state.beats.get(name);
+    const beat = observation.leases.get(name)?.beat ?? known?.beat ?? 0;
+    const isUnchanged = known?.incarnationId === incarnationId && known.beat === beat;
+    beats.set(name, isUnchanged ? known : { incarnationId, beat, sinceMs: nowMs });
   }
-  return changed ?? state.beats;
+  return beats;
 }
 
 /** Milliseconds since the node was last heard of, as seen here; 0 while this process cannot judge. */
@@ -63,7 +65,10 @@ function sameOr(record: FleetRecord, excluded: readonly ExcludedNode[]): readonl
   return isSame ? record.excluded : excluded;
 }
 
-/** Heard of again, and it has restaged every key that anyone may send with. */
+/**
+ * Heard of again, and it has restaged every key that anyone may send with. Not while others drain: they passed their
+ * barrier without asking whether they still send to it with the old key.
+ */
 function mayReturn(
   record: FleetRecord,
   state: ControllerState,
@@ -72,6 +77,7 @@ function mayReturn(
   nowMs: number,
   options: ControllerOptions,
 ): boolean {
+  if (record.phase === "draining") return false;
   if (silenceMs(state, observation, entry.name, nowMs) >= options.silentMs) return false;
   const report = observation.reports.get(entry.name);
   return neededKeys(record).every((key) => {

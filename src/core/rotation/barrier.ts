@@ -36,7 +36,7 @@ export function barrierDirective(durable: DurableState, usable: readonly KeyIden
     refused: record.refused,
     evidence: { kind: "barrier", version, record },
     drainAllowed: record.phase === "draining",
-    retireEarly: record.excluded.length === 0,
+    retireEarly: !record.leftBehind,
     aborting,
     emergency: record.emergency,
     drainMs: record.drainMs,

@@ -3,8 +3,10 @@
  * node) and `nodes.json` (the roster checkpoint, design 4.5).
  */
 import type { FleetRecord } from "../fleet/record.js";
-import type { KeyId, KeyIdentity } from "../key-id.js";
+import { sameKey, type KeyIdentity } from "../key-id.js";
 import type { IncarnationId, NodeAddresses, RosterEntry } from "../node.js";
+import type { RetiredKey } from "../report.js";
+import type { NodeIndex } from "../spi.js";
 import type { DataplaneIdentity } from "./observation.js";
 
 export interface DurableState {
@@ -25,6 +27,8 @@ export interface DurableState {
   readonly sendFloor: KeyIdentity | null;
   /** Barrier: the newest fleet record acted upon. An older reading (a lagging replica) is ignored. */
   readonly fleet: { readonly version: number; readonly record: FleetRecord } | null;
+  /** The last key this node retired, and how: for its report. */
+  readonly lastRetired: RetiredKey | null;
   /** When the old key goes without evidence. Valid for one boot, on its monotonic clock. */
   readonly deadline: Deadline | null;
 }
@@ -42,8 +46,10 @@ export interface Deadline {
   readonly key: KeyIdentity;
   readonly bootId: string;
   readonly dueMs: number;
-  /** What is left at the time of writing; used when the machine booted since. */
+  /** The full length; counted anew when the machine booted since, as its clock then began anew. */
   readonly remainingMs: number;
+  /** Set for a compromised key. */
+  readonly emergency: boolean;
 }
 
 export const noDurableState: DurableState = {
@@ -56,6 +62,7 @@ export const noDurableState: DurableState = {
   refused: [],
   sendFloor: null,
   fleet: null,
+  lastRetired: null,
   deadline: null,
 };
 
@@ -64,8 +71,32 @@ export const noDurableState: DurableState = {
  */
 export interface CheckpointNode {
   readonly entry: RosterEntry;
-  /** Our incarnation for which `sentWith` holds. */
+  /** Our own life for which `sentWith` holds. */
   readonly selfIncarnationId: IncarnationId;
-  /** Keys whose outbound SA towards this entry was read back. Recorded before a policy may select it (S4). */
-  readonly sentWith: readonly KeyId[];
+  readonly selfIndex: NodeIndex;
+  /**
+   * Keys whose outbound SA towards this entry was read back, retired ones too: a key that comes back must not start its
+   * counter again (S4). Recorded before a policy may select it; the last `limits.sentKeysMax` are kept.
+   */
+  readonly sentWith: readonly KeyIdentity[];
+}
+
+/** Does `record` speak of the present lives of both ends? Any other index or incarnation means other derived keys. */
+export function isOfSameLives(self: RosterEntry, peer: RosterEntry, record: CheckpointNode): boolean {
+  return (
+    record.entry.incarnationId === peer.incarnationId &&
+    record.entry.incarnationNumber === peer.incarnationNumber &&
+    record.entry.index === peer.index &&
+    record.selfIncarnationId === self.incarnationId &&
+    record.selfIndex === self.index
+  );
+}
+
+/** Keys that should be in the kernel if they were ever sent with: what is retired or purged is rightly gone. */
+export function expectedKeys(durable: DurableState): readonly KeyIdentity[] {
+  const record = durable.fleet?.record;
+  const target = record?.phase === "aborting" && record.purge ? null : (record?.target ?? null);
+  return [durable.current, durable.next, record?.current ?? null, target]
+    .filter((key) => key !== null)
+    .filter((key) => !sameKey(key, durable.retired));
 }

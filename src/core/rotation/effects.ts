@@ -40,7 +40,8 @@ export function wantedEffects(
     wantForgetting(next, observation, effects);
   }
   if (next.tally.outboundLost > 0) wakes.push(nowMs);
-  if (next.durable.deadline !== null) wakes.push(next.durable.deadline.dueMs);
+  const dueMs = next.durable.deadline?.dueMs ?? 0;
+  if (dueMs > nowMs) wakes.push(dueMs);
   if (next.wait !== null && next.phase === "waiting") wakes.push(next.wait.startedMs + next.wait.lengthMs);
   return { state: next, effects, wakeAtMs: wakes.length === 0 ? null : Math.min(...wakes) };
 }
@@ -111,18 +112,18 @@ function reasonToRead(
 }
 
 function planBatch(state: AgentState, observation: Observation, nowMs: number, wakes: number[]): Effect | null {
-  if (state.durable.incarnation?.cleared === false) return stopEarlierLife(observation);
-  if (state.context === null) return sweepRetired(state, observation);
+  const isHeldBack = (name: NodeName): boolean => {
+    const untilMs = observation.heldBack.get(name)?.untilMs ?? nowMs;
+    if (untilMs > nowMs) wakes.push(untilMs);
+    return untilMs > nowMs;
+  };
+  if (state.durable.incarnation?.cleared === false) return stopEarlierLife(observation, isHeldBack);
+  if (state.context === null) return sweepRetired(state, observation, isHeldBack);
   const peers: NodeName[] = [];
   const plans: PeerPlan[] = [];
   for (const [name, facts] of state.unsettled) {
     if (peers.length === limits.peersPerPlanMax) break;
-    if (facts.operations === 0) continue;
-    const heldBack = observation.heldBack.get(name);
-    if (heldBack !== undefined && nowMs < heldBack.untilMs) {
-      wakes.push(heldBack.untilMs);
-      continue;
-    }
+    if (facts.operations === 0 || isHeldBack(name)) continue;
     peers.push(name);
     plans.push(facts.plan);
   }
@@ -133,15 +134,17 @@ function mergeStages(plans: readonly PeerPlan[]): readonly (readonly Operation[]
   return stageNames.map((name) => plans.flatMap((plan) => plan[name])).filter((stage) => stage.length > 0);
 }
 
-function stopEarlierLife(observation: Observation): Effect | null {
-  const sending = sendingPolicies(observation.kernel);
+type IsHeldBack = (name: NodeName) => boolean;
+
+function stopEarlierLife(observation: Observation, isHeldBack: IsHeldBack): Effect | null {
+  const sending = sendingPolicies(observation.kernel).filter(([name]) => !isHeldBack(name));
   if (sending.length === 0) return null;
   const operations = sending.map(([, policy]) => ({ kind: "delete-policy", policy }) as const);
   return { kind: "apply", stages: [operations], peers: sending.map(([name]) => name) };
 }
 
 /** Without evidence nothing is planned, but what must be gone goes (S5): every SA of the retired key, by its SPI. */
-function sweepRetired(state: AgentState, observation: Observation): Effect | null {
+function sweepRetired(state: AgentState, observation: Observation, isHeldBack: IsHeldBack): Effect | null {
   const keyId = state.durable.retired?.keyId;
   if (keyId === undefined) return null;
   const peers: NodeName[] = [];
@@ -149,7 +152,7 @@ function sweepRetired(state: AgentState, observation: Observation): Effect | nul
   const isRetired = (sa: SaView): boolean => splitSpi(sa.slot.spi).keyId === keyId;
   for (const [name, peer] of observation.kernel.peers) {
     const found = peer.sas.filter(isRetired);
-    if (found.length === 0) continue;
+    if (found.length === 0 || isHeldBack(name)) continue;
     peers.push(name);
     operations.push(...found.map((sa) => ({ kind: "delete-sa", slot: sa.slot }) as const));
   }
@@ -164,7 +167,8 @@ function wantReport(
   effects: Effect[],
   wakes: number[],
 ): void {
-  if (observation.inFlight.has("publish-report")) return;
+  // What an operation under way will leave behind is not known yet: nothing is said before it was read back.
+  if (observation.inFlight.has("publish-report") || observation.inFlight.has("apply")) return;
   const report = buildReport(state, observation, options);
   if (report === null) return;
   const atMs = publishAtMs(report, observation, nowMs, options);

@@ -2,10 +2,12 @@
  * Brings context, facts, counts and checkpoint up to date. Costs what changed: the touched peers, or all of them when a
  * decision about the whole fleet changed. Invariant: the result equals that of a step which touches everyone.
  */
+import { includesKey } from "../key-id.js";
+import { limits } from "../limits.js";
 import { sameEntry, type NodeName, type RosterEntry } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
 import { sameContext, type Context, type Directive } from "./context.js";
-import type { CheckpointNode } from "./durable.js";
+import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { Note } from "./effect.js";
 import { noPeerKernel, type Observation } from "./observation.js";
 import { evaluatePeer, type PeerFacts } from "./peer.js";
@@ -117,15 +119,12 @@ function nextRecord(
   before: CheckpointNode | undefined,
 ): CheckpointNode | undefined {
   if (entry === undefined) return facts === null && context.mayDelete ? undefined : before;
-  const isSame =
-    before !== undefined &&
-    before.entry.incarnationId === entry.incarnationId &&
-    before.selfIncarnationId === context.self.incarnationId;
-  const held = context.hold.map((key) => key.keyId);
-  const kept = isSame ? before.sentWith.filter((keyId) => held.includes(keyId)) : [];
-  const sentWith = [...new Set([...kept, ...(facts?.sentWith ?? [])])].sort((one, other) => one - other);
-  const isUnchanged = isSame && sameEntry(before.entry, entry) && sentWith.join() === before.sentWith.join();
-  return isUnchanged ? before : { entry, selfIncarnationId: context.self.incarnationId, sentWith };
+  const { incarnationId: selfIncarnationId, index: selfIndex } = context.self;
+  const kept = before !== undefined && isOfSameLives(context.self, entry, before) ? before.sentWith : null;
+  const added = (facts?.sentWith ?? []).filter((key) => kept === null || !includesKey(kept, key));
+  if (kept !== null && added.length === 0 && before !== undefined && sameEntry(before.entry, entry)) return before;
+  const sentWith = [...(kept ?? []), ...added].slice(-limits.sentKeysMax);
+  return { entry, selfIncarnationId, selfIndex, sentWith };
 }
 
 function noteDeparture(record: CheckpointNode | undefined, notes: Note[]): void {

@@ -7,7 +7,8 @@
 import { sameAddresses, type NodeName } from "../node.js";
 import type { PolicySlot } from "../sa.js";
 import { splitSpi } from "../spi.js";
-import type { DurableState } from "./durable.js";
+import { includesKey } from "../key-id.js";
+import { expectedKeys, type DurableState } from "./durable.js";
 import type { Note } from "./effect.js";
 import type { DataplaneIdentity, Observation, ObservedKernel } from "./observation.js";
 import type { AgentOptions, AgentState } from "./state.js";
@@ -53,10 +54,12 @@ function sameIdentity(one: DataplaneIdentity, other: DataplaneIdentity): boolean
 /** Looks for each recorded outbound SA by address and key id: at this time the dump may not know all nodes. */
 function hasLostOutbound(state: AgentState, kernel: ObservedKernel): boolean {
   const present = outboundSlots(kernel);
+  const expected = expectedKeys(state.durable);
   for (const [, node] of state.checkpoint) {
     if (node.selfIncarnationId !== state.durable.incarnation?.id) continue;
     const addresses = [node.entry.addresses.ipv4, node.entry.addresses.ipv6].filter((one) => one !== null);
-    const isLost = node.sentWith.some((keyId) => !addresses.some((address) => present.has(`${address} ${keyId}`)));
+    const sent = node.sentWith.filter((key) => includesKey(expected, key));
+    const isLost = sent.some(({ keyId }) => !addresses.some((address) => present.has(`${address} ${keyId}`)));
     if (isLost) return true;
   }
   return false;

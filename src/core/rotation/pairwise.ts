@@ -3,13 +3,14 @@
  * (design 4.2 and 4.3). Its word is kept durably: what it reported, it does not take back.
  */
 import { includesKey, isNewer, sameKey, type KeyIdentity, type KeyRing } from "../key-id.js";
+import { limits } from "../limits.js";
 import type { Context, Directive } from "./context.js";
 import type { DurableState } from "./durable.js";
 import type { Note } from "./effect.js";
 import type { Observation } from "./observation.js";
 import { unknownRefusals } from "./peer.js";
 import type { AgentOptions, AgentState } from "./state.js";
-import type { Tally } from "./tally.js";
+import { hasGivenWord } from "./word.js";
 
 export function pairwiseDirective(
   state: AgentState,
@@ -32,7 +33,7 @@ export function pairwiseDirective(
     candidates: candidatesOf(state, aborting, mayStage),
     refused,
     evidence: { kind: "pairwise" },
-    drainAllowed: next !== null && !aborting && sendsOnlyNext(state.tally),
+    drainAllowed: next !== null && !aborting && sendsOnlyNext(state),
     retireEarly: true,
     aborting,
     emergency,
@@ -52,8 +53,9 @@ function candidatesOf(state: AgentState, aborting: boolean, mayStage: boolean): 
 }
 
 /** Everybody, we included, sends with `next` and nothing else. */
-function sendsOnlyNext(tally: Tally): boolean {
-  return tally.onNext === tally.counted && tally.sendsOnlyNext === tally.counted;
+function sendsOnlyNext(state: AgentState): boolean {
+  const { tally } = state;
+  return tally.sendsOnlyNext === tally.counted && (tally.counted === 0 || hasGivenWord(state));
 }
 
 function isCompromised(observation: Observation, current: KeyIdentity | null): boolean {
@@ -74,7 +76,7 @@ export function decidePairwise(
   const reason = reasonToRefuse(state, observation, options.ring);
   if (reason !== null && state.durable.next !== null) {
     notes.push({ kind: "refused", key: state.durable.next, why: reason });
-    return { ...named, refused: [...named.refused, state.durable.next], sendFloor: null };
+    return { ...named, refused: [...named.refused, state.durable.next].slice(-limits.refusedKeysMax), sendFloor: null };
   }
   return purge(state, notes);
 }

@@ -16,7 +16,7 @@ import {
 } from "../sa.js";
 import { splitSpi } from "../spi.js";
 import { isCounted, isCovered, type Context } from "./context.js";
-import type { CheckpointNode } from "./durable.js";
+import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { PeerKernel } from "./observation.js";
 import {
   findPolicy,
@@ -43,6 +43,8 @@ export interface PeerFacts {
   /** What the outbound policies select; the older one when two address families differ. */
   readonly sending: "current" | "next" | "other" | "blocked";
   readonly covered: boolean;
+  /** Holds keys, and neither of ours: a rotation or more ahead or behind. */
+  readonly stranger: boolean;
   readonly sendsOnlyNext: boolean;
   readonly refusesNext: boolean;
   /** Waits for our word about a key that we never took up. */
@@ -55,7 +57,7 @@ export interface PeerFacts {
   readonly policiesIn: number;
   readonly policiesOut: number;
   /** Keys whose outbound SAs were read back: to be recorded before they are selected. */
-  readonly sentWith: readonly KeyId[];
+  readonly sentWith: readonly KeyIdentity[];
   readonly outboundLost: boolean;
   /** Departed, and something is left that may not be deleted yet. */
   readonly leftovers: boolean;
@@ -166,7 +168,7 @@ function planOutbound(
 ): boolean {
   const { policy, sending, wanted } = view;
   const ready = wanted !== null && hasOutbound(context, entry, inputs.kernel, path, wanted.keyId);
-  const recorded = wanted !== null && isRecorded(context, entry, inputs.recorded, wanted.keyId);
+  const recorded = wanted !== null && isRecorded(context, entry, inputs.recorded, wanted);
   if (wanted !== null && ready && recorded) {
     const action: PolicyAction = { kind: "protect", spi: saSpec(context, entry, path, "out", wanted.keyId).spi };
     if (policy === undefined || !sameAction(policy.action, action)) {
@@ -197,19 +199,14 @@ function isRecorded(
   context: Context,
   entry: RosterEntry,
   recorded: CheckpointNode | undefined,
-  keyId: KeyId,
+  key: KeyIdentity,
 ): boolean {
-  return (
-    recorded !== undefined &&
-    recorded.entry.incarnationId === entry.incarnationId &&
-    recorded.selfIncarnationId === context.self.incarnationId &&
-    recorded.sentWith.includes(keyId)
-  );
+  if (recorded === undefined || !isOfSameLives(context.self, entry, recorded)) return false;
+  return includesKey(recorded.sentWith, key);
 }
 
 /** What no held key explains goes last, and never while a policy selects it. */
 function deleteUnwanted(context: Context, inputs: PeerInputs, routes: readonly Path[], draft: Draft): void {
-  if (!context.mayDelete) return;
   const entry = inputs.entry as RosterEntry;
   for (const sa of inputs.kernel.sas) {
     if (!isWanted(context, entry, routes, sa) && !isSelected(inputs.kernel.policies, sa) && !isReplaced(draft, sa)) {
@@ -246,11 +243,18 @@ function isReplaced(draft: Draft, sa: SaView): boolean {
   return draft.inbound.some(deletes) || draft.outbound.some(deletes);
 }
 
+/** A key that is not held goes even while deletions are held (S5). */
+function isHeld(context: Context, sa: SaView): boolean {
+  return context.hold.some((key) => key.keyId === splitSpi(sa.slot.spi).keyId);
+}
+
 function departedFacts(context: Context, kernel: PeerKernel): PeerFacts {
   const draft: Draft = { block: [], inbound: [], outbound: [], switch: [], delete: [] };
   if (context.mayDelete) {
     for (const policy of kernel.policies) draft.delete.push({ kind: "delete-policy", policy: policy.slot });
-    for (const sa of kernel.sas) draft.delete.push({ kind: "delete-sa", slot: sa.slot });
+  }
+  for (const sa of kernel.sas) {
+    if (context.mayDelete || !isHeld(context, sa)) draft.delete.push({ kind: "delete-sa", slot: sa.slot });
   }
   const something = kernel.sas.length + kernel.policies.length > 0;
   return {
@@ -262,6 +266,7 @@ function departedFacts(context: Context, kernel: PeerKernel): PeerFacts {
     missingNext: false,
     sending: "blocked",
     covered: false,
+    stranger: false,
     sendsOnlyNext: false,
     refusesNext: false,
     refusesOther: false,
@@ -285,6 +290,8 @@ function liveFacts(
 ): PeerFacts {
   const { report } = inputs;
   const { current, next } = context;
+  const sending = sendingOf(context, sends);
+  const stranger = sending === "blocked" && isStranger(context, entry, report);
   const best = context.candidates[0];
   const isMissing = (key: KeyIdentity | null): boolean =>
     sends.some((path) => path.missing.some((missing) => sameKey(missing, key)));
@@ -295,9 +302,10 @@ function liveFacts(
     revision: entry.revision,
     missingCurrent: isMissing(current),
     missingNext: next !== null && (isMissing(next) || !includesKey(context.hold, next)),
-    sending: sendingOf(context, sends),
+    sending,
     covered: best !== undefined && isCovered(context, entry, report, best),
-    sendsOnlyNext: next !== null && sendsOnly(entry, report, next),
+    stranger,
+    sendsOnlyNext: next !== null && (stranger || sendsOnly(entry, report, next)),
     refusesNext: next !== null && isPresent(entry, report) && includesKey(report?.refused ?? [], next),
     refusesOther: unknownRefusals(context, entry, report).length > 0,
     refusedAndOlder: next !== null && refusedAndOlder(entry, report, next),
@@ -331,6 +339,14 @@ function reaches(report: Report | undefined, context: Context): boolean {
   return report !== undefined && report.through >= context.self.revision;
 }
 
+/** It reported, knowing us, what it holds, and we have none of it: neither end can send, nor will with these keys. */
+function isStranger(context: Context, entry: RosterEntry, report: Report | undefined): boolean {
+  if (report === undefined || !isPresent(entry, report) || !reaches(report, context)) return false;
+  const { holds, refused } = report;
+  const receives = holds.filter((key) => !includesKey(refused, key));
+  return receives.length > 0 && !receives.some((key) => sameKey(key, context.current) || sameKey(key, context.next));
+}
+
 /**
  * Nothing older than `next`; a peer that has begun the rotation after this one may send with a newer key besides. A
  * reporter says null only while it has no peers; we are its peer, so null is no word that it sends with `next`.
@@ -362,9 +378,8 @@ function isInboundOf(sa: SaView, key: KeyIdentity | null): boolean {
   return sa.slot.direction === "in" && splitSpi(sa.slot.spi).keyId === key?.keyId;
 }
 
-function outboundKeys(context: Context, entry: RosterEntry, kernel: PeerKernel): readonly KeyId[] {
+function outboundKeys(context: Context, entry: RosterEntry, kernel: PeerKernel): readonly KeyIdentity[] {
   const routes = paths(context.self, entry);
-  return context.hold
-    .map((key) => key.keyId)
-    .filter((keyId) => routes.some((path) => hasOutbound(context, entry, kernel, path, keyId)));
+  if (routes.length === 0) return [];
+  return context.hold.filter((key) => routes.every((path) => hasOutbound(context, entry, kernel, path, key.keyId)));
 }

@@ -6,6 +6,7 @@ import { nodeShare } from "../jitter.js";
 import type { Context } from "./context.js";
 import type { Observation } from "./observation.js";
 import type { AgentOptions, AgentState } from "./state.js";
+import { hasGivenWord } from "./word.js";
 
 /** Null while there is nothing to speak of: not admitted. */
 export function buildReport(state: AgentState, observation: Observation, options: AgentOptions): Report | null {
@@ -24,10 +25,12 @@ export function buildReport(state: AgentState, observation: Observation, options
     sendingOldest: oldest?.keyId ?? null,
     sendingNewest: tally.onNext > 0 ? (context?.next?.keyId ?? null) : (oldest?.keyId ?? null),
     refused: refusedKeys(state),
+    exclusionEpoch: context?.evidence.kind === "barrier" ? context.evidence.record.exclusionEpoch : 0,
+    stagingMs: state.stagingMs,
     through,
     waitingFor: waiting?.key ?? null,
     waitingMs: waiting?.lengthMs ?? null,
-    retired: state.lastRetired,
+    retired: durable.lastRetired,
   };
 }
 
@@ -75,11 +78,10 @@ function hasRemovalsToApply(state: AgentState): boolean {
  * shows it; null only when there are no peers.
  */
 function oldestSent(state: AgentState): KeyIdentity | null {
-  const { context, durable, tally } = state;
+  const { context, tally } = state;
   if (context === null || tally.peers === 0) return null;
   if (context.next === null) return tally.onCurrent > 0 || tally.counted > 0 ? context.current : null;
-  const isOnlyNext = sameKey(durable.sendFloor, context.next) && tally.onCurrent + tally.onOther === 0;
-  return isOnlyNext ? context.next : (context.current ?? context.next);
+  return hasGivenWord(state) ? context.next : (context.current ?? context.next);
 }
 
 function refusedKeys(state: AgentState): readonly KeyIdentity[] {
@@ -107,6 +109,7 @@ export function sameReport(one: Report, other: Report): boolean {
     sameSet(one.refused, other.refused) &&
     one.sendingOldest === other.sendingOldest &&
     one.sendingNewest === other.sendingNewest &&
+    one.exclusionEpoch === other.exclusionEpoch &&
     one.through === other.through &&
     sameKey(one.waitingFor, other.waitingFor) &&
     sameKey(one.retired?.key ?? null, other.retired?.key ?? null)

@@ -9,6 +9,7 @@ import type { Deadline, DurableState } from "./durable.js";
 import type { Note } from "./effect.js";
 import type { Observation, ObservedKernel } from "./observation.js";
 import type { AgentOptions, AgentState, Drain } from "./state.js";
+import { hasGivenWord } from "./word.js";
 
 export function advanceRetirement(
   state: AgentState,
@@ -44,17 +45,28 @@ function withDeadline(
 ): AgentState {
   const { deadline } = state.durable;
   const bootId = observation.kernel.identity?.bootId ?? "";
-  if (deadline !== null && sameKey(deadline.key, old)) return rebased(state, deadline, bootId, nowMs);
+  if (deadline !== null && sameKey(deadline.key, old)) {
+    return hastened(rebased(state, deadline, bootId, nowMs), directive, nowMs);
+  }
   const runs = directive.emergency || directive.drainAllowed || hasSwitched(state);
   if (!runs) return withoutDeadline(state);
-  const started: Deadline = { key: old, bootId, dueMs: nowMs + directive.retireMs, remainingMs: directive.retireMs };
+  const { retireMs, emergency } = directive;
+  const started: Deadline = { key: old, bootId, dueMs: nowMs + retireMs, remainingMs: retireMs, emergency };
   return withDurable(state, { ...state.durable, deadline: started });
+}
+
+/** The key turned out to be compromised while its deadline ran: the shorter one counts, from now. */
+function hastened(state: AgentState, directive: Directive, nowMs: number): AgentState {
+  const { deadline } = state.durable;
+  if (deadline === null || deadline.emergency || !directive.emergency) return state;
+  const dueMs = Math.min(deadline.dueMs, nowMs + directive.retireMs);
+  return withDurable(state, { ...state.durable, deadline: { ...deadline, dueMs, emergency: true } });
 }
 
 /** Pairwise only: in barrier coordination the record's phase says when the deadline starts. */
 function hasSwitched(state: AgentState): boolean {
   const { context, tally } = state;
-  return context?.evidence.kind === "pairwise" && tally.counted > 0 && tally.onNext === tally.counted;
+  return context?.evidence.kind === "pairwise" && tally.counted > 0 && hasGivenWord(state);
 }
 
 /** The machine booted since, and its monotonic clock began anew: what was left then is left now. */
@@ -79,7 +91,7 @@ function advanceDrain(
   old: KeyIdentity,
   nowMs: number,
 ): AgentState {
-  if (!directive.drainAllowed || state.tally.onNext < state.tally.counted) return { ...state, drain: null };
+  if (!directive.drainAllowed || state.tally.onCurrent > 0) return { ...state, drain: null };
   const { kernel } = observation;
   const packets = state.tally.currentPackets;
   const { drain } = state;
@@ -117,15 +129,11 @@ function retire(
   notes.push({ kind: "retired", key: old, forced, errors });
   const { durable } = state;
   const moved = options.coordination === "pairwise" ? { current: durable.next, next: null } : {};
-  return {
-    ...state,
-    drain: null,
-    lastRetired: { key: old, forced, errors },
-    durable: { ...durable, ...moved, retired: old, deadline: null },
-  };
+  const lastRetired = { key: old, forced, errors };
+  return { ...state, drain: null, durable: { ...durable, ...moved, retired: old, lastRetired, deadline: null } };
 }
 
-/** S5 without a registry: the deadline of a compromised key is obeyed even when nothing else is known. */
+/** S5 without a registry: a deadline that runs is obeyed even when nothing else is known. */
 export function retireWithoutEvidence(
   state: AgentState,
   observation: Observation,

@@ -2,7 +2,6 @@
 import type { KeyIdentity } from "../key-id.js";
 import type { NodeAddresses, NodeName, RosterRevision } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
-import type { RetiredKey } from "../report.js";
 import type { Context } from "./context.js";
 import { noDurableState, type CheckpointNode, type DurableState } from "./durable.js";
 import type { JitterOptions } from "../jitter.js";
@@ -45,7 +44,8 @@ export interface AgentState {
   /** XFRM errors that had been counted when this `next` was first seen. */
   readonly rotationSeen: { readonly key: KeyIdentity; readonly errors: number } | null;
   readonly through: RosterRevision;
-  readonly lastRetired: RetiredKey | null;
+  /** How long the last staging took, whole milliseconds. */
+  readonly stagingMs: number | null;
   readonly phase: AgentPhase;
   readonly phaseSinceMs: number;
   readonly deletionsHeld: boolean;
@@ -83,7 +83,7 @@ export function startAgent(
     drain: null,
     rotationSeen: null,
     through: 0 as RosterRevision,
-    lastRetired: null,
+    stagingMs: null,
     phase: "steady",
     phaseSinceMs: 0,
     deletionsHeld: false,

@@ -16,6 +16,7 @@ import { settleIncarnation } from "./incarnation.js";
 import type { Observation } from "./observation.js";
 import { decidePairwise, pairwiseDirective } from "./pairwise.js";
 import { heldThrough } from "./publish.js";
+import { giveWord, hasGivenWord } from "./word.js";
 import { advanceRetirement, retireWithoutEvidence } from "./retire.js";
 import type { AgentOptions, AgentPhase, AgentState } from "./state.js";
 
@@ -107,7 +108,7 @@ function startWait(
   notes: Note[],
 ): AgentState {
   const key = awaitedKey(state, options);
-  if (key === null || sameKey(state.durable.staging, key)) return state;
+  if (key === null || !observation.roster.complete || sameKey(state.durable.staging, key)) return state;
   if (sameKey(state.wait?.key ?? null, key)) return endWait(state, key, nowMs);
   const isFresh = state.checkpoint.size === 0;
   const nodes = observation.roster.entries.size;
@@ -154,17 +155,6 @@ function sawRotation(state: AgentState, observation: Observation, directive: Dir
   return { ...state, rotationSeen: { key, errors: observation.kernel.errors } };
 }
 
-function giveWord(state: AgentState, directive: Directive): AgentState {
-  const { tally, durable } = state;
-  const { next } = directive;
-  if (directive.aborting) {
-    return durable.sendFloor === null ? state : { ...state, durable: { ...durable, sendFloor: null } };
-  }
-  const isOnlyNext = next !== null && tally.counted > 0 && tally.onNext === tally.counted;
-  if (!isOnlyNext || sameKey(durable.sendFloor, next)) return state;
-  return { ...state, durable: { ...durable, sendFloor: next } };
-}
-
 /** Pairwise, the rotation from "no key": there is nothing to retire once the first key is staged. */
 function endFirst(state: AgentState, directive: Directive): AgentState {
   const { next } = directive;
@@ -177,7 +167,10 @@ function withPhase(state: AgentState, directive: Directive | null, nowMs: number
   if (phase === state.phase) return state;
   const key = directive?.next ?? directive?.current ?? null;
   if (state.phase === "staging" && key !== null && phase !== "aborting" && phase !== "waiting") {
-    notes.push({ kind: "staged", key, sas: state.tally.sasIn, stagingMs: nowMs - state.phaseSinceMs });
+    const stagingMs = Math.max(0, Math.round(nowMs - state.phaseSinceMs));
+    notes.push({ kind: "staged", key, sas: state.tally.sasIn, stagingMs });
+    notes.push({ kind: "phase-changed", from: state.phase, to: phase, key });
+    return { ...state, stagingMs, phase, phaseSinceMs: nowMs };
   }
   notes.push({ kind: "phase-changed", from: state.phase, to: phase, key });
   return { ...state, phase, phaseSinceMs: nowMs };
@@ -191,6 +184,6 @@ function phaseOf(state: AgentState, directive: Directive): AgentPhase {
   if (next === null || hasRetired) return "steady";
   if (!directive.hold.some((key) => sameKey(key, next))) return "waiting";
   if (tally.missingNext > 0) return "staging";
-  if (tally.onNext < tally.counted) return "staged";
+  if (!hasGivenWord(state)) return "staged";
   return directive.drainAllowed ? "draining" : "switched";
 }

@@ -17,6 +17,7 @@ export interface Tally {
   /** Of all live peers: the pair is covered for the best candidate. */
   readonly covered: number;
   /** Pairwise: what the peer's report says. */
+  readonly strangers: number;
   readonly sendsOnlyNext: number;
   readonly refusesNext: number;
   readonly refusesOther: number;
@@ -44,6 +45,7 @@ export const noTally: Tally = {
   onOther: 0,
   blocked: 0,
   covered: 0,
+  strangers: 0,
   sendsOnlyNext: 0,
   refusesNext: 0,
   refusesOther: 0,
@@ -57,6 +59,11 @@ export const noTally: Tally = {
   departed: 0,
   outboundLost: 0,
 };
+
+/** Is `next` all that we send with? Who shares no key with us cannot be sent to at all, and does not hold us up. */
+export function sendsOnlyNext(tally: Tally): boolean {
+  return tally.onNext + tally.strangers === tally.counted;
+}
 
 type Counts = { -readonly [name in keyof Tally]: Tally[name] };
 
@@ -92,6 +99,7 @@ function countCounted(counts: Counts, facts: PeerFacts, sign: 1 | -1): void {
   if (facts.sending === "current") counts.onCurrent += sign;
   if (facts.sending === "next") counts.onNext += sign;
   if (facts.sending === "other") counts.onOther += sign;
+  if (facts.stranger) counts.strangers += sign;
   if (facts.sendsOnlyNext) counts.sendsOnlyNext += sign;
   if (facts.refusesNext) counts.refusesNext += sign;
   if (facts.refusesOther) counts.refusesOther += sign;
