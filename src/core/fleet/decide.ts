@@ -227,7 +227,14 @@ function decideDraining(
     request?.kind === "abort"
       ? answer(raised, request, false, "too late: nodes retire the old key already")
       : escalate(raised, request, options);
-  return decided(hasRetired(nodes, answered, target) ? finish(answered, target) : answered);
+  const complete = takeAlong(answered, nodes, target);
+  return decided(hasRetired(nodes, complete, target) ? finish(complete, target) : complete);
+}
+
+/** Whoever was left behind has returned, and everybody passed the second barrier again, knowing it. */
+function takeAlong(record: FleetRecord, nodes: readonly CountedNode[], target: KeyIdentity): FleetRecord {
+  const isComplete = record.leftBehind && record.excluded.length === 0 && hasSwitched(nodes, record, target);
+  return isComplete ? { ...record, leftBehind: false } : record;
 }
 
 function finish(record: FleetRecord, target: KeyIdentity): FleetRecord {

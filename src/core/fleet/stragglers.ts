@@ -65,10 +65,7 @@ function sameOr(record: FleetRecord, excluded: readonly ExcludedNode[]): readonl
   return isSame ? record.excluded : excluded;
 }
 
-/**
- * Heard of again, and it has restaged every key that anyone may send with. Not while others drain: they passed their
- * barrier without asking whether they still send to it with the old key.
- */
+/** Heard of again, and it has restaged every key that anyone may send with. */
 function mayReturn(
   record: FleetRecord,
   state: ControllerState,
@@ -77,7 +74,6 @@ function mayReturn(
   nowMs: number,
   options: ControllerOptions,
 ): boolean {
-  if (record.phase === "draining") return false;
   if (silenceMs(state, observation, entry.name, nowMs) >= options.silentMs) return false;
   const report = observation.reports.get(entry.name);
   return neededKeys(record).every((key) => {

@@ -25,7 +25,7 @@ export function advanceRetirement(
   const forced = timed.durable.deadline !== null && nowMs >= timed.durable.deadline.dueMs;
   const drained = advanceDrain(timed, observation, directive, old, nowMs);
   const isIdle = drained.drain !== null && isIdleFor(drained.drain, observation.kernel, directive.drainMs);
-  if (!forced && !(isIdle && directive.retireEarly)) return drained;
+  if (!forced && !isIdle) return drained;
   return retire(drained, observation, old, forced && !isIdle, options, notes);
 }
 
@@ -91,7 +91,8 @@ function advanceDrain(
   old: KeyIdentity,
   nowMs: number,
 ): AgentState {
-  if (!directive.drainAllowed || state.tally.onCurrent > 0) return { ...state, drain: null };
+  const mayDrain = directive.drainAllowed && directive.retireEarly && state.tally.onCurrent === 0;
+  if (!mayDrain) return { ...state, drain: null };
   const { kernel } = observation;
   const packets = state.tally.currentPackets;
   const { drain } = state;
