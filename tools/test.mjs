@@ -28,6 +28,9 @@ const systemTimeoutMs = 1_800_000;
 /** How often to say what is still running. */
 const noticeEveryMs = 15_000;
 
+/** What counts when there is nothing to run: the build or the lint failed and said why. */
+const unsound = { passed: 0, failures: [{ name: "build and lint" }], skips: [] };
+
 const scope = process.argv[2] ?? "default";
 const selects = scopes[scope];
 if (selects === undefined) {
@@ -36,9 +39,6 @@ if (selects === undefined) {
 } else {
   process.exitCode = await runAll(selects);
 }
-
-/** What counts when there is nothing to run: the build or the lint failed and said why. */
-const unsound = { passed: 0, failures: [{ name: "build and lint" }], skips: [] };
 
 async function runAll(selects) {
   await installMissing();

@@ -5,7 +5,7 @@
 import type { FleetRecord, OperatorRequest } from "../core/fleet/record.js";
 import { includesKey, type KeyIdentity } from "../core/key-id.js";
 import type { IncarnationId, NodeName, RosterEntry, RosterRevision } from "../core/node.js";
-import { PersistentMap } from "../core/persistent-map.js";
+import { type PersistentMap } from "../core/persistent-map.js";
 import type { Report } from "../core/report.js";
 import { emptyRoster, type Roster } from "../core/roster.js";
 import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";

@@ -4,15 +4,19 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test, type TestContext } from "node:test";
+import { addNextKey, generateKeyFile } from "../../src/cli/keyfile-operations.js";
 import { FleetWatch } from "../../src/cli/operator/fleet-watch.js";
 import { findFleet } from "../../src/cli/operator/place.js";
 import type { PreflightResult } from "../../src/cli/operator/preflight.js";
+import { makeRequest } from "../../src/cli/operator/request.js";
 import type { RotationResult } from "../../src/cli/operator/rotation-result.js";
 import { waitUntil } from "../../src/cli/operator/wait.js";
 import { summarizeFleet, type FleetSummary } from "../../src/core/fleet/summary.js";
+import type { KeyId } from "../../src/core/key-id.js";
 import {
   outcomeOf,
   spawnSpindle,
@@ -41,7 +45,7 @@ async function startFleet(
 ): Promise<TestFleet> {
   const fleet = await startProcessFleet(context, { nodes: 2, ...options });
   const keys = join(fleet.folder, "keys");
-  await succeed(spindle("keyfile", "generate", keys, "--key-id", "7"));
+  await makeKeys(keys, 7);
   fleet.distribute(keys);
   const watch = new FleetWatch(await findFleet(fleet.controllerFile, {}));
   context.after(() => watch.close());
@@ -52,7 +56,8 @@ async function startFleet(
     run: (command: string, ...flags: string[]) =>
       spindle(...command.split(" "), ...flags, "--config", fleet.controllerFile),
     see: async (wanted: (summary: FleetSummary) => boolean) => {
-      const check = (): FleetSummary | null => (watch.isWhole && wanted(summary()) ? summary() : null);
+      const check = (): FleetSummary | null =>
+        watch.isWhole && wanted(summary()) ? summary() : null;
       const refreshing = setInterval(() => watch.refresh(), 200);
       const waited = await waitUntil(watch, check, { timeoutMs: seeWithinMs });
       clearInterval(refreshing);
@@ -60,6 +65,11 @@ async function startFleet(
       return assert.fail(`not seen: ${wanted.toString()}\n${JSON.stringify(summary(), null, 2)}`);
     },
   });
+}
+
+async function makeKeys(path: string, keyId: number): Promise<void> {
+  const algorithm = "aes-gcm-128";
+  await generateKeyFile({ path, keyId: keyId as KeyId, algorithm, force: true });
 }
 
 async function succeed(running: Promise<Outcome>): Promise<Outcome> {
@@ -76,16 +86,31 @@ async function startSteadyFleet(
   const fleet = await startFleet(context, options);
   if (options.coordination !== "pairwise" && options.start !== "auto") {
     await fleet.see(({ offered }) => offered?.nodes === 2);
-    await succeed(fleet.run("rotate --wait"));
+    const order = { kind: "rotate", reason: "first key", compromised: null, abort: null } as const;
+    await fleet.watch.putRequest(makeRequest(order));
   }
-  await fleet.see(({ phase, current, exceptions }) => phase === "steady" && current?.keyId === 7 && exceptions.length === 0);
+  await seeSteady(fleet, 7);
   return fleet;
+}
+
+async function seeSteady(fleet: TestFleet, keyId: number): Promise<void> {
+  await fleet.see(({ phase, current, request, exceptions, nodes }) => {
+    const isCalm = phase === "steady" && request === null && exceptions.length === 0;
+    return isCalm && nodes === 2 && current?.keyId === keyId;
+  });
 }
 
 /** Makes the next key and gives it to the nodes; waits until they offer it. */
 async function offerNext(fleet: TestFleet, nodes: readonly string[]): Promise<void> {
-  await succeed(fleet.run("keyfile next", fleet.keys));
-  fleet.distribute(fleet.keys, nodes);
+  const { keys: path } = fleet;
+  await addNextKey({
+    path,
+    ring: 255,
+    algorithm: null,
+    force: false,
+    fleetKey: () => Promise.resolve(null),
+  });
+  fleet.distribute(path, nodes);
   await fleet.see(({ offered, target }) => target !== null || offered?.nodes === nodes.length);
 }
 
@@ -109,24 +134,34 @@ test("operator: the first rotation and the next one, to the end, with their reco
   const first = parse<RotationResult>((await succeed(fleet.run("rotate --wait --json"))).stdout);
   assert.deepEqual([first.outcome, first.rotation, first.from, first.to], ["done", 1, null, 7]);
 
-  await offerNext(fleet, everybody);
+  await succeed(fleet.run("keyfile next", fleet.keys));
+  fleet.distribute(fleet.keys);
+  await fleet.see(({ offered }) => offered?.nodes === 2);
   const next = await succeed(fleet.run("rotate --wait --json --reason", "yearly rotation"));
   const result = parse<RotationResult>(next.stdout);
   assert.deepEqual([result.outcome, result.rotation, result.from, result.to], ["done", 2, 7, 8]);
   assert.equal(result.record?.reason, "yearly rotation");
   assert.match(result.record?.by ?? "", /^[^@]+@.+$/);
   assert.deepEqual([result.record?.forcedRetires, result.record?.errors], [0, 0]);
-  assert.deepEqual(result.record?.phases.map(({ phase }) => phase), ["staging", "staged", "draining", "steady"]);
+  assert.deepEqual(
+    result.record?.phases.map(({ phase }) => phase),
+    ["staging", "staged", "draining", "steady"],
+  );
   assert.match(next.stderr, /rotation 2 started/);
 
   const after = await succeed(fleet.run("status"));
   assert.match(after.stdout, /^steady on key 8 · 2 nodes · rotation 2 done .* ago, took .*\n$/);
-  const all = parse<FleetSummary & { schemaVersion: number }>((await succeed(fleet.run("status --all --json"))).stdout);
+  const all = parse<FleetSummary & { schemaVersion: number }>(
+    (await succeed(fleet.run("status --all --json"))).stdout,
+  );
   assert.equal(all.schemaVersion, 1);
-  assert.deepEqual(all.rows.map(({ node, step, holds }) => [node, step, holds]), [
-    ["node-1", "steady", [8]],
-    ["node-2", "steady", [8]],
-  ]);
+  assert.deepEqual(
+    all.rows.map(({ node, step, holds }) => [node, step, holds]),
+    [
+      ["node-1", "steady", [8]],
+      ["node-2", "steady", [8]],
+    ],
+  );
   const agents = await succeed(spindle("status", "--config", fleet.agentFile("node-1"), "--json"));
   assert.equal(parse<FleetSummary>(agents.stdout).current?.keyId, 8);
 });
@@ -140,27 +175,33 @@ test("operator: what cannot be done is refused with its reason, and leaves no re
   assert.deepEqual([rotate.exitCode, errorOf(rotate).code], [1, "REQUEST_REFUSED"]);
   assert.match(errorOf(rotate).message, /no node offers a newer key/);
   await fleet.see(({ request }) => request === null);
-  const next = await fleet.run("keyfile next --json", join(fleet.folder, "other"));
-  assert.equal(next.exitCode, 2);
 });
 
-test("operator: a key file with other bytes is named, and nothing starts until it is mended", async (context) => {
+test("operator: a key file with other bytes is named, and nothing starts until the next id mends it", async (context) => {
   const fleet = await startSteadyFleet(context);
   await offerNext(fleet, ["node-1"]);
   const other = join(fleet.folder, "other");
-  await succeed(spindle("keyfile", "generate", other, "--key-id", "8"));
+  await makeKeys(other, 8);
   fleet.distribute(other, ["node-2"]);
   await fleet.see(({ exceptions }) => exceptions.length > 0);
   const status = await succeed(fleet.run("status"));
-  assert.match(status.stdout, /node-2 +key id 8 of node node-2 has other bytes than that of node-1/);
+  assert.match(
+    status.stdout,
+    /node-2 +key id 8 of node node-2 has other bytes than that of node-1/,
+  );
   const rotate = await fleet.run("rotate --wait --json");
   assert.deepEqual([rotate.exitCode, errorOf(rotate).code], [1, "REQUEST_REFUSED"]);
+  assert.match(errorOf(rotate).message, /key files disagree/);
   const dryRun = await fleet.run("rotate --dry-run --json");
   assert.equal(dryRun.exitCode, 1);
   assert.match(parse<PreflightResult>(dryRun.stdout).obstacles.join(), /other bytes/);
-  fleet.distribute(fleet.keys, ["node-2"]);
-  await fleet.see(({ offered, exceptions }) => offered?.nodes === 2 && exceptions.length === 0);
+  const newer = await fleet.run("keyfile next", fleet.keys);
+  assert.deepEqual([newer.exitCode, /KEYFILE_NOT_NEWEST/.test(newer.stderr)], [3, true]);
+  await succeed(fleet.run("keyfile next --force", fleet.keys));
+  fleet.distribute(fleet.keys);
+  await fleet.see(({ offered, exceptions }) => offered?.key.keyId === 9 && exceptions.length === 0);
   await succeed(fleet.run("rotate --wait"));
+  await seeSteady(fleet, 9);
 });
 
 test("operator: a compromised key needs a confirmation, and then goes in an emergency rotation", async (context) => {
@@ -196,7 +237,7 @@ test("operator: interrupting --wait detaches, the rotation goes on, and an abort
 
   const aborted = parse<RotationResult>((await succeed(fleet.run("abort --json"))).stdout);
   assert.deepEqual([aborted.outcome, aborted.rotation, aborted.from], ["aborted", 2, 7]);
-  await fleet.see(({ phase, current }) => phase === "steady" && current?.keyId === 7);
+  await seeSteady(fleet, 7);
 });
 
 test("operator: a rotation that somebody aborts ends --wait with exit 1", async (context) => {
@@ -222,7 +263,10 @@ test("operator: --wait outlives the controller, and follows a rotation that star
   const ended = await ending;
   assert.equal(ended.exitCode, 0, ended.stderr);
   const result = parse<RotationResult>(ended.stdout);
-  assert.deepEqual([result.outcome, result.to, result.record?.by], ["done", 8, "controller controller-1"]);
+  assert.deepEqual(
+    [result.outcome, result.to, result.record?.by],
+    ["done", 8, "controller controller-1"],
+  );
 });
 
 test("operator: what the pre-flight check refuses exits 3, before and when it is asked for", async (context) => {
@@ -242,13 +286,21 @@ test("operator: a node that is alive is removed only when confirmed, a dead one 
   const fleet = await startSteadyFleet(context);
   const list = await succeed(fleet.run("node list --json"));
   const { nodes } = parse<{ nodes: { name: string; lease: string }[] }>(list.stdout);
-  assert.deepEqual(nodes.map(({ name, lease }) => [name, lease]), [["node-1", "alive"], ["node-2", "alive"]]);
+  assert.deepEqual(
+    nodes.map(({ name, lease }) => [name, lease]),
+    [
+      ["node-1", "alive"],
+      ["node-2", "alive"],
+    ],
+  );
   const alive = await fleet.run("node remove node-2 --json");
   assert.deepEqual([alive.exitCode, errorOf(alive).code], [2, "NODE_ALIVE"]);
   const unknown = await fleet.run("node remove node-3 --json");
   assert.deepEqual([unknown.exitCode, errorOf(unknown).code], [2, "NODE_UNKNOWN"]);
   fleet.agents.get("node-2")?.kill("SIGKILL");
-  await fleet.see(({ exceptions }) => exceptions.some(({ why }) => why.includes("its lease ended")));
+  await fleet.see(({ exceptions }) =>
+    exceptions.some(({ why }) => why.includes("its lease ended")),
+  );
   await succeed(fleet.run("node remove node-2"));
   await fleet.see((summary) => summary.nodes === 1 && summary.exceptions.length === 0);
 });
@@ -259,12 +311,17 @@ test("operator: status --watch prints one document for each change until it is i
   const ending = once(child, "close");
   const phases: string[] = [];
   const lines = createInterface({ input: child.stdout ?? assert.fail("no stdout") });
-  for await (const line of lines) {
-    const { phase, current } = parse<FleetSummary>(line);
-    if (phases.at(-1) !== phase) phases.push(phase);
-    if (phases.length === 1 && current?.keyId === 7) void offerNext(fleet, everybody).then(() => fleet.run("rotate"));
-    if (phase === "steady" && current?.keyId === 8) break;
-  }
+  const isOver = new Promise<void>((resolve) => {
+    lines.on("line", (line) => {
+      const { phase, current } = parse<FleetSummary>(line);
+      if (phases.at(-1) !== phase) phases.push(phase);
+      if (phase === "steady" && current?.keyId === 8) resolve();
+    });
+  });
+  await once(lines, "line");
+  await offerNext(fleet, everybody);
+  await succeed(fleet.run("rotate"));
+  await isOver;
   child.kill("SIGINT");
   assert.deepEqual(await ending, [0, null]);
   assert.deepEqual(phases, ["steady", "staging", "staged", "draining", "steady"]);
@@ -284,31 +341,44 @@ test("operator: pairwise, agents start by themselves; an emergency and an abort 
   const pending = await fleet.run("abort --json");
   assert.deepEqual([pending.exitCode, errorOf(pending).code], [1, "REQUEST_PENDING"]);
   fleet.distribute(fleet.keys);
-  await fleet.see(({ phase, current, request }) => phase === "steady" && current?.keyId === 8 && request === null);
+  await seeSteady(fleet, 8);
 
   await offerNext(fleet, ["node-1"]);
   const aborted = parse<RotationResult>((await succeed(fleet.run("abort --json"))).stdout);
-  assert.deepEqual([aborted.outcome, aborted.rotation, aborted.from, aborted.to], ["aborted", null, 8, 9]);
+  assert.deepEqual(
+    [aborted.outcome, aborted.rotation, aborted.from, aborted.to],
+    ["aborted", null, 8, 9],
+  );
   await fleet.see(({ phase, current }) => phase === "steady" && current?.keyId === 8);
-  assert.equal(fleet.watch.request, null);
+  await seeRequest(fleet, false);
 });
 
 test("operator: a request that is interrupted before anybody answered is withdrawn", async (context) => {
   // Its controller keeps the registry and answers nothing, as the fleet is pairwise; the agent's file says barrier.
   const fleet = await startSteadyFleet(context, { coordination: "pairwise" });
   const barrier = join(fleet.folder, "barrier.yaml");
-  const lines = ["schemaVersion: 1", "name: other", "stateDir: other", "registry: { connect: { socket: registry.sock } }"];
-  const { writeFile } = await import("node:fs/promises");
-  await writeFile(barrier, `${lines.join("\n")}\n`);
+  const lines = [
+    "schemaVersion: 1",
+    "name: other",
+    "stateDir: other",
+    "registry: { connect: { socket: registry.sock } }",
+  ];
+  writeFileSync(barrier, `${lines.join("\n")}\n`);
   const child = spawnSpindle(["rotate", "--json", "--config", barrier]);
   const ending = outcomeOf(child);
-  const placed = (): true | null => (fleet.watch.request === null ? null : true);
-  await waitUntil(fleet.watch, placed, { timeoutMs: seeWithinMs });
+  await seeRequest(fleet, true);
   child.kill("SIGINT");
   const ended = await ending;
   assert.deepEqual([ended.exitCode, errorOf(ended).code], [1, "REQUEST_WITHDRAWN"]);
-  assert.equal(fleet.watch.request, null);
+  await seeRequest(fleet, false);
 });
+
+/** Also of a request that a summary of this fleet would not show. */
+async function seeRequest({ watch }: TestFleet, isThere: boolean): Promise<void> {
+  const check = (): true | null => ((watch.request !== null) === isThere ? true : null);
+  const waited = await waitUntil(watch, check, { timeoutMs: seeWithinMs });
+  assert.equal(waited.kind, "reached");
+}
 
 test("operator: a registry that does not answer is said within seconds, with what to check", async (context) => {
   const fleet = await startFleet(context);
@@ -317,6 +387,9 @@ test("operator: a registry that does not answer is said within seconds, with wha
   await ended;
   const { exitCode, stderr } = await fleet.run("status");
   assert.equal(exitCode, 1);
-  assert.match(stderr, /^error REGISTRY_UNREACHABLE: the registry at .*registry\.sock did not answer within 3 s: connect ECONNREFUSED/);
+  assert.match(
+    stderr,
+    /^error REGISTRY_UNREACHABLE: the registry at .*registry\.sock did not answer within 3 s: connect ECONNREFUSED/,
+  );
   assert.match(stderr, /the address is from .*controller\.yaml\nhint: check that the controller/);
 });

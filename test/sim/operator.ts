@@ -3,15 +3,10 @@
  * for rotations. Like `spindle keyfile next`, a file names the key that the fleet runs and then the new one.
  */
 import type { OperatorRequest } from "../../src/core/fleet/record.js";
-import { sameKey, type CheckValue, type KeyId, type KeyIdentity } from "../../src/core/key-id.js";
+import { sameKey, type KeyId, type KeyIdentity } from "../../src/core/key-id.js";
 import type { NodeName } from "../../src/core/node.js";
 import type { SimFleet } from "../../src/sim/sim-fleet.js";
-
-/** @param version another one is another key under the same id */
-export function keyOf(keyId: number, version = 0): KeyIdentity {
-  const check = `${version}${keyId}`.padStart(32, "0") as CheckValue;
-  return { keyId: keyId as KeyId, check };
-}
+import { testKey } from "../support/fleet-snapshot.js";
 
 /** Longest time that a new file takes to reach a node. */
 const distributionMs = 400;
@@ -21,8 +16,8 @@ export class Operator {
   readonly #coordination: "barrier" | "pairwise";
   readonly #fileVersions = new Map<NodeName, number>();
   readonly compromised: KeyIdentity[] = [];
-  newest = keyOf(1);
-  file: readonly KeyIdentity[] = [keyOf(1)];
+  newest = testKey(1);
+  file: readonly KeyIdentity[] = [testKey(1)];
   #version = 0;
   #requests = 0;
 
@@ -47,21 +42,22 @@ export class Operator {
   }
 
   rotate(): void {
-    this.newest = keyOf(this.newest.keyId + 1);
+    this.newest = testKey(this.newest.keyId + 1);
     this.#distribute([this.running(), this.newest], distributionMs);
   }
 
   /** After a disaster: a file with every key that anyone still uses, and a new one, at once. */
   repair(): void {
-    this.newest = keyOf(this.newest.keyId + 1);
-    this.#distribute([...this.#known(), this.newest], 0);
+    const known = this.#known();
+    this.newest = testKey(this.newest.keyId + 1);
+    this.#distribute([...known, this.newest], 0);
   }
 
-  /** The running key leaked: a new one goes out, and the order to be rid of the old one. */
+  /** The running key leaked: a new one goes out unless one is on its way, and the order to be rid of the old one. */
   declareCompromised(): void {
     const leaked = this.running();
     this.compromised.push(leaked);
-    this.rotate();
+    if (this.isSettled()) this.rotate();
     this.#ask("rotate", { compromised: leaked });
   }
 
@@ -110,12 +106,13 @@ export class Operator {
 
   /** Every key that a live node holds or has ever taken up, oldest first. No swarm runs around the ring. */
   #known(): readonly KeyIdentity[] {
-    const found = new Map<number, KeyIdentity>([[this.newest.keyId, this.newest]]);
-    for (const name of this.#fleet.live()) {
-      for (const key of this.#fleet.registry.report(name)?.holds ?? []) found.set(key.keyId, key);
+    const record = this.#fleet.registry.fleet;
+    const ofNodes = this.#fleet.live().flatMap((name) => {
       const durable = this.#fleet.node(name).agent?.loop.inspect()?.state.durable;
-      for (const key of [durable?.current, durable?.next]) if (key) found.set(key.keyId, key);
-    }
+      return [durable?.current, durable?.next, ...(this.#fleet.registry.report(name)?.holds ?? [])];
+    });
+    const found = new Map<number, KeyIdentity>();
+    for (const key of [record?.current, record?.target, ...ofNodes, this.newest]) if (key) found.set(key.keyId, key);
     return [...found.values()].sort((one, other) => one.keyId - other.keyId);
   }
 }

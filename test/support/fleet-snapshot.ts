@@ -55,18 +55,27 @@ export interface SnapshotParts {
 }
 
 /** Barrier, steady on `current`, everybody alive, unless the parts say otherwise. */
-export function testSnapshot({ nodes, report, current, fleet, rest }: SnapshotParts): FleetSnapshot {
+export function testSnapshot({
+  nodes,
+  report,
+  current,
+  fleet,
+  rest,
+}: SnapshotParts): FleetSnapshot {
   const entries = Array.from({ length: nodes }, (_, index) => testEntry(index + 1));
   const reports = entries.flatMap(({ name, index }) => {
     const change = report === undefined ? {} : report(index);
     return change === null ? [] : [[name, { ...steadyReport(index, current), ...change }] as const];
   });
-  const alive = entries.map(({ name, incarnationId }) => [name, { incarnationId, beat: 1 }] as const);
+  const alive = entries.map(
+    ({ name, incarnationId }) => [name, { incarnationId, beat: 1 }] as const,
+  );
   return {
     coordination: "barrier",
     ring: 255,
     roster: {
-      complete: true, unreadable: new Set(),
+      complete: true,
+      unreadable: new Set(),
       revision: 9 as RosterRevision,
       entries: new Map(entries.map((entry) => [entry.name, entry] as const)),
     },

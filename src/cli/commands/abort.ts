@@ -31,7 +31,12 @@ export function makeCommand(shell: Shell): Command {
 
 async function abort(fleet: FleetWatch, flags: AbortFlags, shell: Shell): Promise<void> {
   const key = fleet.fleet?.target ?? null;
-  const request = makeRequest({ kind: "abort", reason: flags.reason, compromised: null, abort: key });
+  const request = makeRequest({
+    kind: "abort",
+    reason: flags.reason,
+    compromised: null,
+    abort: key,
+  });
   const signal = shell.interrupted();
   const { answer, record } = await askController(fleet, request, signal);
   if (!answer.accepted) throw refusal("the abort", answer);

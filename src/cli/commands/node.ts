@@ -1,12 +1,24 @@
 /** `spindle node list|remove`: the nodes on the roster. */
 import { Command } from "commander";
 import { countedNodes } from "../../core/fleet/barrier.js";
-import { parseNodeName, type NodeAddresses, type NodeName, type RosterEntry } from "../../core/node.js";
+import {
+  parseNodeName,
+  type NodeAddresses,
+  type NodeName,
+  type RosterEntry,
+} from "../../core/node.js";
 import { CliError } from "../exit.js";
 import { addFleetOptions } from "../operator/flags.js";
 import type { FleetWatch } from "../operator/fleet-watch.js";
 import { withFleet, type FleetFlags } from "../operator/open-fleet.js";
-import { addOutputOptions, formatOf, formatTable, printResult, type Column, type OutputOptions } from "../output.js";
+import {
+  addOutputOptions,
+  formatOf,
+  formatTable,
+  printResult,
+  type Column,
+  type OutputOptions,
+} from "../output.js";
 import type { Shell } from "../shell.js";
 
 export function makeCommand(shell: Shell): Command {
@@ -33,7 +45,10 @@ const columns: readonly Column<NodeView>[] = [
   { header: "ADDRESSES", cell: ({ addresses }) => formatAddresses(addresses) },
   { header: "INDEX", cell: ({ index }) => String(index), align: "right" },
   { header: "INCARNATION", cell: ({ incarnation }) => String(incarnation), align: "right" },
-  { header: "LEASE", cell: ({ lease }, colors) => (lease === "ended" ? colors.yellow(lease) : lease) },
+  {
+    header: "LEASE",
+    cell: ({ lease }, colors) => (lease === "ended" ? colors.yellow(lease) : lease),
+  },
   { header: "REPORTS", cell: ({ reports }, colors) => (reports ? "yes" : colors.yellow("no")) },
   { header: "REVISION", cell: ({ revision }) => String(revision), align: "right", wide: true },
   { header: "INCARNATION ID", cell: ({ incarnationId }) => incarnationId, wide: true },
@@ -41,14 +56,18 @@ const columns: readonly Column<NodeView>[] = [
 
 function makeList(shell: Shell): Command {
   const command = new Command("list").description("show the nodes on the roster");
-  return addOutputOptions(addFleetOptions(command)).action(async (flags: FleetFlags & OutputOptions) => {
-    await withFleet(flags, shell, async (fleet) => {
-      const nodes = viewNodes(fleet);
-      await printResult(shell.stdout, formatOf(flags), { schemaVersion: 1, nodes }, (wide) =>
-        nodes.length === 0 ? "the roster is empty" : formatTable(columns, nodes, shell.stdout, wide),
-      );
-    });
-  });
+  return addOutputOptions(addFleetOptions(command)).action(
+    async (flags: FleetFlags & OutputOptions) => {
+      await withFleet(flags, shell, async (fleet) => {
+        const nodes = viewNodes(fleet);
+        await printResult(shell.stdout, formatOf(flags), { schemaVersion: 1, nodes }, (wide) =>
+          nodes.length === 0
+            ? "the roster is empty"
+            : formatTable(columns, nodes, shell.stdout, wide),
+        );
+      });
+    },
+  );
 }
 
 function viewNodes(fleet: FleetWatch): readonly NodeView[] {
@@ -76,18 +95,22 @@ interface RemoveFlags extends FleetFlags, OutputOptions {
 
 function makeRemove(shell: Shell): Command {
   const command = new Command("remove")
-    .description("take a node that will not come back off the roster; the others then remove its SAs")
+    .description(
+      "take a node that will not come back off the roster; the others then remove its SAs",
+    )
     .argument("<name>", "the node")
     .option("--yes", "even if it is alive");
-  return addOutputOptions(addFleetOptions(command)).action(async (text: string, flags: RemoveFlags) => {
-    const name = requireName(text);
-    await withFleet(flags, shell, async (fleet) => {
-      checkRemovable(fleet, name, flags.yes === true);
-      const revision = await fleet.remove(name);
-      const result = { schemaVersion: 1, removed: name, revision };
-      await printResult(shell.stdout, formatOf(flags), result, () => `${name} is off the roster`);
-    });
-  });
+  return addOutputOptions(addFleetOptions(command)).action(
+    async (text: string, flags: RemoveFlags) => {
+      const name = requireName(text);
+      await withFleet(flags, shell, async (fleet) => {
+        checkRemovable(fleet, name, flags.yes === true);
+        const revision = await fleet.remove(name);
+        const result = { schemaVersion: 1, removed: name, revision };
+        await printResult(shell.stdout, formatOf(flags), result, () => `${name} is off the roster`);
+      });
+    },
+  );
 }
 
 function requireName(text: string): NodeName {
@@ -102,14 +125,21 @@ function checkRemovable(fleet: FleetWatch, name: NodeName, isConfirmed: boolean)
   const entry: RosterEntry | undefined = roster.entries.get(name);
   if (entry === undefined) {
     const hint = "spindle node list shows the names";
-    throw new CliError({ exitCode: 2, code: "NODE_UNKNOWN", message: `no node ${name} is on the roster`, hint });
+    throw new CliError({
+      exitCode: 2,
+      code: "NODE_UNKNOWN",
+      message: `no node ${name} is on the roster`,
+      hint,
+    });
   }
   if (isConfirmed || leases?.has(name) === false) return;
   throw new CliError({
     exitCode: 2,
     code: "NODE_ALIVE",
     message: `node ${name} is alive: its agent renewed its lease just now`,
-    details: ["removed, it loses its traffic until its agent is admitted again, as a running agent asks to be"],
+    details: [
+      "removed, it loses its traffic until its agent is admitted again, as a running agent asks to be",
+    ],
     hint: "stop its agent first, or add --yes",
   });
 }

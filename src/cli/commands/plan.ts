@@ -1,11 +1,23 @@
 /** `spindle plan`: what a rotation would cost a fleet of N nodes, in both kinds of coordination. It asks nobody. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { colorsFor, type Terminal } from "../../adapters/system/terminal.js";
-import { planRotation, type CoordinationPlan, type FleetPlan, type PlanOptions } from "../../core/fleet/plan.js";
+import {
+  planRotation,
+  type CoordinationPlan,
+  type FleetPlan,
+  type PlanOptions,
+} from "../../core/fleet/plan.js";
 import { limits } from "../../core/limits.js";
 import { formatDuration } from "../duration.js";
 import { durationOption, parseDurationFlag } from "../operator/flags.js";
-import { addOutputOptions, formatOf, formatTable, printResult, type Column, type OutputOptions } from "../output.js";
+import {
+  addOutputOptions,
+  formatOf,
+  formatTable,
+  printResult,
+  type Column,
+  type OutputOptions,
+} from "../output.js";
 import type { Shell } from "../shell.js";
 
 /** Events per second of the embedded registry; docs/reference/commands.md says how it was measured. */
@@ -24,11 +36,15 @@ interface PlanFlags extends OutputOptions {
 
 export function makeCommand(shell: Shell): Command {
   const command = new Command("plan")
-    .description("estimate a rotation of a fleet of N nodes: registry load and time; exit 3 when it does not fit")
+    .description(
+      "estimate a rotation of a fleet of N nodes: registry load and time; exit 3 when it does not fit",
+    )
     .addOption(countOption("--nodes <n>", "nodes in the fleet").makeOptionMandatory())
     .addOption(durationOption("--jitter <duration>", "jitter.max of the agents", 150_000, "150s"))
     .addOption(
-      countOption("--jitter-min-nodes <n>", "jitter.minNodes of the agents").default(limits.jitterMinNodesDefault),
+      countOption("--jitter-min-nodes <n>", "jitter.minNodes of the agents").default(
+        limits.jitterMinNodesDefault,
+      ),
     )
     .addOption(durationOption("--drain <duration>", "rotation.drain", limits.drainMsDefault, "3s"))
     .addOption(
@@ -40,21 +56,32 @@ export function makeCommand(shell: Shell): Command {
       ),
     )
     .addOption(
-      durationOption("--stage-deadline <duration>", "rotation.stageDeadline", limits.stageDeadlineMsDefault, "10m"),
+      durationOption(
+        "--stage-deadline <duration>",
+        "rotation.stageDeadline",
+        limits.stageDeadlineMsDefault,
+        "10m",
+      ),
     )
     .addOption(
-      new Option("--staging <duration>", "what one node's staging takes (default: from the number of nodes)")
-        .argParser(parseDurationFlag),
+      new Option(
+        "--staging <duration>",
+        "what one node's staging takes (default: from the number of nodes)",
+      ).argParser(parseDurationFlag),
     )
     .addOption(
-      countOption("--registry-rate <n>", "events per second that the registry delivers").default(registryRateDefault),
+      countOption("--registry-rate <n>", "events per second that the registry delivers").default(
+        registryRateDefault,
+      ),
     );
   return addOutputOptions(command).action(async (flags: PlanFlags) => {
     const options = planOptions(flags);
     const plan = planRotation(options);
     if (!plan.preflight.fits) shell.exitWith(3);
     const result = { schemaVersion: 1, fits: plan.preflight.fits, ...plan, assumptions: options };
-    await printResult(shell.stdout, formatOf(flags), result, () => formatPlan(plan, options, shell.stdout));
+    await printResult(shell.stdout, formatOf(flags), result, () =>
+      formatPlan(plan, options, shell.stdout),
+    );
   });
 }
 
@@ -91,7 +118,10 @@ interface PlanRow {
 const rows: readonly PlanRow[] = [
   { name: "registry writes", of: ({ writes }) => formatCount(writes) },
   { name: "registry events", of: ({ events }) => formatCount(events) },
-  { name: "  in the busiest second", of: ({ peakEventsPerSecond }) => formatCount(peakEventsPerSecond) },
+  {
+    name: "  in the busiest second",
+    of: ({ peakEventsPerSecond }) => formatCount(peakEventsPerSecond),
+  },
   { name: "old key may go after", of: ({ earliestRetireMs }) => formatDuration(earliestRetireMs) },
   { name: "done after", of: ({ totalMs }) => formatDuration(totalMs) },
 ];
@@ -107,13 +137,18 @@ function formatPlan(plan: FleetPlan, options: PlanOptions, stream: Terminal): st
   const title = colors.bold(`one rotation of ${formatCount(options.nodes)} nodes`);
   const verdict = preflight.fits ? "" : `\n${colors.red("does not fit its stage deadline")}`;
   const assumed = assumptions(plan, options).map((line) => `  ${line}`);
-  return [title + verdict, formatTable(columns, rows, stream), ["assumed:", ...assumed].join("\n")].join("\n\n");
+  return [
+    title + verdict,
+    formatTable(columns, rows, stream),
+    ["assumed:", ...assumed].join("\n"),
+  ].join("\n\n");
 }
 
 function assumptions({ preflight }: FleetPlan, options: PlanOptions): readonly string[] {
   const { keyDistributionMs, drainMs, registryRate, stageDeadlineMs, stagingMs } = options;
   const [stagingNote = "", ...misfits] = preflight.notes;
-  const jitter = preflight.jitterMs === 0 ? "no jitter" : `jitter up to ${formatDuration(preflight.jitterMs)}`;
+  const jitter =
+    preflight.jitterMs === 0 ? "no jitter" : `jitter up to ${formatDuration(preflight.jitterMs)}`;
   return [
     `${jitter}, key distribution ${formatDuration(keyDistributionMs)}, drain ${formatDuration(drainMs)}`,
     stagingMs === null ? stagingNote : `staging ${formatDuration(stagingMs)}`,

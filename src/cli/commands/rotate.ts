@@ -32,7 +32,8 @@ export function makeCommand(shell: Shell): Command {
     .option("--compromised", "the current key leaked: no jitter, and it goes at the deadline")
     .option("--yes", "confirm --compromised");
   return addOutputOptions(addFleetOptions(command)).action(async (flags: RotateFlags) => {
-    if (flags.compromised === true && flags.dryRun !== true && flags.yes !== true) throw unconfirmed();
+    if (flags.compromised === true && flags.dryRun !== true && flags.yes !== true)
+      throw unconfirmed();
     await withFleet(flags, shell, (fleet) => run(fleet, flags, shell));
   });
 }
@@ -70,7 +71,9 @@ function pairwiseRefusal(): CliError {
 async function showPreflight(fleet: FleetWatch, flags: RotateFlags, shell: Shell): Promise<void> {
   const result = checkFleet(fleet, flags.compromised === true);
   shell.exitWith(preflightExitCode(result));
-  await printResult(shell.stdout, formatOf(flags), result, () => formatPreflight(result, shell.stdout));
+  await printResult(shell.stdout, formatOf(flags), result, () =>
+    formatPreflight(result, shell.stdout),
+  );
 }
 
 async function rotate(fleet: FleetWatch, flags: RotateFlags, shell: Shell): Promise<void> {

@@ -4,7 +4,10 @@ import { durationWords, parseDuration } from "../duration.js";
 
 /** Adds `--config`. */
 export function addFleetOptions(command: Command): Command {
-  return command.option("--config <file>", "configuration that says where the fleet is (default: $SPINDLE_CONFIG)");
+  return command.option(
+    "--config <file>",
+    "configuration that says where the fleet is (default: $SPINDLE_CONFIG)",
+  );
 }
 
 export function parseDurationFlag(text: string): number {
@@ -13,6 +16,11 @@ export function parseDurationFlag(text: string): number {
   return durationMs;
 }
 
-export function durationOption(flags: string, description: string, defaultMs: number, shown: string): Option {
+export function durationOption(
+  flags: string,
+  description: string,
+  defaultMs: number,
+  shown: string,
+): Option {
   return new Option(flags, description).argParser(parseDurationFlag).default(defaultMs, shown);
 }

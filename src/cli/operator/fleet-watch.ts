@@ -21,7 +21,14 @@ export class FleetWatch {
   readonly #registry: RegistryPort;
   readonly #stops: Stop[] = [];
   readonly #listeners = new Set<() => void>();
-  readonly #missing = new Set<Part>(["roster", "reports", "fleet", "request", "leases", "rotations"]);
+  readonly #missing = new Set<Part>([
+    "roster",
+    "reports",
+    "fleet",
+    "request",
+    "leases",
+    "rotations",
+  ]);
   readonly #entries = new Map<NodeName, RosterEntry>();
   readonly #reports = new Map<NodeName, Report>();
   #revision = 0;
@@ -71,7 +78,12 @@ export class FleetWatch {
     return {
       coordination: this.place.coordination,
       ring: this.place.ring,
-      roster: { ...emptyRoster, complete: true, revision: this.#revision as RosterRevision, entries },
+      roster: {
+        ...emptyRoster,
+        complete: true,
+        revision: this.#revision as RosterRevision,
+        entries,
+      },
       reports: this.#reports,
       fleet: this.#fleet,
       rotation: this.#rotations[0] ?? null,

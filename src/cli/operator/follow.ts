@@ -32,7 +32,9 @@ export async function watchProgress<T>(
 ): Promise<Waited<T>> {
   const lines = (): readonly string[] => {
     const shown = progressLines(summarizeFleet(fleet.snapshot()), shell.stderr);
-    return fleet.away === null ? shown : [...shown, `  the registry does not answer: ${fleet.away}`];
+    return fleet.away === null
+      ? shown
+      : [...shown, `  the registry does not answer: ${fleet.away}`];
   };
   const progress = startProgress({ stream: shell.stderr, lines });
   const stopRefresh = refreshEvery(fleet, refreshMs);
@@ -45,7 +47,11 @@ export async function watchProgress<T>(
 }
 
 export type Followed =
-  | { readonly kind: "done" | "aborted"; readonly rotation: number; readonly record: RotationRecord | null }
+  | {
+      readonly kind: "done" | "aborted";
+      readonly rotation: number;
+      readonly record: RotationRecord | null;
+    }
   | { readonly kind: "interrupted" | "timed-out" };
 
 /**
@@ -67,7 +73,8 @@ export async function followRotation(
   const waited = await watchProgress(fleet, ended, options);
   if (waited.kind !== "reached") return waited;
   const record = await readAudit(fleet, waited.value.rotation, options.signal);
-  const isDone = record === null ? sameKey(waited.value.current, target) : record.outcome === "done";
+  const isDone =
+    record === null ? sameKey(waited.value.current, target) : record.outcome === "done";
   return { kind: isDone ? "done" : "aborted", rotation: waited.value.rotation, record };
 }
 

@@ -21,7 +21,10 @@ export function formatPreflight(result: PreflightResult, stream: Terminal): stri
   ].join("\n");
 }
 
-function verdict({ fits, from, to, estimateMs }: PreflightResult, colors: ReturnType<typeof colorsFor>): string {
+function verdict(
+  { fits, from, to, estimateMs }: PreflightResult,
+  colors: ReturnType<typeof colorsFor>,
+): string {
   const keys = to === null ? "" : `, key ${from ?? "none"} → ${to}`;
   if (!fits) return `${colors.red("does not fit")}${keys}`;
   return `${colors.green("fits")}${keys}: done in about ${formatDuration(estimateMs)}`;

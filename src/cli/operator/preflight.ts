@@ -2,7 +2,11 @@
 import { longestStaging } from "../../core/fleet/audit.js";
 import { countedNodes } from "../../core/fleet/barrier.js";
 import { findConflicts } from "../../core/fleet/decide.js";
-import { checkPreflight, type Preflight, type PreflightOptions } from "../../core/fleet/preflight.js";
+import {
+  checkPreflight,
+  type Preflight,
+  type PreflightOptions,
+} from "../../core/fleet/preflight.js";
 import { recordOf, summarizeFleet } from "../../core/fleet/summary.js";
 import { includesKey, type KeyIdentity } from "../../core/key-id.js";
 import { limits } from "../../core/limits.js";
@@ -26,14 +30,21 @@ export function checkFleet(fleet: FleetWatch, emergency: boolean): PreflightResu
   const snapshot = fleet.snapshot();
   const summary = summarizeFleet(snapshot);
   const { options, assumptions } = preflightOptions(fleet.place);
-  const preflight = checkPreflight(summary.counted, longestStaging(snapshot.reports), emergency, options);
+  const preflight = checkPreflight(
+    summary.counted,
+    longestStaging(snapshot.reports),
+    emergency,
+    options,
+  );
   const record = recordOf(snapshot);
   const nodes = countedNodes(snapshot.roster, snapshot.reports, record.excluded);
   const to = record.target ?? summary.offered?.key ?? null;
   const obstacles = findConflicts(record, nodes).map(({ message }) => message);
   if (record.phase !== "steady") obstacles.unshift(`rotation ${record.rotation} is running`);
   else if (summary.offered === null) {
-    obstacles.unshift("no node offers a newer key: run `spindle keyfile next` and distribute the file");
+    obstacles.unshift(
+      "no node offers a newer key: run `spindle keyfile next` and distribute the file",
+    );
   }
   return {
     schemaVersion: 1,
@@ -57,7 +68,10 @@ function preflightOptions({ config: { kind, config } }: FleetPlace): {
 } {
   if (kind === "controller") {
     const { stageDeadlineMs, retireDeadlineMs, drainMs } = config.rotation;
-    return { options: { stageDeadlineMs, retireDeadlineMs, drainMs, ...config.preflight }, assumptions: [] };
+    return {
+      options: { stageDeadlineMs, retireDeadlineMs, drainMs, ...config.preflight },
+      assumptions: [],
+    };
   }
   const { jitter, rotation } = config;
   const options = {

@@ -79,7 +79,7 @@ function unanswered(): CliError {
     exitCode: 1,
     code: "REQUEST_UNANSWERED",
     message: `no controller answered within ${formatDuration(answerWithinMs)}; the request is withdrawn`,
-    hint: "check that a controller runs and leads (its log says \"leading\"), and that nodes are on the roster",
+    hint: 'check that a controller runs and leads (its log says "leading"), and that nodes are on the roster',
   });
 }
 

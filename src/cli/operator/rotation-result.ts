@@ -60,7 +60,9 @@ export async function endWith(
   shell: Shell,
 ): Promise<void> {
   shell.exitWith(exitCodeOf(result));
-  await printResult(shell.stdout, formatOf(flags), result, () => describe(result, fleet, shell.stdout));
+  await printResult(shell.stdout, formatOf(flags), result, () =>
+    describe(result, fleet, shell.stdout),
+  );
 }
 
 function exitCodeOf({ command, outcome }: RotationResult): ExitCode {
@@ -79,7 +81,9 @@ function describe(result: RotationResult, fleet: FleetWatch, stream: Terminal): 
     case "detached":
       return `stopped waiting, ${name} goes on: ${summaryLine(summarizeFleet(fleet.snapshot()), colors)}`;
     case "done":
-      return [`${colors.green(`${name} done`)}: ${keys}`, ...describeRecord(result.record)].join("\n");
+      return [`${colors.green(`${name} done`)}: ${keys}`, ...describeRecord(result.record)].join(
+        "\n",
+      );
     case "aborted":
       return `${colors.yellow(`${name} aborted`)}: the fleet sends with key ${result.from ?? "none"}`;
   }
@@ -92,7 +96,11 @@ function describeRecord(record: RotationRecord | null): readonly string[] {
     return name === null ? [] : [`${name} after ${formatDuration(afterMs)}`];
   });
   const stragglers = record.stragglers.map(({ name, kind, why }) => `${kind}: ${name}, ${why}`);
-  return [reached.join(", "), ...stragglers, `${countWords(record.forcedRetires, "forced retire")}, ${countWords(record.errors, "packet error")}`];
+  return [
+    reached.join(", "),
+    ...stragglers,
+    `${countWords(record.forcedRetires, "forced retire")}, ${countWords(record.errors, "packet error")}`,
+  ];
 }
 
 /** What has been reached when a phase begins. */

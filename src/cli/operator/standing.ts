@@ -23,24 +23,50 @@ interface OrderFlags extends OutputOptions {
 }
 
 /** The current key leaked: agents skip the jitter, and delete it at the emergency deadline. */
-export async function rotateCompromised(fleet: FleetWatch, flags: OrderFlags, shell: Shell): Promise<void> {
+export async function rotateCompromised(
+  fleet: FleetWatch,
+  flags: OrderFlags,
+  shell: Shell,
+): Promise<void> {
   const { current, target } = stateOf(fleet);
-  if (current === null || target === null) throw refused("no node takes up a newer key", distributeHint);
-  const order = await placeOrder(fleet, { kind: "rotate", reason: flags.reason, compromised: current, abort: null });
-  if (flags.wait !== true) return end("rotate", "started", { current, target }, fleet, flags, shell);
+  if (current === null || target === null)
+    throw refused("no node takes up a newer key", distributeHint);
+  const order = await placeOrder(fleet, {
+    kind: "rotate",
+    reason: flags.reason,
+    compromised: current,
+    abort: null,
+  });
+  if (flags.wait !== true)
+    return end("rotate", "started", { current, target }, fleet, flags, shell);
   const gone = (): true | null => (isHeldBySome(nodesOf(fleet), current) ? null : true);
-  const outcome = await carryOut(fleet, order, () => (gone() === null ? null : "done"), flags, shell);
+  const outcome = await carryOut(
+    fleet,
+    order,
+    () => (gone() === null ? null : "done"),
+    flags,
+    shell,
+  );
   await end("rotate", outcome, { current, target }, fleet, flags, shell);
 }
 
 const distributeHint = "run `spindle keyfile next` and distribute the file, then give this order";
 
 /** The key that agents take up must not come into use. It is too late once somebody has retired the old one. */
-export async function abortPairwise(fleet: FleetWatch, flags: OrderFlags, shell: Shell): Promise<void> {
+export async function abortPairwise(
+  fleet: FleetWatch,
+  flags: OrderFlags,
+  shell: Shell,
+): Promise<void> {
   const { current, target } = stateOf(fleet);
   if (target === null) throw refused("no rotation is running", null);
   if (current === null) throw refused("there is no key to go back to", null);
-  const order = await placeOrder(fleet, { kind: "abort", reason: flags.reason, compromised: null, abort: target });
+  const order = await placeOrder(fleet, {
+    kind: "abort",
+    reason: flags.reason,
+    compromised: null,
+    abort: target,
+  });
   const verdict = (): "aborted" | "done" | null => {
     if (hasAbandoned(nodesOf(fleet), target)) return "aborted";
     return sameKey(stateOf(fleet).current, target) ? "done" : null;
@@ -100,10 +126,23 @@ function end(
   shell: Shell,
 ): Promise<void> {
   const [from, to] = [current?.keyId ?? null, target?.keyId ?? null];
-  const result: RotationResult = { schemaVersion: 1, command, rotation: null, from, to, outcome, record: null };
+  const result: RotationResult = {
+    schemaVersion: 1,
+    command,
+    rotation: null,
+    from,
+    to,
+    outcome,
+    record: null,
+  };
   return endWith(result, fleet, flags, shell);
 }
 
 function refused(why: string, hint: string | null): CliError {
-  return new CliError({ exitCode: 1, code: "REQUEST_REFUSED", message: `the order is refused: ${why}`, hint });
+  return new CliError({
+    exitCode: 1,
+    code: "REQUEST_REFUSED",
+    message: `the order is refused: ${why}`,
+    hint,
+  });
 }

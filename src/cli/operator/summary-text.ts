@@ -8,7 +8,10 @@ import { formatTable, type Column } from "../output.js";
 
 /** `staging key 7 → 8 · 3 of 5 nodes staged · rotation 3 · about 12s left` */
 export function summaryLine(summary: FleetSummary, colors: Colors): string {
-  return joinWords([headWords(summary, colors), countWords(summary), ...restWords(summary)], colors);
+  return joinWords(
+    [headWords(summary, colors), countWords(summary), ...restWords(summary)],
+    colors,
+  );
 }
 
 /** The same without the counts, for above the bars that show them. */
@@ -79,16 +82,22 @@ export function formatSeconds(durationMs: number): string {
 
 /** What concerns the fleet as a whole and is not as it should be, or waits for someone. */
 export function fleetNotes(summary: FleetSummary): readonly string[] {
-  const { offered, request, lastRotation, phase } = summary;
+  const { offered, request, lastRetire, phase } = summary;
   const notes: string[] = [];
   if (offered !== null) {
-    const waits = phase === "steady" ? "no rotation has started" : "it waits for this rotation to end";
-    notes.push(`key ${offered.key.keyId} is offered by ${offered.nodes} of ${summary.counted} nodes; ${waits}`);
+    const waits =
+      phase === "steady" ? "no rotation has started" : "it waits for this rotation to end";
+    notes.push(
+      `key ${offered.key.keyId} is offered by ${offered.nodes} of ${summary.counted} nodes; ${waits}`,
+    );
   }
-  if (request !== null) notes.push(`request to ${request.kind} by ${request.by}: ${request.reason}`);
-  if (lastRotation !== null && lastRotation.forcedRetires + lastRotation.errors > 0) {
-    const { rotation, forcedRetires, errors } = lastRotation;
-    notes.push(`rotation ${rotation} ended with forced retires on ${forcedRetires} nodes, ${errors} packet errors`);
+  if (request !== null)
+    notes.push(`request to ${request.kind} by ${request.by}: ${request.reason}`);
+  const { forcedRetires, errors } = lastRetire;
+  if (forcedRetires + errors > 0) {
+    notes.push(
+      `the last key went with ${forcedRetires} forced retires and ${errors} packet errors`,
+    );
   }
   return notes;
 }
@@ -124,7 +133,8 @@ export function formatSummary(summary: FleetSummary, { stream, all }: SummaryTex
   const notes = fleetNotes(summary).map((note) => colors.yellow(note));
   if (notes.length > 0) blocks.push(notes.join("\n"));
   const shown = summary.exceptions.slice(0, all ? undefined : shownExceptionsMax);
-  if (shown.length > 0) blocks.push(formatTable(exceptionColumns, shown, stream) + hiddenWords(summary, shown));
+  if (shown.length > 0)
+    blocks.push(formatTable(exceptionColumns, shown, stream) + hiddenWords(summary, shown));
   if (all && summary.rows.length > 0) blocks.push(formatTable(rowColumns, summary.rows, stream));
   return blocks.join("\n\n");
 }

@@ -42,7 +42,9 @@ function drawStatus(fleet: FleetWatch, { all, shell: { stdout } }: WatchStatusOp
 }
 
 function awayLines({ away }: FleetWatch): readonly string[] {
-  return away === null ? [] : [`the registry does not answer (${away}); this is what it said last`, ""];
+  return away === null
+    ? []
+    : [`the registry does not answer (${away}); this is what it said last`, ""];
 }
 
 /** What does not fit could not be drawn over. */
@@ -66,17 +68,25 @@ function printChanges(fleet: FleetWatch, { format, all, shell }: WatchStatusOpti
 }
 
 /** One line, or one document of a stream. */
-function changeText(summary: FleetSummary, format: OutputFormat, all: boolean, stream: Terminal): string {
+function changeText(
+  summary: FleetSummary,
+  format: OutputFormat,
+  all: boolean,
+  stream: Terminal,
+): string {
   if (format === "json") return JSON.stringify(summaryJson(summary, all));
   if (format === "yaml") return `---\n${JSON.stringify(summaryJson(summary, all), null, 2)}`;
   const exceptions = summary.exceptions.map(({ node, why }) => `${node}: ${why}`);
-  return [summaryLine(summary, colorsFor(stream)), ...fleetNotes(summary), ...exceptions].join("; ");
+  return [summaryLine(summary, colorsFor(stream)), ...fleetNotes(summary), ...exceptions].join(
+    "; ",
+  );
 }
 
 /** Time passes without anything having changed. */
 function withoutTimes(summary: FleetSummary): object {
   const exceptions = summary.exceptions.map(({ node, why }) => ({ node, why }));
-  const lastRotation = summary.lastRotation === null ? null : { ...summary.lastRotation, endedForMs: null };
+  const lastRotation =
+    summary.lastRotation === null ? null : { ...summary.lastRotation, endedForMs: null };
   const isLate = summary.timeLeftMs === 0;
   return { ...summary, phaseForMs: null, timeLeftMs: isLate, exceptions, lastRotation };
 }

@@ -56,7 +56,11 @@ function exclusions({ record }: ExceptionContext): readonly NodeException[] {
 function silences({ nodes, leases }: ExceptionContext): readonly NodeException[] {
   if (leases === null) return [];
   const silent = nodes.filter(({ entry }) => !leases.has(entry.name));
-  return silent.map(({ entry }) => ({ node: entry.name, why: "no sign of life: its lease ended", forMs: null }));
+  return silent.map(({ entry }) => ({
+    node: entry.name,
+    why: "no sign of life: its lease ended",
+    forMs: null,
+  }));
 }
 
 function missingReports({ nodes }: ExceptionContext): readonly NodeException[] {
@@ -66,10 +70,17 @@ function missingReports({ nodes }: ExceptionContext): readonly NodeException[] {
 }
 
 /** Who holds up the present phase. A jitter wait is no delay. */
-function stragglers({ record, nodes, phaseForMs, isLate }: ExceptionContext): readonly NodeException[] {
-  const reports = new Map(nodes.flatMap(({ entry, report }) => {
-    return report === undefined ? [] : [[entry.name, report] as const];
-  }));
+function stragglers({
+  record,
+  nodes,
+  phaseForMs,
+  isLate,
+}: ExceptionContext): readonly NodeException[] {
+  const reports = new Map(
+    nodes.flatMap(({ entry, report }) => {
+      return report === undefined ? [] : [[entry.name, report] as const];
+    }),
+  );
   const behind = nodes.flatMap((node) => {
     const why = whyBehind(record, { reports }, node.entry);
     const isWaiting = nodeStep(node, record, nodes.length - 1) === "waiting";
@@ -96,7 +107,8 @@ function whyLacking(
 ): string | null {
   if (report === undefined) return null;
   const { keyId } = current;
-  if (!report.holds.some((key) => sameKey(key, current))) return `joins: does not hold key ${keyId} yet`;
+  if (!report.holds.some((key) => sameKey(key, current)))
+    return `joins: does not hold key ${keyId} yet`;
   if (report.sendingOldest === null && peers > 0) return "sends to no peer yet";
   if (report.available.some((key) => sameKey(key, current))) return null;
   return `its key file does not offer key ${keyId}, which the fleet runs`;

@@ -28,11 +28,14 @@ export type NodeStep =
 export function nodeStep({ report }: CountedNode, record: FleetRecord, peers: number): NodeStep {
   const { current, target, phase } = record;
   if (report === undefined) return "unknown";
-  if (target === null) return current !== null && includesKey(report.holds, current) ? "steady" : "joining";
+  if (target === null)
+    return current !== null && includesKey(report.holds, current) ? "steady" : "joining";
   const isHeld = includesKey(report.holds, target);
-  if (phase === "aborting" && includesKey(report.refused, target)) return isHeld ? "refused" : "reverted";
+  if (phase === "aborting" && includesKey(report.refused, target))
+    return isHeld ? "refused" : "reverted";
   if (!isHeld) return sameKey(report.waitingFor, target) ? "waiting" : "staging";
-  const isSwitched = report.sendingOldest === target.keyId || (report.sendingOldest === null && peers === 0);
+  const isSwitched =
+    report.sendingOldest === target.keyId || (report.sendingOldest === null && peers === 0);
   if (!isSwitched) return "staged";
   return current !== null && includesKey(report.holds, current) ? "switched" : "retired";
 }

@@ -17,10 +17,15 @@ export function derivePairwise(nodes: readonly CountedNode[], ring: KeyRing): Fl
     const current = mostHeld(reports, abandoned);
     return { ...newFleet, phase: "aborting", current, target: abandoned, refused };
   }
-  const named = [...held, ...reports.flatMap(namedKeys)].filter((key) => !includesKey(refused, key));
+  const named = [...held, ...reports.flatMap(namedKeys)].filter(
+    (key) => !includesKey(refused, key),
+  );
   const newest = newestOf(named, ring);
   const current = newest === null ? null : mostHeld(reports, newest);
-  if (newest === null || (current === null && reports.some((one) => sendsOnly(one, newest, nodes)))) {
+  if (
+    newest === null ||
+    (current === null && reports.some((one) => sendsOnly(one, newest, nodes)))
+  ) {
     return { ...newFleet, current: newest, refused };
   }
   const phase = phaseOf(nodes, newest);
@@ -42,8 +47,11 @@ function newestOf(keys: readonly KeyIdentity[], ring: KeyRing): KeyIdentity | nu
 
 /** The key that most nodes hold, besides `except`. */
 function mostHeld(reports: readonly Report[], except: KeyIdentity): KeyIdentity | null {
-  const others = distinct(reports.flatMap(({ holds }) => holds)).filter((key) => !sameKey(key, except));
-  const holders = (key: KeyIdentity): number => reports.filter(({ holds }) => includesKey(holds, key)).length;
+  const others = distinct(reports.flatMap(({ holds }) => holds)).filter(
+    (key) => !sameKey(key, except),
+  );
+  const holders = (key: KeyIdentity): number =>
+    reports.filter(({ holds }) => includesKey(holds, key)).length;
   return others.sort((one, other) => holders(other) - holders(one))[0] ?? null;
 }
 
@@ -54,14 +62,19 @@ function distinct(keys: readonly KeyIdentity[]): KeyIdentity[] {
 }
 
 function phaseOf(nodes: readonly CountedNode[], target: KeyIdentity): FleetPhase {
-  if (!nodes.every(({ report }) => report !== undefined && includesKey(report.holds, target))) return "staging";
-  const isSwitched = nodes.every(({ report }) => report !== undefined && sendsOnly(report, target, nodes));
+  if (!nodes.every(({ report }) => report !== undefined && includesKey(report.holds, target)))
+    return "staging";
+  const isSwitched = nodes.every(
+    ({ report }) => report !== undefined && sendsOnly(report, target, nodes),
+  );
   return isSwitched ? "draining" : "staged";
 }
 
 function sendsOnly(report: Report, key: KeyIdentity, nodes: readonly CountedNode[]): boolean {
   if (!includesKey(report.holds, key)) return false;
-  return report.sendingOldest === key.keyId || (report.sendingOldest === null && nodes.length === 1);
+  return (
+    report.sendingOldest === key.keyId || (report.sendingOldest === null && nodes.length === 1)
+  );
 }
 
 /**
@@ -73,7 +86,8 @@ export function isFulfilled(
   nodes: readonly CountedNode[],
   current: KeyIdentity | null,
 ): boolean {
-  if (order.abort !== null) return hasAbandoned(nodes, order.abort) || sameKey(current, order.abort);
+  if (order.abort !== null)
+    return hasAbandoned(nodes, order.abort) || sameKey(current, order.abort);
   return order.compromised === null || !isHeldBySome(nodes, order.compromised);
 }
 
@@ -89,7 +103,9 @@ export function hasAbandoned(nodes: readonly CountedNode[], key: KeyIdentity): b
   const reports = nodes.flatMap(({ report }) => (report === undefined ? [] : [report]));
   const refuses = (report: Report): boolean => includesKey(report.refused, key);
   const isOut = (report: Report): boolean => {
-    return !includesKey(report.holds, key) && (refuses(report) || !includesKey(report.available, key));
+    return (
+      !includesKey(report.holds, key) && (refuses(report) || !includesKey(report.available, key))
+    );
   };
   return reports.some(refuses) && reports.every(isOut);
 }

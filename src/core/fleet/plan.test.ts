@@ -50,7 +50,9 @@ test("plan: the old key may go after jitter, distribution, staging and drain, ne
 test("plan: a slow registry delays pairwise by hours and barrier by seconds", () => {
   const { barrier, pairwise } = plan({ nodes: 10_000, registryRate: 5_000 });
   assert.ok(pairwise.totalMs > 3_600_000);
-  assert.ok(barrier.totalMs < plan({ nodes: 10_000, registryRate: 1_000_000 }).barrier.totalMs + 20_000);
+  assert.ok(
+    barrier.totalMs < plan({ nodes: 10_000, registryRate: 1_000_000 }).barrier.totalMs + 20_000,
+  );
 });
 
 test("plan: a small fleet has no jitter, and a stage deadline that is too short does not fit", () => {

@@ -17,7 +17,12 @@ const at = {
 } satisfies Record<string, Partial<Report>>;
 
 function sendingEight(holds: Report["holds"]): Partial<Report> {
-  return { available: [seven, eight], holds, sendingOldest: eight.keyId, sendingNewest: eight.keyId };
+  return {
+    available: [seven, eight],
+    holds,
+    sendingOldest: eight.keyId,
+    sendingNewest: eight.keyId,
+  };
 }
 
 type Step = keyof typeof at;
@@ -56,16 +61,26 @@ test("summary: a steady fleet has no exceptions and nothing left to do", () => {
 
 test("summary: a fleet that nobody wrote a record for has no key, and says who offers one", () => {
   const report = (): Partial<Report> => ({ holds: [], sendingOldest: null, sendingNewest: null });
-  const summary = summarizeFleet(testSnapshot({ nodes: 2, current: seven, report, rest: { fleet: null } }));
+  const summary = summarizeFleet(
+    testSnapshot({ nodes: 2, current: seven, report, rest: { fleet: null } }),
+  );
   assert.equal(summary.current, null);
   assert.deepEqual(summary.offered, { key: seven, nodes: 2 });
-  assert.deepEqual(summary.rows.map(({ step }) => step), ["joining", "joining"]);
+  assert.deepEqual(
+    summary.rows.map(({ step }) => step),
+    ["joining", "joining"],
+  );
 });
 
 test("summary: nodes are counted at least as far as they have come", () => {
-  const summary = rotating(["waiting", "staging", "staged", "switched", "retired"], { phase: "staged" });
+  const summary = rotating(["waiting", "staging", "staged", "switched", "retired"], {
+    phase: "staged",
+  });
   const { waiting, staged, switched, retired } = summary.steps;
-  assert.deepEqual({ waiting, staged, switched, retired }, { waiting: 1, staged: 3, switched: 2, retired: 1 });
+  assert.deepEqual(
+    { waiting, staged, switched, retired },
+    { waiting: 1, staged: 3, switched: 2, retired: 1 },
+  );
   assert.deepEqual(
     summary.rows.map(({ step }) => step),
     ["waiting", "staging", "staged", "switched", "retired"],
@@ -120,8 +135,16 @@ test("summary: a clock that makes no sense gives no times", () => {
 
 const faults: readonly (readonly [string, Partial<Report> | null, RegExp])[] = [
   ["no report", null, /has not reported/],
-  ["a report of an older incarnation", { incarnationId: "b".repeat(32) as never }, /has not reported/],
-  ["other bytes under the key id", { available: [testKey(7, "x")] }, /key id 7 of node node-2 has other bytes/],
+  [
+    "a report of an older incarnation",
+    { incarnationId: "b".repeat(32) as never },
+    /has not reported/,
+  ],
+  [
+    "other bytes under the key id",
+    { available: [testKey(7, "x")] },
+    /key id 7 of node node-2 has other bytes/,
+  ],
   ["a key file without the key", { available: [testKey(6)] }, /its key file does not offer key 7/],
   ["no SAs yet", { holds: [] }, /joins: does not hold key 7 yet/],
   ["nothing sent yet", { sendingOldest: null, sendingNewest: null }, /sends to no peer yet/],
@@ -140,16 +163,25 @@ for (const [name, change, expected] of faults) {
 test("summary: an ended lease is an exception; leases that could not be read are not", () => {
   const snapshot = testSnapshot({ nodes: 2, current: seven });
   const leases = new Map([...(snapshot.leases ?? [])].slice(0, 1));
-  assert.deepEqual(whyOf(summarizeFleet({ ...snapshot, leases })), ["node-2: no sign of life: its lease ended"]);
+  assert.deepEqual(whyOf(summarizeFleet({ ...snapshot, leases })), [
+    "node-2: no sign of life: its lease ended",
+  ]);
   const unread = summarizeFleet({ ...snapshot, leases: null });
   assert.deepEqual(unread.exceptions, []);
-  assert.deepEqual(unread.rows.map(({ lease }) => lease), ["unknown", "unknown"]);
+  assert.deepEqual(
+    unread.rows.map(({ lease }) => lease),
+    ["unknown", "unknown"],
+  );
 });
 
 test("summary: an excluded node is named and does not count", () => {
   const snapshot = testSnapshot({ nodes: 3, current: seven });
-  const { name, incarnationId } = [...snapshot.roster.entries.values()][2] ?? assert.fail("three nodes");
-  const fleet = { ...(snapshot.fleet ?? assert.fail("a record")), excluded: [{ name, incarnationId }] };
+  const { name, incarnationId } =
+    [...snapshot.roster.entries.values()][2] ?? assert.fail("three nodes");
+  const fleet = {
+    ...(snapshot.fleet ?? assert.fail("a record")),
+    excluded: [{ name, incarnationId }],
+  };
   const summary = summarizeFleet({ ...snapshot, fleet });
   assert.deepEqual([summary.nodes, summary.counted], [3, 2]);
   assert.match(whyOf(summary).join(), /^node-3: excluded/);
@@ -157,14 +189,16 @@ test("summary: an excluded node is named and does not count", () => {
 });
 
 test("summary: one exception for a node, the one that must be mended first", () => {
-  const report = (index: number): Partial<Report> => (index === 2 ? { available: [testKey(7, "x")], holds: [] } : {});
+  const report = (index: number): Partial<Report> =>
+    index === 2 ? { available: [testKey(7, "x")], holds: [] } : {};
   const snapshot = testSnapshot({ nodes: 3, current: seven, report });
   assert.match(whyOf(summarizeFleet({ ...snapshot, leases: new Map() })).join("\n"), /other bytes/);
   assert.equal(summarizeFleet(snapshot).exceptions.length, 1);
 });
 
 test("summary: a newer key that files offer is named with how many offer it, unless it was refused", () => {
-  const report = (index: number): Partial<Report> => (index === 1 ? {} : { available: [seven, eight] });
+  const report = (index: number): Partial<Report> =>
+    index === 1 ? {} : { available: [seven, eight] };
   const offering = testSnapshot({ nodes: 3, current: seven, report });
   assert.deepEqual(summarizeFleet(offering).offered, { key: eight, nodes: 2 });
   const refused = testSnapshot({ nodes: 3, current: seven, report, fleet: { refused: [eight] } });
@@ -185,11 +219,20 @@ test("summary: an abort counts who refused the key and who is back", () => {
 });
 
 test("summary: the last rotation says how it went", () => {
-  const record = { ...testRotation(3, seven, eight), endedAt: "-500", outcome: "done", errors: 4 } as const;
-  const summary = summarizeFleet(testSnapshot({ nodes: 2, current: eight, rest: { rotation: record } }));
+  const record = { ...testRotation(3, seven, eight), endedAt: "-500", outcome: "done" } as const;
+  const summary = summarizeFleet(
+    testSnapshot({ nodes: 2, current: eight, rest: { rotation: record } }),
+  );
   assert.equal(summary.lastRotation?.endedForMs, 500);
   assert.equal(summary.lastRotation?.durationMs, 1_500);
-  assert.equal(summary.lastRotation?.errors, 4);
+});
+
+test("summary: losses of the last retirement come from the nodes' own reports", () => {
+  const report = (index: number): Partial<Report> => ({
+    retired: { key: seven, forced: index === 1, errors: 2 },
+  });
+  const summary = summarizeFleet(testSnapshot({ nodes: 3, current: eight, report }));
+  assert.deepEqual(summary.lastRetire, { forcedRetires: 1, errors: 6 });
 });
 
 const pairwise: readonly (readonly [string, readonly Step[], FleetRecord["phase"]])[] = [
@@ -251,7 +294,11 @@ test("summary: pairwise, of two newer keys the newest is the target and the flee
 
 test("summary: pairwise, the ring wraps: key 1 comes after 255", () => {
   const [last, first] = [testKey(255), testKey(1)];
-  const report = (): Partial<Report> => ({ available: [last, first], holds: [last, first], sendingOldest: last.keyId });
+  const report = (): Partial<Report> => ({
+    available: [last, first],
+    holds: [last, first],
+    sendingOldest: last.keyId,
+  });
   const rest = { coordination: "pairwise", fleet: null } as const;
   const summary = summarizeFleet(testSnapshot({ nodes: 2, current: last, report, rest }));
   assert.deepEqual([summary.current, summary.target], [last, first]);

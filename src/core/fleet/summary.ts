@@ -53,7 +53,16 @@ export interface FleetSummary {
   /** An operator's request that nobody has answered, or that stands (pairwise). */
   readonly request: Pick<OperatorRequest, "kind" | "by" | "reason"> | null;
   readonly lastRotation: LastRotation | null;
+  /** How the last key went, by the reports of the nodes. */
+  readonly lastRetire: RetireLosses;
   readonly rows: readonly NodeRow[];
+}
+
+export interface RetireLosses {
+  /** Nodes that deleted it at the deadline, without evidence that nobody sends with it. */
+  readonly forcedRetires: number;
+  /** Packet errors that the nodes counted while it was replaced. */
+  readonly errors: number;
 }
 
 export interface LastRotation {
@@ -63,8 +72,6 @@ export interface LastRotation {
   /** Null while it runs. */
   readonly endedForMs: number | null;
   readonly durationMs: number | null;
-  readonly forcedRetires: number;
-  readonly errors: number;
   readonly by: string;
   readonly reason: string;
 }
@@ -107,6 +114,7 @@ export function summarizeFleet(snapshot: FleetSnapshot): FleetSummary {
     exceptions: findExceptions({ record, nodes, leases: snapshot.leases, phaseForMs, isLate }),
     request: openRequest(snapshot, nodes, record),
     lastRotation: describeRotation(snapshot),
+    lastRetire: lossesOf(counted),
     rows: nodes.map((node) => rowOf(node, record, nodes.length - 1, snapshot.leases)),
   };
 }
@@ -117,7 +125,8 @@ export function recordOf(snapshot: FleetSnapshot): FleetRecord {
   if (coordination === "barrier") return snapshot.fleet ?? newFleet;
   const derived = derivePairwise(countedNodes(roster, reports, []), ring);
   const compromised = request?.compromised ?? null;
-  const emergency = compromised !== null && derived.current !== null && includesKey([derived.current], compromised);
+  const emergency =
+    compromised !== null && derived.current !== null && includesKey([derived.current], compromised);
   return emergency ? { ...derived, emergency } : derived;
 }
 
@@ -132,15 +141,25 @@ function openRequest(
   return { kind: request.kind, by: request.by, reason: request.reason };
 }
 
-function phaseAge(record: FleetRecord, audit: RotationRecord | null, { ageMs }: FleetSnapshot): number | null {
+function phaseAge(
+  record: FleetRecord,
+  audit: RotationRecord | null,
+  { ageMs }: FleetSnapshot,
+): number | null {
   const entered = audit?.phases.at(-1);
   return entered?.phase === record.phase ? ageMs(entered.at) : null;
 }
 
-function timeLeft(record: FleetRecord, audit: RotationRecord | null, { ageMs }: FleetSnapshot): number | null {
+function timeLeft(
+  record: FleetRecord,
+  audit: RotationRecord | null,
+  { ageMs }: FleetSnapshot,
+): number | null {
   if (audit === null || record.phase === "steady" || record.phase === "aborting") return null;
   const elapsedMs = ageMs(audit.startedAt);
-  return elapsedMs === null ? null : Math.max(0, Math.round(audit.preflight.estimateMs - elapsedMs));
+  return elapsedMs === null
+    ? null
+    : Math.max(0, Math.round(audit.preflight.estimateMs - elapsedMs));
 }
 
 function newestOffer(
@@ -156,7 +175,10 @@ function newestOffer(
   });
   const [first, ...rest] = fresh;
   if (first === undefined) return null;
-  const key = rest.reduce((best, one) => (isNewer(one.keyId, best.keyId, ring) ? one : best), first);
+  const key = rest.reduce(
+    (best, one) => (isNewer(one.keyId, best.keyId, ring) ? one : best),
+    first,
+  );
   return { key, nodes: fresh.filter((one) => includesKey([key], one)).length };
 }
 
@@ -172,17 +194,30 @@ function describeRotation({ rotation, ageMs }: FleetSnapshot): LastRotation | nu
     outcome: rotation.outcome,
     endedForMs,
     durationMs: isTimed ? Math.max(0, startedForMs - endedForMs) : null,
-    forcedRetires: rotation.forcedRetires,
-    errors: rotation.errors,
     by: rotation.by,
     reason: rotation.reason,
   };
 }
 
-function rowOf(node: CountedNode, record: FleetRecord, peers: number, leases: FleetSnapshot["leases"]): NodeRow {
+function lossesOf(nodes: readonly CountedNode[]): RetireLosses {
+  const retired = nodes.flatMap(({ report }) => report?.retired ?? []);
+  return {
+    forcedRetires: retired.filter(({ forced }) => forced).length,
+    errors: retired.reduce((sum, { errors }) => sum + errors, 0),
+  };
+}
+
+function rowOf(
+  node: CountedNode,
+  record: FleetRecord,
+  peers: number,
+  leases: FleetSnapshot["leases"],
+): NodeRow {
   const { entry, report } = node;
   const isExcluded = record.excluded.some(({ name }) => name === entry.name);
-  const sent = [report?.sendingOldest ?? null, report?.sendingNewest ?? null].filter((id) => id !== null);
+  const sent = [report?.sendingOldest ?? null, report?.sendingNewest ?? null].filter(
+    (id) => id !== null,
+  );
   return {
     node: entry.name,
     index: entry.index,

@@ -50,7 +50,7 @@ export function evaluate(
   const everyone = observation.touched === "all" || !sameContext(context, state.context);
   const base = everyone ? { ...state, peers: PersistentMap.empty<NodeName, PeerFacts>(), tally: noTally } : state;
   const fresh = everyone ? { ...base, unsettled: PersistentMap.empty<NodeName, PeerFacts>() } : base;
-  const names = everyone ? everyName(state, observation) : (observation.touched as ReadonlySet<NodeName>);
+  const names = everyone ? everyName(state, observation) : (observation.touched);
   const evaluated = evaluateNames({ ...fresh, context }, observation, context, names, options.name, notes);
   return holdDeletions(evaluated, options, notes);
 }

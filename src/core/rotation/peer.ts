@@ -295,8 +295,13 @@ function liveFacts(
   const best = context.candidates[0];
   const isMissing = (key: KeyIdentity | null): boolean =>
     sends.some((path) => path.missing.some((missing) => sameKey(missing, key)));
+  const counts = kernelCounts(inputs.kernel);
+  // Without a spread: this is made for every peer that changed, and a spread costs more than all that it is made of.
   return {
-    ...kernelCounts(inputs.kernel),
+    sasIn: counts.sasIn,
+    sasOut: counts.sasOut,
+    policiesIn: counts.policiesIn,
+    policiesOut: counts.policiesOut,
     live: true,
     counted: isCounted(context, entry),
     revision: entry.revision,

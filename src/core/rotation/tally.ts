@@ -16,7 +16,7 @@ export interface Tally {
   readonly blocked: number;
   /** Of all live peers: the pair is covered for the best candidate. */
   readonly covered: number;
-  /** Pairwise: what the peer's report says. */
+  /** Pairwise: what the peer's report says. Strangers share no key with us. */
   readonly strangers: number;
   readonly sendsOnlyNext: number;
   readonly refusesNext: number;
@@ -59,11 +59,6 @@ export const noTally: Tally = {
   departed: 0,
   outboundLost: 0,
 };
-
-/** Is `next` all that we send with? Who shares no key with us cannot be sent to at all, and does not hold us up. */
-export function sendsOnlyNext(tally: Tally): boolean {
-  return tally.onNext + tally.strangers === tally.counted;
-}
 
 type Counts = { -readonly [name in keyof Tally]: Tally[name] };
 

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { checkLabOptions, labDefaults, type LabOptions } from "./options.js";
+
+const refused: readonly { readonly changes: Partial<LabOptions>; readonly why: RegExp }[] = [
+  { changes: { nodes: 1 }, why: /--nodes must be from 2 to 64/ },
+  { changes: { nodes: 65 }, why: /--nodes/ },
+  { changes: { nodes: 2.5 }, why: /--nodes/ },
+  { changes: { rotations: 0 }, why: /--rotations/ },
+  { changes: { rate: 0 }, why: /--rate/ },
+  {
+    changes: { order: "advertise-first", coordination: "barrier" },
+    why: /--order advertise-first needs --coordination pairwise: with a barrier/,
+  },
+];
+
+for (const { changes, why } of refused) {
+  test(`lab options: refused is ${JSON.stringify(changes)}`, () => {
+    const result = checkLabOptions({ ...labDefaults, ...changes });
+    assert.ok(!result.ok);
+    assert.match(result.error, why);
+  });
+}
+
+test("lab options: the defaults, and today's order pairwise, may run", () => {
+  assert.ok(checkLabOptions(labDefaults).ok);
+  const pairwise = { ...labDefaults, coordination: "pairwise", order: "advertise-first" } as const;
+  assert.ok(checkLabOptions(pairwise).ok);
+});
