@@ -10,14 +10,13 @@ function key(keyId: number): KeyIdentity {
   return { keyId: keyId as KeyId, check: keyId.toString(16).padStart(32, "0") as CheckValue };
 }
 
-/** Four nodes in virtual time that go from key 1 to key 2; one of them takes 400 ms for each operation. */
+/** Four nodes in virtual time that go from key 1 to key 2; now and then an operation takes long, at any of them. */
 function rotate(step: StepAgent): SimFleet {
-  let calls = 0;
   const fleet = new SimFleet({
     seed: 5,
     coordination: "pairwise",
     step: () => step,
-    operationMs: () => (calls++ % 4 === 0 ? 40 : 0.1),
+    operationMs: (prng) => (prng.below(10) === 0 ? 500 : 0.1),
   });
   for (const name of ["a", "b", "c", "d"]) fleet.addNode(name, [key(1)]);
   fleet.run(5_000);

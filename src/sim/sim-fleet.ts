@@ -36,7 +36,7 @@ export interface SimOptions {
   /** Time between two packets of one pair. */
   readonly packetIntervalMs?: number;
   /** Instead of the real machines: a mutant, or a checker around them. Chosen per node. */
-  readonly step?: (name: NodeName) => StepAgent;
+  readonly step?: (name: NodeName) => StepAgent | undefined;
   readonly controllerStep?: StepController;
 }
 

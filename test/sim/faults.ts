@@ -61,7 +61,7 @@ export const faults = {
   },
   join: ({ fleet, operator, isDualStack }) => {
     if (fleet.live().length >= nodesMax) return null;
-    return fleet.addNode(`n${fleet.nodes.size}`, operator.file, freshAddresses(fleet, isDualStack));
+    return fleet.addNode(`n${fleet.nodes.size}`, operator.file(), freshAddresses(fleet, isDualStack));
   },
   leave: (scene) => {
     if (scene.fleet.live().length <= 2) return null;
@@ -81,7 +81,7 @@ export const faults = {
     const left = [...fleet.nodes.values()].find((node) => node.departed && !isTaken(fleet, node.addresses.ipv4));
     if (left === undefined) return null;
     const { ipv4, ipv6 } = left.addresses;
-    const name = fleet.addNode(`n${fleet.nodes.size}`, operator.file, [ipv4, ipv6].filter(Boolean).join());
+    const name = fleet.addNode(`n${fleet.nodes.size}`, operator.file(), [ipv4, ipv6].filter(Boolean).join());
     return `${name} gets the address of ${left.name}`;
   },
   partition: (scene) => {

@@ -17,7 +17,7 @@ export class Operator {
   readonly #fileVersions = new Map<NodeName, number>();
   readonly compromised: KeyIdentity[] = [];
   newest = testKey(1);
-  file: readonly KeyIdentity[] = [testKey(1)];
+  #file: readonly KeyIdentity[] = [testKey(1)];
   #version = 0;
   #requests = 0;
 
@@ -29,7 +29,7 @@ export class Operator {
   /** The key that the fleet runs, as `spindle status` would say. */
   running(): KeyIdentity {
     const fleet = this.#fleet.registry.fleet;
-    if (this.#coordination === "barrier") return fleet?.current ?? this.file[0] ?? this.newest;
+    if (this.#coordination === "barrier") return fleet?.current ?? this.#file[0] ?? this.newest;
     return this.#known().find((key) => key.keyId === this.#oldestSent()) ?? this.newest;
   }
 
@@ -39,6 +39,11 @@ export class Operator {
       const report = this.#fleet.registry.report(name);
       return report?.holds.length === 1 && sameKey(report.holds[0] ?? null, this.newest);
     });
+  }
+
+  /** What a new node gets: the old line goes once every node has retired it. */
+  file(): readonly KeyIdentity[] {
+    return this.isSettled() ? [this.newest] : this.#file;
   }
 
   rotate(): void {
@@ -89,7 +94,7 @@ export class Operator {
     const { time, prng } = this.#fleet;
     this.#version += 1;
     const version = this.#version;
-    this.file = keys;
+    this.#file = keys;
     for (const name of this.#fleet.live()) {
       time.at(time.nowMs + prng.below(withinMs + 1), () => {
         if ((this.#fileVersions.get(name) ?? 0) > version) return;

@@ -69,7 +69,7 @@ function makeScene(seed: number, prng: Prng, changes: Partial<SimOptions>): Scen
     if (prng.below(3) === 0) fleet.addController();
   }
   const nodes = 2 + prng.below(5);
-  for (let i = 0; i < nodes; i += 1) fleet.addNode(`n${i}`, operator.file, freshAddresses(fleet, isDualStack));
+  for (let i = 0; i < nodes; i += 1) fleet.addNode(`n${i}`, operator.file(), freshAddresses(fleet, isDualStack));
   return { fleet, operator, prng, coordination: options.coordination, isDualStack };
 }
 

@@ -1,4 +1,7 @@
-/** A userspace dataplane as a process: `node dataplane-process.js ADDRESS SOCKET`. Prints its UDP port when it is ready. */
+/**
+ * A userspace dataplane as a process: `node dataplane-process.js ADDRESS SOCKET`. Prints its UDP
+ * port when it is ready.
+ */
 import { ControlServer } from "../../src/adapters/userspace/control-server.js";
 import { Dataplane } from "../../src/adapters/userspace/dataplane.js";
 

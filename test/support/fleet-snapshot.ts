@@ -1,4 +1,7 @@
-/** Snapshots of a fleet as the registry shows it, for tests: all nodes alike, but for what a test changes. */
+/**
+ * Snapshots of a fleet as the registry shows it, for tests: all nodes alike, but for what a test
+ * changes.
+ */
 import { newFleet } from "../../src/core/fleet/decide.js";
 import type { FleetRecord, RotationRecord } from "../../src/core/fleet/record.js";
 import type { FleetSnapshot } from "../../src/core/fleet/summary.js";

@@ -15,13 +15,15 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-export function startSpindle(...words: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [program, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+/** @param temporary where the command puts its temporary files, when not where the system does */
+export function startSpindle(words: readonly string[], temporary?: string): ChildProcess {
+  const env = temporary === undefined ? process.env : { ...process.env, TMPDIR: temporary };
+  return spawn(process.execPath, [program, ...words], { stdio: ["ignore", "pipe", "pipe"], env });
 }
 
 /** Runs `spindle` to its end. */
 export async function runSpindle(...words: readonly string[]): Promise<CommandResult> {
-  const child = startSpindle(...words);
+  const child = startSpindle(words);
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
   return { code, stdout: stdout(), stderr: stderr() };

@@ -1,6 +1,7 @@
 /**
- * A fleet of real processes in a folder of its own: a controller with the embedded registry, and for each node a
- * dataplane and an agent. Everything is on loopback and unix sockets, and ends with the test.
+ * A fleet of real processes in a folder of its own: a controller with the embedded registry, and
+ * for each node a dataplane and an agent. Everything is on loopback and unix sockets, and ends with
+ * the test.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -16,7 +17,6 @@ export interface Cleanup {
 }
 
 export interface ProcessFleetOptions {
-  readonly nodes: number;
   readonly coordination?: "barrier" | "pairwise";
   readonly start?: "auto" | "manual";
   /** How long the old key must have been idle, as in configuration files. */
@@ -34,8 +34,10 @@ export interface ProcessFleet {
   /** Ends the controller that runs, at once, and starts another one in its place. */
   restartController(changes: Partial<ProcessFleetOptions>): Promise<void>;
   readonly agents: ReadonlyMap<string, ChildProcess>;
-  /** Gives each node a copy of the key file at `path`, at once as `keyfile` and mounted Secrets do. */
-  distribute(path: string, nodes?: readonly string[]): void;
+  /**
+   * Gives each node a copy of the key file at `path`, at once as `keyfile` and mounted Secrets do.
+   */
+  distribute(path: string, nodes: readonly string[]): void;
 }
 
 const main = join(root, "dist/src/cli/main.js");
@@ -64,15 +66,15 @@ export async function outcomeOf(child: ChildProcess): Promise<Outcome> {
   return { exitCode, stdout, stderr };
 }
 
-/** Starts everything; the nodes are `node-1`, `node-2` and so on, none with a key file yet. */
+/** Starts everything; no node has a key file yet. */
 export async function startProcessFleet(
   cleanup: Cleanup,
+  nodes: readonly string[],
   options: ProcessFleetOptions,
 ): Promise<ProcessFleet> {
-  const folder = mkdtempSync(join(tmpdir(), "spindle-fleet-"));
-  cleanup.after(() => rmSync(folder, { recursive: true, force: true }));
-  const fleet = new Processes(folder, options, cleanup);
-  await fleet.start();
+  const fleet = new Processes(mkdtempSync(join(tmpdir(), "spindle-fleet-")), options);
+  cleanup.after(() => fleet.end());
+  await fleet.start(nodes);
   return fleet;
 }
 
@@ -81,14 +83,13 @@ class Processes implements ProcessFleet {
   readonly controllerFile: string;
   readonly agents = new Map<string, ChildProcess>();
   controller!: ChildProcess;
+  readonly #running: { readonly child: ChildProcess; readonly ended: Promise<unknown> }[] = [];
   #options: ProcessFleetOptions;
-  readonly #cleanup: Cleanup;
 
-  constructor(folder: string, options: ProcessFleetOptions, cleanup: Cleanup) {
+  constructor(folder: string, options: ProcessFleetOptions) {
     this.folder = folder;
     this.controllerFile = join(folder, "controller.yaml");
     this.#options = options;
-    this.#cleanup = cleanup;
   }
 
   agentFile(node: string): string {
@@ -99,9 +100,9 @@ class Processes implements ProcessFleet {
     return join(this.folder, node, "keys");
   }
 
-  async start(): Promise<void> {
+  async start(nodes: readonly string[]): Promise<void> {
     await this.#startController();
-    for (const [index, node] of this.#names().entries()) {
+    for (const [index, node] of nodes.entries()) {
       const address = `127.0.0.${index + 1}`;
       mkdirSync(join(this.folder, node), { mode: 0o700 });
       const udpPort = await this.#startDataplane(node, address);
@@ -110,7 +111,13 @@ class Processes implements ProcessFleet {
     }
   }
 
-  distribute(path: string, nodes: readonly string[] = this.#names()): void {
+  async end(): Promise<void> {
+    for (const { child } of this.#running) child.kill("SIGKILL");
+    await Promise.all(this.#running.map(({ ended }) => ended));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  distribute(path: string, nodes: readonly string[]): void {
     for (const node of nodes) {
       copyFileSync(path, `${this.keyFile(node)}.new`);
       renameSync(`${this.keyFile(node)}.new`, this.keyFile(node));
@@ -123,10 +130,6 @@ class Processes implements ProcessFleet {
     await ended;
     this.#options = { ...this.#options, ...changes };
     await this.#startController();
-  }
-
-  #names(): readonly string[] {
-    return Array.from({ length: this.#options.nodes }, (_, index) => `node-${index + 1}`);
   }
 
   async #startController(): Promise<void> {
@@ -182,16 +185,14 @@ class Processes implements ProcessFleet {
 
   #spawn(argv: readonly string[]): ChildProcess {
     const child = spawn(process.execPath, argv, { stdio: ["ignore", "pipe", "pipe"] });
-    const ended = once(child, "close");
-    this.#cleanup.after(async () => {
-      child.kill("SIGKILL");
-      await ended;
-    });
+    this.#running.push({ child, ended: once(child, "close") });
     return child;
   }
 }
 
-/** The first line with `text` in it. What follows is read and dropped, so that the pipe never fills. */
+/**
+ * The first line with `text` in it. What follows is read and dropped, so that the pipe never fills.
+ */
 function lineWith(stream: ChildProcess["stdout"], text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     if (stream === null) return reject(new Error("the stream is not piped"));

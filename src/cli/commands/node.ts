@@ -137,9 +137,7 @@ function checkRemovable(fleet: FleetWatch, name: NodeName, isConfirmed: boolean)
     exitCode: 2,
     code: "NODE_ALIVE",
     message: `node ${name} is alive: its agent renewed its lease just now`,
-    details: [
-      "removed, it loses its traffic until its agent is admitted again, as a running agent asks to be",
-    ],
+    details: ["removed, it loses its traffic until its agent, if it runs, has been admitted again"],
     hint: "stop its agent first, or add --yes",
   });
 }

@@ -1,4 +1,7 @@
-/** `spindle plan`: what a rotation would cost a fleet of N nodes, in both kinds of coordination. It asks nobody. */
+/**
+ * `spindle plan`: what a rotation would cost a fleet of N nodes, in both kinds of coordination. It
+ * asks nobody.
+ */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { colorsFor, type Terminal } from "../../adapters/system/terminal.js";
 import {
@@ -20,7 +23,9 @@ import {
 } from "../output.js";
 import type { Shell } from "../shell.js";
 
-/** Events per second of the embedded registry; docs/reference/commands.md says how it was measured. */
+/**
+ * Events per second of the embedded registry; docs/reference/commands.md says how it was measured.
+ */
 const registryRateDefault = 20_000;
 
 interface PlanFlags extends OutputOptions {
@@ -36,9 +41,7 @@ interface PlanFlags extends OutputOptions {
 
 export function makeCommand(shell: Shell): Command {
   const command = new Command("plan")
-    .description(
-      "estimate a rotation of a fleet of N nodes: registry load and time; exit 3 when it does not fit",
-    )
+    .description("estimate a rotation of a fleet of N nodes; exit 3 when it does not fit")
     .addOption(countOption("--nodes <n>", "nodes in the fleet").makeOptionMandatory())
     .addOption(durationOption("--jitter <duration>", "jitter.max of the agents", 150_000, "150s"))
     .addOption(
@@ -145,16 +148,18 @@ function formatPlan(plan: FleetPlan, options: PlanOptions, stream: Terminal): st
 }
 
 function assumptions({ preflight }: FleetPlan, options: PlanOptions): readonly string[] {
-  const { keyDistributionMs, drainMs, registryRate, stageDeadlineMs, stagingMs } = options;
+  const { registryRate, stagingMs } = options;
+  const distribution = formatDuration(options.keyDistributionMs);
+  const deadline = formatDuration(options.stageDeadlineMs);
   const [stagingNote = "", ...misfits] = preflight.notes;
   const jitter =
     preflight.jitterMs === 0 ? "no jitter" : `jitter up to ${formatDuration(preflight.jitterMs)}`;
   return [
-    `${jitter}, key distribution ${formatDuration(keyDistributionMs)}, drain ${formatDuration(drainMs)}`,
+    `${jitter}, key distribution ${distribution}, drain ${formatDuration(options.drainMs)}`,
     stagingMs === null ? stagingNote : `staging ${formatDuration(stagingMs)}`,
     ...misfits,
-    `stage deadline ${formatDuration(stageDeadlineMs)}; the registry delivers ${formatCount(registryRate)} events/s`,
-    "3 reports per node; barrier: to the controller, which writes 4 fleet records; pairwise: to every other node",
+    `stage deadline ${deadline}; the registry delivers ${formatCount(registryRate)} events/s`,
+    "3 reports per node: pairwise to all others; barrier to the controller, and 4 fleet records",
   ];
 }
 

@@ -45,7 +45,7 @@ function unconfirmed(): CliError {
     message: "--compromised needs --yes",
     details: [
       "no jitter: all nodes act at once, which loads the registry",
-      "the current key is deleted everywhere at the emergency deadline (30s by default), ready or not",
+      "the current key is deleted at the emergency deadline (30s by default), ready or not",
       "nodes that have not taken up the new key by then lose their traffic until they do",
     ],
     hint: "add --yes if the key has leaked; without --compromised nothing is lost",
@@ -64,7 +64,8 @@ function pairwiseRefusal(): CliError {
     exitCode: 2,
     code: "PAIRWISE_NEEDS_NO_ORDER",
     message: "in pairwise coordination agents start by themselves when their key file changes",
-    hint: "spindle keyfile next FILE, distribute the file, and spindle status --watch; --compromised works",
+    details: ["make the next key with spindle keyfile next, and distribute the file"],
+    hint: "spindle status --watch follows them; only --compromised is an order here",
   });
 }
 

@@ -29,7 +29,7 @@ async function showStatus(fleet: FleetWatch, flags: StatusFlags, shell: Shell): 
   const format = formatOf(flags);
   if (flags.watch === true) return watchStatus(fleet, { format, all, shell });
   const summary = summarizeFleet(fleet.snapshot());
-  await printResult(shell.stdout, format, summaryJson(summary, all), () =>
-    formatSummary(summary, { stream: shell.stdout, all }),
+  await printResult(shell.stdout, format, summaryJson(summary, all), (wide) =>
+    formatSummary(summary, { stream: shell.stdout, all, wide }),
   );
 }

@@ -1,6 +1,7 @@
 /**
- * The registry of a fleet as an operator's command sees it: watches that keep a snapshot current, and the few writes of
- * an operator as promises. Owns its connection. Leases and rotation records have no watch, and are read again on demand.
+ * The registry of a fleet as an operator's command sees it: watches that keep a snapshot current,
+ * and the few writes of an operator as promises. Owns its connection. Leases and rotation records
+ * have no watch, and are read again on demand.
  */
 import { connectEmbedded } from "../../adapters/registry/embedded/open.js";
 import { PortError } from "../../adapters/port-error.js";

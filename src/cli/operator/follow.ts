@@ -1,6 +1,6 @@
 /**
- * Watches a running rotation or abort to its end, with progress on stderr. It only looks: whatever becomes of this
- * command, the fleet goes on.
+ * Watches a running rotation or abort to its end, with progress on stderr. It only looks: whatever
+ * becomes of this command, the fleet goes on.
  */
 import type { FleetRecord, RotationRecord } from "../../core/fleet/record.js";
 import { summarizeFleet } from "../../core/fleet/summary.js";
@@ -10,6 +10,7 @@ import type { Shell } from "../shell.js";
 import type { FleetWatch } from "./fleet-watch.js";
 import { progressLines } from "./progress-text.js";
 import { refreshEvery } from "./refresh.js";
+import { makeAges } from "./seen-since.js";
 import { waitUntil, type Waited } from "./wait.js";
 
 export interface FollowOptions {
@@ -30,8 +31,9 @@ export async function watchProgress<T>(
   check: () => T | null,
   { shell, signal, timeoutMs }: FollowOptions,
 ): Promise<Waited<T>> {
+  const fillAges = makeAges();
   const lines = (): readonly string[] => {
-    const shown = progressLines(summarizeFleet(fleet.snapshot()), shell.stderr);
+    const shown = progressLines(fillAges(summarizeFleet(fleet.snapshot())), shell.stderr);
     return fleet.away === null
       ? shown
       : [...shown, `  the registry does not answer: ${fleet.away}`];

@@ -1,4 +1,7 @@
-/** Opens the registry of a fleet for one command: within three seconds, or with a clear word on what to check. */
+/**
+ * Opens the registry of a fleet for one command: within three seconds, or with a clear word on what
+ * to check.
+ */
 import { connectTo, formatAddress } from "../../adapters/registry/embedded/listen.js";
 import type { ServiceAddress } from "../../ports/service-address.js";
 import { CliError } from "../exit.js";
@@ -41,7 +44,7 @@ async function unreachable({ place, away }: FleetWatch): Promise<CliError> {
     code: "REGISTRY_UNREACHABLE",
     message: `the registry at ${at} did not answer within ${answerWithinMs / 1_000} s: ${reason}`,
     details: [`the address is from ${place.file}`],
-    hint: "check that the controller that keeps the registry runs, and that this user may open its socket",
+    hint: "check that the controller which keeps it runs, and that this user may open its socket",
   });
 }
 

@@ -1,4 +1,6 @@
-/** Where the fleet of an operator's command is: read from the configuration of any of its programs. */
+/**
+ * Where the fleet of an operator's command is: read from the configuration of any of its programs.
+ */
 import type { KeyRing } from "../../core/key-id.js";
 import type { ServiceAddress } from "../../ports/service-address.js";
 import { findConfig, loadFleetConfig, type FleetConfig } from "../config/load.js";

@@ -1,4 +1,7 @@
-/** The pre-flight check as `rotate --dry-run` shows it: the controller's own check, on what the registry shows now. */
+/**
+ * The pre-flight check as `rotate --dry-run` shows it: the controller's own check, on what the
+ * registry shows now.
+ */
 import { longestStaging } from "../../core/fleet/audit.js";
 import { countedNodes } from "../../core/fleet/barrier.js";
 import { findConflicts } from "../../core/fleet/decide.js";
@@ -61,7 +64,10 @@ function offers(report: Report | undefined, key: KeyIdentity): boolean {
   return report !== undefined && includesKey(report.available, key);
 }
 
-/** Only a controller's file says everything; an agent's is completed with the defaults of a controller's. */
+/**
+ * Only a controller's file says everything; an agent's is completed with the defaults of a
+ * controller's.
+ */
 function preflightOptions({ config: { kind, config } }: FleetPlace): {
   readonly options: PreflightOptions;
   readonly assumptions: readonly string[];
@@ -84,8 +90,8 @@ function preflightOptions({ config: { kind, config } }: FleetPlace): {
   };
   const stage = formatDuration(options.stageDeadlineMs);
   const distribution = formatDuration(options.keyDistributionMs);
-  const note = `assumed, as an agent's file does not say: stage deadline ${stage}, key distribution ${distribution}`;
-  return { options, assumptions: [note] };
+  const assumed = `stage deadline ${stage}, key distribution ${distribution}`;
+  return { options, assumptions: [`assumed, as an agent's file does not say: ${assumed}`] };
 }
 
 export function preflightExitCode({ fits, obstacles }: PreflightResult): ExitCode {

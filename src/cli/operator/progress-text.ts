@@ -1,4 +1,7 @@
-/** A running rotation or abort as people watch it: where it stands, a bar for each step, and who holds it up. */
+/**
+ * A running rotation or abort as people watch it: where it stands, a bar for each step, and who
+ * holds it up.
+ */
 import { colorsFor, type Colors, type Terminal } from "../../adapters/system/terminal.js";
 import type { NodeException } from "../../core/fleet/exceptions.js";
 import type { FleetSummary } from "../../core/fleet/summary.js";

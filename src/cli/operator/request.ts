@@ -1,6 +1,7 @@
 /**
- * Asks the controller for something and waits for its answer, which stands in the fleet record. A request that nobody
- * answers is withdrawn: it must not be obeyed when the operator has long turned to something else.
+ * Asks the controller for something and waits for its answer, which stands in the fleet record. A
+ * request that nobody answers is withdrawn: it must not be obeyed when the operator has long turned
+ * to something else.
  */
 import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
@@ -75,11 +76,12 @@ function describeRequest({ kind, by, at, reason }: OperatorRequest): string {
 }
 
 function unanswered(): CliError {
+  const within = formatDuration(answerWithinMs);
   return new CliError({
     exitCode: 1,
     code: "REQUEST_UNANSWERED",
-    message: `no controller answered within ${formatDuration(answerWithinMs)}; the request is withdrawn`,
-    hint: 'check that a controller runs and leads (its log says "leading"), and that nodes are on the roster',
+    message: `no controller answered within ${within}; the request is withdrawn`,
+    hint: 'check that a controller leads (its log says "leading"), and that there are nodes',
   });
 }
 

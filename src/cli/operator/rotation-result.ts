@@ -1,7 +1,9 @@
-/** How `rotate` and `abort` end: the value that JSON shows, the words for people, and the exit code. */
+/**
+ * How `rotate` and `abort` end: the value that JSON shows, the words for people, and the exit code.
+ */
 import type { FleetRecord, RotationRecord } from "../../core/fleet/record.js";
 import { summarizeFleet } from "../../core/fleet/summary.js";
-import { colorsFor, type Terminal } from "../../adapters/system/terminal.js";
+import { colorsFor, type Colors, type Terminal } from "../../adapters/system/terminal.js";
 import { formatDuration } from "../duration.js";
 import type { ExitCode } from "../exit.js";
 import { formatOf, printResult, type OutputOptions } from "../output.js";
@@ -79,14 +81,18 @@ function describe(result: RotationResult, fleet: FleetWatch, stream: Terminal): 
     case "started":
       return `${name} started: ${keys}\n${colors.dim("spindle status --watch follows it")}`;
     case "detached":
-      return `stopped waiting, ${name} goes on: ${summaryLine(summarizeFleet(fleet.snapshot()), colors)}`;
+      return `stopped waiting, ${name} goes on: ${lineNow(fleet, colors)}`;
     case "done":
       return [`${colors.green(`${name} done`)}: ${keys}`, ...describeRecord(result.record)].join(
         "\n",
       );
     case "aborted":
-      return `${colors.yellow(`${name} aborted`)}: the fleet sends with key ${result.from ?? "none"}`;
+      return `${colors.yellow(`${name} aborted`)}: back to key ${result.from ?? "none"}`;
   }
+}
+
+function lineNow(fleet: FleetWatch, colors: Colors): string {
+  return summaryLine(summarizeFleet(fleet.snapshot()), colors);
 }
 
 function describeRecord(record: RotationRecord | null): readonly string[] {
@@ -95,12 +101,10 @@ function describeRecord(record: RotationRecord | null): readonly string[] {
     const name = milestones[phase];
     return name === null ? [] : [`${name} after ${formatDuration(afterMs)}`];
   });
+  const { forcedRetires, errors } = record;
+  const losses = `${count(forcedRetires, "forced retire")}, ${count(errors, "packet error")}`;
   const stragglers = record.stragglers.map(({ name, kind, why }) => `${kind}: ${name}, ${why}`);
-  return [
-    reached.join(", "),
-    ...stragglers,
-    `${countWords(record.forcedRetires, "forced retire")}, ${countWords(record.errors, "packet error")}`,
-  ];
+  return [reached.join(", "), ...stragglers, losses];
 }
 
 /** What has been reached when a phase begins. */
@@ -112,6 +116,6 @@ const milestones = {
   aborting: null,
 } as const satisfies Record<FleetRecord["phase"], string | null>;
 
-function countWords(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
 }

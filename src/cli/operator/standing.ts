@@ -1,7 +1,7 @@
 /**
- * Orders in pairwise coordination. No controller answers them: every agent acts on the order that stands in the
- * registry, and what became of it is read from the reports. An order is cleared when it is fulfilled; one that its
- * author left behind is cleared by the next.
+ * Orders in pairwise coordination. No controller answers them: every agent acts on the order that
+ * stands in the registry, and what became of it is read from the reports. An order is cleared when
+ * it is fulfilled; one that its author left behind is cleared by the next.
  */
 import { countedNodes, type CountedNode } from "../../core/fleet/barrier.js";
 import { hasAbandoned, isFulfilled, isHeldBySome } from "../../core/fleet/pairwise-view.js";
@@ -52,7 +52,10 @@ export async function rotateCompromised(
 
 const distributeHint = "run `spindle keyfile next` and distribute the file, then give this order";
 
-/** The key that agents take up must not come into use. It is too late once somebody has retired the old one. */
+/**
+ * The key that agents take up must not come into use. It is too late once somebody has retired the
+ * old one.
+ */
 export async function abortPairwise(
   fleet: FleetWatch,
   flags: OrderFlags,
@@ -102,7 +105,9 @@ async function placeOrder(fleet: FleetWatch, content: RequestContent): Promise<O
   return order;
 }
 
-/** Waits for the verdict of the reports, then takes the order back. While nobody waits it stands. */
+/**
+ * Waits for the verdict of the reports, then takes the order back. While nobody waits it stands.
+ */
 async function carryOut(
   fleet: FleetWatch,
   order: OperatorRequest,

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { testKey, testRotation, testSnapshot } from "../../../test/support/fleet-snapshot.js";
+import { ManualClock } from "../../../test/support/manual-clock.js";
 import { captureTerminal } from "../../../test/support/terminal.js";
 import { summarizeFleet, type FleetSummary } from "../../core/fleet/summary.js";
 import type { Report } from "../../core/report.js";
 import { drawBar, progressLines } from "./progress-text.js";
+import { makeAges } from "./seen-since.js";
 import { formatSeconds, formatSummary, summaryJson } from "./summary-text.js";
 
 const [seven, eight] = [testKey(7), testKey(8)];
@@ -30,15 +32,15 @@ function steady(changes: Partial<FleetSummary> = {}): FleetSummary {
   return { ...summarizeFleet(snapshot), ...changes };
 }
 
-function text(summary: FleetSummary, all = false): string {
-  return formatSummary(summary, { stream: captureTerminal(), all });
+function text(summary: FleetSummary, all = false, wide = false): string {
+  return formatSummary(summary, { stream: captureTerminal(), all, wide });
 }
 
 test("status: a fleet that is well is one line", () => {
   assert.equal(text(steady()), "steady on key 7 · 3 nodes · rotation 3 done 1s ago, took 1.5s");
 });
 
-test("status: a rotation is one line with the time left, then who holds it up and for how long", () => {
+test("status: a rotation is one line with the time left, then who holds it up", () => {
   assert.equal(
     text(staging()),
     [
@@ -50,16 +52,43 @@ test("status: a rotation is one line with the time left, then who holds it up an
   );
 });
 
-test("status: --all adds every node", () => {
+test("status: --all adds every node, -o wide the rest of what is known of it", () => {
+  const [table, wide] = [text(staging(), true), text(staging(), true, true)];
   assert.equal(
-    text(staging(), true).split("\n\n").at(-1),
+    table.split("\n\n").at(-1),
     [
-      "NODE    INDEX  INCARNATION  STEP     HOLDS  SENDS WITH  THROUGH  LEASE",
-      "node-1      1            0  staged   7 8    7                 9  alive",
-      "node-2      2            0  staged   7 8    7                 9  alive",
-      "node-3      3            0  staging  7      7                 9  alive",
+      "NODE    STEP     HOLDS  SENDS WITH  LEASE",
+      "node-1  staged   7 8    7           alive",
+      "node-2  staged   7 8    7           alive",
+      "node-3  staging  7      7           alive",
     ].join("\n"),
   );
+  assert.match(wide, /LEASE +INDEX +INCARNATION +THROUGH\n/);
+});
+
+test("status: how long is shown where it is known", () => {
+  const [straggler = assert.fail()] = staging().exceptions;
+  const untimed = { ...straggler, forMs: null };
+  assert.match(text(steady({ exceptions: [untimed] })), /\n\nNODE +WHY\nnode-3 +stages$/);
+  assert.match(
+    text(steady({ exceptions: [straggler] })),
+    /\n\nNODE +WHY +FOR\nnode-3 +stages +2s$/,
+  );
+});
+
+test("status: who keeps watching knows how long an exception is there at least", () => {
+  const clock = new ManualClock();
+  const fillAges = makeAges(clock);
+  const [straggler = assert.fail()] = staging().exceptions;
+  const summary = steady({ exceptions: [straggler, { ...straggler, why: "other", forMs: null }] });
+  const ages = (): readonly (number | null)[] =>
+    fillAges(summary).exceptions.map(({ forMs }) => forMs);
+  assert.deepEqual(ages(), [2_000, 0]);
+  clock.advance(3_000);
+  assert.deepEqual(ages(), [2_000, 3_000]);
+  fillAges(steady());
+  clock.advance(1_000);
+  assert.deepEqual(ages(), [2_000, 0]);
 });
 
 const notes: readonly (readonly [string, Partial<FleetSummary>, RegExp])[] = [
@@ -101,8 +130,8 @@ test("status: JSON has the rows only where they were asked for", () => {
   assert.equal("rows" in short, false);
   assert.equal("rows" in long, true);
   const names =
-    "schemaVersion,coordination,phase,phaseForMs,rotation,emergency,current,target,nodes,counted,steps,";
-  const rest = "offered,timeLeftMs,exceptions,request,lastRotation,lastRetire";
+    "schemaVersion,coordination,phase,phaseForMs,rotation,emergency,current,target,nodes,counted,";
+  const rest = "steps,offered,timeLeftMs,exceptions,request,lastRotation,lastRetire";
   assert.equal(Object.keys(short).join(), names + rest);
 });
 
@@ -122,7 +151,7 @@ function plain(line: string): string {
   return line.replaceAll(/\u001b\[\d+m/g, "");
 }
 
-test("progress: without a terminal there are words instead of bars, and five stragglers at most", () => {
+test("progress: without a terminal, words instead of bars, and five stragglers at most", () => {
   const [straggler = assert.fail()] = staging().exceptions;
   const summary = { ...staging(), exceptions: Array.from({ length: 7 }, () => straggler) };
   const lines = progressLines(summary, captureTerminal(false));

@@ -1,4 +1,6 @@
-/** A fleet's summary as people read it: one line, what needs attention, and on request every node. */
+/**
+ * A fleet's summary as people read it: one line, what needs attention, and on request every node.
+ */
 import type { Colors, Terminal } from "../../adapters/system/terminal.js";
 import { colorsFor } from "../../adapters/system/terminal.js";
 import type { NodeException } from "../../core/fleet/exceptions.js";
@@ -67,7 +69,8 @@ function rotationWords({ rotation, phase, lastRotation }: FleetSummary): string 
   if (phase !== "steady" || lastRotation?.rotation !== rotation) return `rotation ${rotation}`;
   const { outcome, endedForMs, durationMs } = lastRotation;
   if (endedForMs === null || durationMs === null) return `rotation ${rotation}`;
-  return `rotation ${rotation} ${outcome} ${formatSeconds(endedForMs)} ago, took ${formatDuration(durationMs)}`;
+  const took = formatDuration(durationMs);
+  return `rotation ${rotation} ${outcome} ${formatSeconds(endedForMs)} ago, took ${took}`;
 }
 
 function timeWords({ timeLeftMs }: FleetSummary): string | null {
@@ -82,13 +85,13 @@ export function formatSeconds(durationMs: number): string {
 
 /** What concerns the fleet as a whole and is not as it should be, or waits for someone. */
 export function fleetNotes(summary: FleetSummary): readonly string[] {
-  const { offered, request, lastRetire, phase } = summary;
+  const { offered, request, lastRetire, phase, counted } = summary;
   const notes: string[] = [];
   if (offered !== null) {
     const waits =
       phase === "steady" ? "no rotation has started" : "it waits for this rotation to end";
     notes.push(
-      `key ${offered.key.keyId} is offered by ${offered.nodes} of ${summary.counted} nodes; ${waits}`,
+      `key ${offered.key.keyId} is offered by ${offered.nodes} of ${counted} nodes; ${waits}`,
     );
   }
   if (request !== null)
@@ -112,30 +115,41 @@ const exceptionColumns: readonly Column<NodeException>[] = [
 
 const rowColumns: readonly Column<NodeRow>[] = [
   { header: "NODE", cell: ({ node }) => node },
-  { header: "INDEX", cell: ({ index }) => String(index), align: "right" },
-  { header: "INCARNATION", cell: ({ incarnation }) => String(incarnation), align: "right" },
   { header: "STEP", cell: ({ step }) => step },
   { header: "HOLDS", cell: ({ holds }) => holds.join(" ") || "-" },
   { header: "SENDS WITH", cell: ({ sending }) => sending.join(" ") || "-" },
-  { header: "THROUGH", cell: ({ through }) => String(through ?? "-"), align: "right" },
   { header: "LEASE", cell: ({ lease }) => lease },
+  { header: "INDEX", cell: ({ index }) => String(index), align: "right", wide: true },
+  {
+    header: "INCARNATION",
+    cell: ({ incarnation }) => String(incarnation),
+    align: "right",
+    wide: true,
+  },
+  { header: "THROUGH", cell: ({ through }) => String(through ?? "-"), align: "right", wide: true },
 ];
 
 export interface SummaryTextOptions {
   readonly stream: Terminal;
-  /** With the table of every node. */
+  /** With the table of every node, and all of its columns. */
   readonly all: boolean;
+  readonly wide: boolean;
 }
 
-export function formatSummary(summary: FleetSummary, { stream, all }: SummaryTextOptions): string {
+export function formatSummary(summary: FleetSummary, options: SummaryTextOptions): string {
+  const { stream, all, wide } = options;
   const colors = colorsFor(stream);
   const blocks = [summaryLine(summary, colors)];
   const notes = fleetNotes(summary).map((note) => colors.yellow(note));
   if (notes.length > 0) blocks.push(notes.join("\n"));
   const shown = summary.exceptions.slice(0, all ? undefined : shownExceptionsMax);
-  if (shown.length > 0)
-    blocks.push(formatTable(exceptionColumns, shown, stream) + hiddenWords(summary, shown));
-  if (all && summary.rows.length > 0) blocks.push(formatTable(rowColumns, summary.rows, stream));
+  if (shown.length > 0) {
+    const isTimed = shown.some(({ forMs }) => forMs !== null);
+    const columns = isTimed ? exceptionColumns : exceptionColumns.slice(0, -1);
+    blocks.push(formatTable(columns, shown, stream) + hiddenWords(summary, shown));
+  }
+  if (all && summary.rows.length > 0)
+    blocks.push(formatTable(rowColumns, summary.rows, stream, wide));
   return blocks.join("\n\n");
 }
 

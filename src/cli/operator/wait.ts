@@ -18,7 +18,9 @@ export interface Changing {
   onChange(listener: () => void): Stop;
 }
 
-/** @param check what was waited for, null while it is not there; asked at once and after each change */
+/**
+ * @param check what was waited for, null while it is not there; asked at once and after each change
+ */
 export function waitUntil<T>(
   changing: Changing,
   check: () => T | null,

@@ -1,15 +1,15 @@
 /**
- * `spindle status --watch`: on a terminal the status in place, drawn again every second; otherwise a line for each
- * change. Ends when it is interrupted.
+ * `spindle status --watch`: on a terminal the status in place, drawn again every second; otherwise
+ * a line for each change. Ends when it is interrupted.
  */
-import type { Terminal } from "../../adapters/system/terminal.js";
-import { colorsFor } from "../../adapters/system/terminal.js";
+import { colorsFor, type Terminal } from "../../adapters/system/terminal.js";
 import { summarizeFleet, type FleetSummary } from "../../core/fleet/summary.js";
 import type { OutputFormat } from "../output.js";
 import { startProgress } from "../progress.js";
 import type { Shell } from "../shell.js";
 import type { FleetWatch } from "./fleet-watch.js";
 import { refreshEvery } from "./refresh.js";
+import { makeAges } from "./seen-since.js";
 import { fleetNotes, formatSummary, summaryJson, summaryLine } from "./summary-text.js";
 import { waitUntil } from "./wait.js";
 
@@ -29,9 +29,13 @@ export async function watchStatus(fleet: FleetWatch, options: WatchStatusOptions
   stopRefresh();
 }
 
-function drawStatus(fleet: FleetWatch, { all, shell: { stdout } }: WatchStatusOptions): () => void {
+function drawStatus(fleet: FleetWatch, options: WatchStatusOptions): () => void {
+  const { all, format, shell } = options;
+  const { stdout } = shell;
+  const fillAges = makeAges();
   const lines = (): readonly string[] => {
-    const text = formatSummary(summarizeFleet(fleet.snapshot()), { stream: stdout, all });
+    const summary = fillAges(summarizeFleet(fleet.snapshot()));
+    const text = formatSummary(summary, { stream: stdout, all, wide: format === "wide" });
     return fitScreen([...awayLines(fleet), ...text.split("\n")], stdout);
   };
   const progress = startProgress({ stream: stdout, lines, intervalMs: 1_000 });
@@ -56,8 +60,14 @@ function fitScreen(lines: readonly string[], { rows = 24 }: Terminal): readonly 
 
 function printChanges(fleet: FleetWatch, { format, all, shell }: WatchStatusOptions): () => void {
   let last = "";
+  let away: string | null = null;
+  const fillAges = makeAges();
   const print = (): void => {
-    const summary = summarizeFleet(fleet.snapshot());
+    if (fleet.away !== null && fleet.away !== away) {
+      shell.stderr.write(`the registry does not answer: ${fleet.away}\n`);
+    }
+    away = fleet.away;
+    const summary = fillAges(summarizeFleet(fleet.snapshot()));
     const state = JSON.stringify(withoutTimes(summary));
     if (state === last) return;
     last = state;

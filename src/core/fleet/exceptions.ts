@@ -1,6 +1,7 @@
 /**
- * What is not as it should be in a fleet, per node, with why and for how long. A node that is merely not there yet while
- * most others are not either is no exception: at the start of a phase that is everybody.
+ * What is not as it should be in a fleet, per node, with why and for how long. A node that is
+ * merely not there yet while most others are not either is no exception: at the start of a phase
+ * that is everybody.
  */
 import { sameKey } from "../key-id.js";
 import type { NodeName } from "../node.js";
@@ -30,7 +31,10 @@ export interface ExceptionContext {
   readonly isLate: boolean;
 }
 
-/** At most one for each node: the reason that must be mended first. Ordered by that, then as the roster is. */
+/**
+ * At most one for each node: the reason that must be mended first. Ordered by that, then as the
+ * roster is.
+ */
 export function findExceptions(context: ExceptionContext): readonly NodeException[] {
   const sources = [conflicts, exclusions, silences, missingReports, stragglers, missingKeys];
   const found = new Map<NodeName, NodeException>();

@@ -1,4 +1,7 @@
-/** How far one node has come in a rotation, read from its report. Only shown; the barriers are in barrier.ts. */
+/**
+ * How far one node has come in a rotation, read from its report. Only shown; the barriers are in
+ * barrier.ts.
+ */
 import { includesKey, sameKey } from "../key-id.js";
 import type { CountedNode } from "./barrier.js";
 import type { FleetRecord } from "./record.js";
@@ -6,7 +9,8 @@ import type { FleetRecord } from "./record.js";
 /**
  * - unknown: no report of its present incarnation
  * - waiting: the jitter wait before the target is staged
- * - staging, staged: the target's inbound SAs are not all there; they are, and something is still sent with the old key
+ * - staging, staged: the target's inbound SAs are not all there; they are, and something is still
+ *   sent with the old key
  * - switched: sends only with the target, and still holds the old key
  * - retired: the old key is gone
  * - refused, reverted: an abort; the target is refused and still held; it is gone
@@ -24,7 +28,9 @@ export type NodeStep =
   | "joining"
   | "steady";
 
-/** @param peers how many other nodes count: a node without any sends with no key, and that is well */
+/**
+ * @param peers how many other nodes count: a node without any sends with no key, and that is well
+ */
 export function nodeStep({ report }: CountedNode, record: FleetRecord, peers: number): NodeStep {
   const { current, target, phase } = record;
   if (report === undefined) return "unknown";

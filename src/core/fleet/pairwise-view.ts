@@ -1,6 +1,7 @@
 /**
- * Where a pairwise fleet stands, as the record that a controller would keep. In pairwise coordination nobody writes one:
- * this is derived from the reports, only shown, and decides nothing.
+ * Where a pairwise fleet stands, as the record that a controller would keep. In pairwise
+ * coordination nobody writes one: this is derived from the reports, only shown, and decides
+ * nothing.
  */
 import { includesKey, isNewer, sameKey, type KeyIdentity, type KeyRing } from "../key-id.js";
 import type { Report } from "../report.js";
@@ -78,8 +79,8 @@ function sendsOnly(report: Report, key: KeyIdentity, nodes: readonly CountedNode
 }
 
 /**
- * Has a standing order come to its end? An abort ends too when it came too late: `current` is the key that the fleet
- * runs now.
+ * Has a standing order come to its end? An abort ends too when it came too late: `current` is the
+ * key that the fleet runs now.
  */
 export function isFulfilled(
   order: OperatorRequest,
@@ -96,8 +97,8 @@ export function isHeldBySome(nodes: readonly CountedNode[], key: KeyIdentity): b
 }
 
 /**
- * An abort is over: somebody refused `key`, nobody holds it, and whoever could still take it up refuses it. A node that
- * reads its key file later is told by its peers' reports.
+ * An abort is over: somebody refused `key`, nobody holds it, and whoever could still take it up
+ * refuses it. A node that reads its key file later is told by its peers' reports.
  */
 export function hasAbandoned(nodes: readonly CountedNode[], key: KeyIdentity): boolean {
   const reports = nodes.flatMap(({ report }) => (report === undefined ? [] : [report]));

@@ -28,7 +28,7 @@ test("plan: barrier events grow with N, pairwise events with N squared", () => {
   }
 });
 
-test("plan: jitter spreads staging and not the switch, so it cannot save pairwise from N squared at once", () => {
+test("plan: jitter spreads staging and not the switch: pairwise has N squared at once", () => {
   const [spread, herd] = [plan(), plan({ jitterMaxMs: 0, stagingMs: 100 })];
   assert.equal(herd.pairwise.peakEventsPerSecond, 2 * 1_000 * 999);
   assert.ok(spread.pairwise.peakEventsPerSecond < herd.pairwise.peakEventsPerSecond);
@@ -55,7 +55,7 @@ test("plan: a slow registry delays pairwise by hours and barrier by seconds", ()
   );
 });
 
-test("plan: a small fleet has no jitter, and a stage deadline that is too short does not fit", () => {
+test("plan: no jitter in small fleets; a stage deadline that is too short does not fit", () => {
   assert.equal(plan({ nodes: 49 }).preflight.jitterMs, 0);
   assert.equal(plan({ nodes: 50 }).preflight.jitterMs, 30_000);
   assert.equal(plan({ stageDeadlineMs: 38_999 }).preflight.fits, false);

@@ -1,11 +1,14 @@
 /**
- * What a rotation of N nodes costs, before there is a fleet: registry load, the earliest safe end of the old key, total
- * time, in both kinds of coordination. Arithmetic on the pre-flight check, not a simulation: every burst is delivered at
- * one constant rate, and nobody fails.
+ * What a rotation of N nodes costs, before there is a fleet: registry load, the earliest safe end
+ * of the old key, total time, in both kinds of coordination. Arithmetic on the pre-flight check,
+ * not a simulation: every burst is delivered at one constant rate, and nobody fails.
  */
 import { checkPreflight, type Preflight, type PreflightOptions } from "./preflight.js";
 
-/** A node reports that it holds the new key, that it sends only with it, and that the old one is gone. */
+/**
+ * A node reports that it holds the new key, that it sends only with it, and that the old one is
+ * gone.
+ */
 const reportsPerNode = 3;
 /** The fleet record says staging, staged, draining and steady. */
 const fleetWrites = 4;
@@ -24,9 +27,14 @@ export interface CoordinationPlan {
   readonly writes: number;
   /** Events that it delivers, to all watchers together. */
   readonly events: number;
-  /** Events due in the second of a rotation in which most are; jitter spreads staging, not what follows it. */
+  /**
+   * Events due in the second of a rotation in which most are; jitter spreads staging, not what
+   * follows it.
+   */
   readonly peakEventsPerSecond: number;
-  /** Milliseconds from the start to the moment when the old key may go: proven unused, and drained. */
+  /**
+   * Milliseconds from the start to the moment when the old key may go: proven unused, and drained.
+   */
   readonly earliestRetireMs: number;
   /** Milliseconds from the start to the moment when everybody knows that it is over. */
   readonly totalMs: number;
@@ -48,8 +56,8 @@ export function planRotation(options: PlanOptions): FleetPlan {
 }
 
 /**
- * Reports go to the controller alone; the fleet record goes to every node. The busiest second holds the record that says
- * staged, the reports of the switch, and the record that says draining.
+ * Reports go to the controller alone; the fleet record goes to every node. The busiest second holds
+ * the record that says staged, the reports of the switch, and the record that says draining.
  */
 function planBarrier(preflight: Preflight, options: PlanOptions): CoordinationPlan {
   const { nodes } = options;
@@ -66,7 +74,10 @@ function planBarrier(preflight: Preflight, options: PlanOptions): CoordinationPl
   };
 }
 
-/** Every report goes to every other node. When the last node has staged, all switch their last pair at once. */
+/**
+ * Every report goes to every other node. When the last node has staged, all switch their last pair
+ * at once.
+ */
 function planPairwise(preflight: Preflight, options: PlanOptions): CoordinationPlan {
   const { nodes } = options;
   const burst = nodes * Math.max(0, nodes - 1);

@@ -107,7 +107,7 @@ test("summary: who is behind is an exception once most are not, since the phase 
   assert.deepEqual(few.exceptions, []);
 });
 
-test("summary: when a rotation takes longer than estimated, everybody who is behind is late", () => {
+test("summary: in a rotation that takes too long, everybody who is behind is late", () => {
   const running = { ...testRotation(3, seven, eight), startedAt: "-9000" };
   const summary = rotating(["staged", "staging", "staging"], { phase: "staging" }, running);
   assert.equal(summary.timeLeftMs, 0);
@@ -196,7 +196,7 @@ test("summary: one exception for a node, the one that must be mended first", () 
   assert.equal(summarizeFleet(snapshot).exceptions.length, 1);
 });
 
-test("summary: a newer key that files offer is named with how many offer it, unless it was refused", () => {
+test("summary: a newer key that files offer is named, unless it was refused", () => {
   const report = (index: number): Partial<Report> =>
     index === 1 ? {} : { available: [seven, eight] };
   const offering = testSnapshot({ nodes: 3, current: seven, report });
@@ -286,7 +286,7 @@ test("summary: pairwise, a refused key is on its way out as long as somebody hol
   assert.deepEqual([back.phase, back.current, back.target], ["steady", seven, null]);
 });
 
-test("summary: pairwise, of two newer keys the newest is the target and the fleet's key stays current", () => {
+test("summary: pairwise, of two newer keys the newest is the target", () => {
   const ahead = { available: [seven, nine], holds: [seven, nine] };
   const summary = pairwiseOf((index) => (index === 3 ? ahead : at.staged), 4);
   assert.deepEqual([summary.current, summary.target], [seven, nine]);

@@ -1,6 +1,7 @@
 /**
- * Where a fleet stands, for people: one summary of everything that the registry shows. Pure, and true for the moment of
- * the snapshot. It decides nothing, and the same code serves `status`, `rotate --wait` and `abort`.
+ * Where a fleet stands, for people: one summary of everything that the registry shows. Pure, and
+ * true for the moment of the snapshot. It decides nothing, and the same code serves `status`,
+ * `rotate --wait` and `abort`.
  */
 import { includesKey, isNewer, type KeyIdentity, type KeyRing } from "../key-id.js";
 import type { NodeName, RosterRevision } from "../node.js";
@@ -28,7 +29,10 @@ export interface FleetSnapshot {
   readonly request: OperatorRequest | null;
   /** Null when they could not be read. */
   readonly leases: ReadonlyMap<NodeName, ObservedLease> | null;
-  /** Milliseconds from a wall-clock time (ISO 8601) to the moment of the snapshot; null for what is no time. */
+  /**
+   * Milliseconds from a wall-clock time (ISO 8601) to the moment of the snapshot; null for what is
+   * no time.
+   */
   readonly ageMs: (at: string) => number | null;
 }
 
@@ -47,7 +51,10 @@ export interface FleetSummary {
   readonly steps: StepCounts;
   /** The newest key that files offer and nothing uses yet, and how many offer it. */
   readonly offered: { readonly key: KeyIdentity; readonly nodes: number } | null;
-  /** What the pre-flight estimate leaves; 0 when it takes longer; null when nothing runs or nothing was estimated. */
+  /**
+   * What the pre-flight estimate leaves; 0 when it takes longer; null when nothing runs or nothing
+   * was estimated.
+   */
   readonly timeLeftMs: number | null;
   readonly exceptions: readonly NodeException[];
   /** An operator's request that nobody has answered, or that stands (pairwise). */
@@ -83,7 +90,10 @@ export interface NodeRow {
   readonly step: NodeStep | "excluded";
   /** Key ids, oldest first. */
   readonly holds: readonly number[];
-  /** Oldest and newest key id it sends with; one when they are the same, none when it sends to nobody. */
+  /**
+   * Oldest and newest key id it sends with; one when they are the same, none when it sends to
+   * nobody.
+   */
   readonly sending: readonly number[];
   readonly through: RosterRevision | null;
   readonly lease: "alive" | "ended" | "unknown";

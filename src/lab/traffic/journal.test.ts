@@ -12,6 +12,7 @@ import {
 import { JournalWriter } from "./journal-writer.js";
 import { readPayload, writePayload } from "./payload.js";
 
+const plain = { noNullPrototype: true };
 const word = fc.integer({ min: 0, max: 0xffff_ffff });
 const port = fc.integer({ min: 0, max: 0xffff });
 const time = fc.double({ min: 0, max: 1e12, noNaN: true });
@@ -23,19 +24,19 @@ const sentRecord: fc.Arbitrary<SentRecord> = fc.record({
   spi: word,
   espSequence: word,
   sentMs: time,
-});
+}, plain);
 const receivedRecord: fc.Arbitrary<ReceivedRecord> = fc.record({
   instance: word,
-  receiver: port,
+  receiver: word,
   sequence: word,
-});
+}, plain);
 const droppedRecord: fc.Arbitrary<DroppedRecord> = fc.record({
   counter: fc.constantFrom("XfrmInNoStates" as const, "XfrmOutError" as const),
   remotePort: port,
   spi: word,
   espSequence: word,
   atMs: time,
-});
+}, plain);
 
 interface Told {
   readonly sent: SentRecord[];

@@ -1,0 +1,32 @@
+/** What `spindle lab` refuses, before it starts anything. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runSpindle } from "../support/lab.js";
+
+const refused: readonly { readonly words: readonly string[]; readonly says: RegExp }[] = [
+  { words: ["--order", "advertise-first"], says: /advertise-first needs --coordination pairwise/ },
+  { words: ["--dataplane", "kernel"], says: /--dataplane kernel is not in this version/ },
+  { words: ["--registry", "etcd"], says: /--registry etcd is not in this version/ },
+  { words: ["--ipsec-mode", "tunnel"], says: /--ipsec-mode tunnel is not in this version/ },
+  { words: ["--encapsulation", "none"], says: /--encapsulation none is not in this version/ },
+  { words: ["--nodes", "1"], says: /--nodes must be from 2 to/ },
+  { words: ["--nodes", "many"], says: /whole number/ },
+  { words: ["--slow-node", "soon"], says: /duration such as/ },
+  { words: ["--coordination", "telepathy"], says: /barrier, pairwise/ },
+  { words: ["--jitter", "some"], says: /off, uniform, slotted/ },
+];
+
+for (const { words, says } of refused) {
+  test(`lab: ${words.join(" ")} is refused with exit code 2`, async () => {
+    const { code, stdout, stderr } = await runSpindle("lab", ...words);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, says);
+    assert.equal(stdout, "");
+  });
+}
+
+test("lab: the programs that it starts are not in the help", async () => {
+  const { stdout } = await runSpindle("--help");
+  assert.match(stdout, /\blab\b/);
+  assert.doesNotMatch(stdout, /lab-agent|lab-controller|dataplane/);
+});
