@@ -43,12 +43,7 @@ export class PersistentMap<K extends string, V> {
   }
 
   get(key: K): V | undefined {
-    const hash = hashOf(key);
-    let trie: Trie<V> | undefined = this.#root;
-    for (let shift = 0; trie !== undefined && trie.kind === "branch"; shift += levelBits) {
-      trie = childAt(trie, bitAt(hash, shift));
-    }
-    return trie?.items.find(([itemKey]) => itemKey === key)?.[1];
+    return find(this.#root, hashOf(key), key);
   }
 
   has(key: K): boolean {
@@ -57,16 +52,18 @@ export class PersistentMap<K extends string, V> {
 
   /** The same map when the key already has this very value. */
   set(key: K, value: V): PersistentMap<K, V> {
-    const before = this.get(key);
+    const hash = hashOf(key);
+    const before = find(this.#root, hash, key);
     if (before === value && before !== undefined) return this;
-    const root = insert(this.#root, 0, hashOf(key), key, value) as Branch<V>;
+    const root = insert(this.#root, 0, hash, key, value) as Branch<V>;
     return new PersistentMap<K, V>(root, before === undefined ? this.size + 1 : this.size);
   }
 
   delete(key: K): PersistentMap<K, V> {
-    if (!this.has(key)) return this;
+    const hash = hashOf(key);
+    if (find(this.#root, hash, key) === undefined) return this;
     if (this.size === 1) return PersistentMap.empty<K, V>();
-    const root = remove(this.#root, 0, hashOf(key), key);
+    const root = remove(this.#root, 0, hash, key);
     return new PersistentMap<K, V>((root ?? emptyBranch) as Branch<V>, this.size - 1);
   }
 
@@ -88,6 +85,16 @@ function hashOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i += 1) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
   return hash >>> 0;
+}
+
+function find<V>(root: Branch<V>, hash: number, key: string): V | undefined {
+  let trie: Trie<V> | undefined = root;
+  for (let shift = 0; trie !== undefined && trie.kind === "branch"; shift += levelBits) {
+    trie = childAt(trie, bitAt(hash, shift));
+  }
+  if (trie === undefined) return undefined;
+  for (const item of trie.items) if (item[0] === key) return item[1];
+  return undefined;
 }
 
 function bitAt(hash: number, shift: number): number {

@@ -10,7 +10,10 @@ function key(keyId: number): KeyIdentity {
   return { keyId: keyId as KeyId, check: keyId.toString(16).padStart(32, "0") as CheckValue };
 }
 
-/** Four nodes in virtual time that go from key 1 to key 2; now and then an operation takes long, at any of them. */
+/**
+ * Four nodes in virtual time that go from key 1 to key 2; now and then an operation takes long, at
+ * any of them.
+ */
 function rotate(step: StepAgent): SimFleet {
   const fleet = new SimFleet({
     seed: 5,
@@ -33,7 +36,7 @@ function rotate(step: StepAgent): SimFleet {
   return fleet;
 }
 
-test("advertise-first: peers send with a key that the node has no SA for, and nothing else is lost", () => {
+test("advertise-first: peers send with a key before its SA exists, and no other packet is lost", () => {
   const lost = rotate(advertiseFirst).losses();
   assert.ok(lost.length > 0, "today's order loses packets");
   assert.deepEqual([...new Set(lost.map(({ reason }) => reason))], ["XfrmInNoStates"]);

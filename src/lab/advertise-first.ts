@@ -1,7 +1,8 @@
 /**
- * Today's order, for the lab alone (cilium #44335): the node says that it holds `next` as soon as its key file names
- * it, before its inbound SAs exist. A wrapper around the agent's step: it changes what the report claims and nothing
- * else, so what is lost is lost by the order. Not a mode of the agent: no configuration leads here.
+ * Today's order, for the lab alone (cilium #44335): the node says that it holds `next` as soon as
+ * its key file names it, before its inbound SAs exist. A wrapper around the agent's step: it
+ * changes what the report claims and nothing else, so what is lost is lost by the order. Not a mode
+ * of the agent: no configuration leads here.
  */
 import { includesKey } from "../core/key-id.js";
 import type { Report } from "../core/report.js";
@@ -36,8 +37,9 @@ function mayPublish(state: AgentState, observation: Observation): boolean {
 }
 
 /**
- * The very first key is not claimed early: the failure of the field is one of rotations, and the lab's traffic begins
- * after the start. A refused key is not claimed either: that would be a lie of another kind.
+ * The very first key is not claimed early: the failure of the field is one of rotations, and the
+ * lab's traffic begins after the start. A refused key is not claimed either: that would be a lie of
+ * another kind.
  */
 function claimNext(
   state: AgentState,

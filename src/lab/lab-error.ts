@@ -1,4 +1,7 @@
-/** Why a lab could not run at all; what a run found is in its report. Codes are in docs/reference/errors.md. */
+/**
+ * Why a lab could not run at all; what a run found is in its report. Codes are in
+ * docs/reference/errors.md.
+ */
 export type LabErrorCode = "LAB_START_TIMEOUT" | "LAB_PROGRAM_FAILED" | "LAB_INTERRUPTED";
 
 export class LabError extends Error {

@@ -1,7 +1,8 @@
 /**
- * A fleet on one machine: for each node a dataplane and an agent, a controller with the embedded registry, real ESP
- * between all pairs. The lab starts, supervises, disturbs on request, distributes keys, measures and stops; nothing that
- * a fleet decides is decided here. Every program ends with the lab, however that ends.
+ * A fleet on one machine: for each node a dataplane and an agent, a controller with the embedded
+ * registry, real ESP between all pairs. The lab starts, supervises, disturbs on request,
+ * distributes keys, measures and stops; nothing that a fleet decides is decided here. Every program
+ * ends with the lab, however that ends.
  */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -93,7 +94,10 @@ export class Lab {
     return new Lab(options, await makeLayout(nodeNames(options.nodes)), host);
   }
 
-  /** Resolves when every pair of nodes exchanges packets. @throws LabError, after everything was stopped */
+  /**
+   * Resolves when every pair of nodes exchanges packets.
+   * @throws LabError, after everything was stopped
+   */
   async start(): Promise<void> {
     try {
       await this.#startAll();
@@ -114,7 +118,10 @@ export class Lab {
     return { open: this.#openPairs.size, all: nodes * (nodes - 1) };
   }
 
-  /** Kill -9 of an agent: its node's traffic goes on. Resolves when it has started again, by itself, as the others. */
+  /**
+   * Kill -9 of an agent: its node's traffic goes on. Resolves when it has started again, by itself,
+   * as the others.
+   */
   async killAgent(node: number): Promise<void> {
     await this.#kill(this.nodes[node]!.agent);
   }
@@ -128,7 +135,10 @@ export class Lab {
     await this.#kill(this.controller);
   }
 
-  /** One whole rotation. Does not throw for a fleet that does not converge: the result says what it waits for. */
+  /**
+   * One whole rotation. Does not throw for a fleet that does not converge: the result says what it
+   * waits for.
+   */
   async rotate(): Promise<FinishedRotation> {
     const before = await this.#load.read();
     const { coordination, nodes } = this.options;
@@ -156,8 +166,9 @@ export class Lab {
   }
 
   /**
-   * Waits until the fleet is whole: every node at rest on the newest key alone, and every pair delivering again.
-   * Resolves with the milliseconds that took, or null when `limitMs` were not enough.
+   * Waits until the fleet is whole: every node at rest on the newest key alone, and every pair
+   * delivering again. Resolves with the milliseconds that took, or null when `limitMs` were not
+   * enough.
    */
   async converge(limitMs: number): Promise<number | null> {
     const startedMs = systemClock.nowMs();
@@ -168,7 +179,9 @@ export class Lab {
     return systemClock.nowMs() - startedMs;
   }
 
-  /** What is lost as of now, while the fleet runs. Packets of the last moments are not judged yet. */
+  /**
+   * What is lost as of now, while the fleet runs. Packets of the last moments are not judged yet.
+   */
   losses(): readonly Loss[] {
     const stagingDelayMs = (node: number): number => {
       return node === this.slowNode ? this.options.slowNodeMs : 0;
@@ -187,6 +200,7 @@ export class Lab {
     await this.abandon();
     return makeReport({
       options: this.options,
+      directory: this.layout.directory,
       slowNode: this.slowNode,
       ledger: this.ledger,
       outages: this.outages,
@@ -197,7 +211,9 @@ export class Lab {
     });
   }
 
-  /** Stops all programs and removes the directory, measuring nothing. Calling it twice is harmless. */
+  /**
+   * Stops all programs and removes the directory, measuring nothing. Calling it twice is harmless.
+   */
   async abandon(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
@@ -231,7 +247,12 @@ export class Lab {
     const portOf = (one: NodeUnit): Promise<number> => {
       return this.#patience.waitForValue(one.dataplane.port, startMsMax);
     };
-    await writeAgentConfig(this.layout, layout, { name, udpPort: await portOf(unit) }, this.options);
+    await writeAgentConfig(
+      this.layout,
+      layout,
+      { name, udpPort: await portOf(unit) },
+      this.options,
+    );
     agent.start();
     const peers = this.nodes.filter((peer) => peer !== unit);
     const plans = peers.map(async (peer) => ({

@@ -1,10 +1,17 @@
 /**
- * What a run of the lab found, as the JSON that users and checks rely on (design 8, `schemaVersion` 1). Everything in it
- * was measured: packets by the numbers in their payload, times by the agents' own words, registry counts by its counters.
+ * What a run of the lab found, as the JSON that users and checks rely on (design 8, `schemaVersion`
+ * 1). Everything in it was measured: packets by the numbers in their payload, times by the agents'
+ * own words, registry counts by its counters.
  */
 import type { XfrmCounters } from "../core/xfrm-counters.js";
 import type { FinishedRotation } from "./lab.js";
-import { explainLosses, peerDown, type Loss, type LossContext, type Outage } from "./ledger/losses.js";
+import {
+  explainLosses,
+  peerDown,
+  type Loss,
+  type LossContext,
+  type Outage,
+} from "./ledger/losses.js";
 import { findPlaces, type LossPlace } from "./ledger/loss-places.js";
 import type { Ledger } from "./ledger/ledger.js";
 import { checkValidity, type Validity } from "./ledger/validity.js";
@@ -52,6 +59,8 @@ export interface LabReport {
   readonly slowNode: string | null;
   readonly slowNodeMs: number;
   readonly rate: number;
+  /** Where configurations, logs and state were left, null when they were removed. */
+  readonly directory: string | null;
   readonly rotations: readonly RotationReport[];
   readonly packets: PacketReport;
   /** Over all rotations, without the start; the peak since the start of the first. */
@@ -67,6 +76,7 @@ export interface LabReport {
 
 export interface ReportInputs {
   readonly options: LabOptions;
+  readonly directory: string;
   readonly slowNode: number | null;
   readonly ledger: Ledger;
   readonly outages: readonly Outage[];
@@ -96,14 +106,24 @@ export function makeReport(inputs: ReportInputs): LabReport {
     slowNode: inputs.slowNode === null ? null : nameOf(inputs.slowNode),
     slowNodeMs,
     rate,
-    rotations: rotations.map((rotation, index) => rotationReport(ledger, losses, rotation, index + 1)),
+    directory: options.keep ? inputs.directory : null,
+    rotations: rotations.map((rotation, index) =>
+      rotationReport(ledger, losses, rotation, index + 1),
+    ),
     packets,
     registry: {
       ...registryReport(rotations.map(({ registry }) => registry).reduce(add, noCounts)),
       peakEventsPerSecond: inputs.peakEventsPerSecond,
     },
-    losses: findPlaces(losses, rotations.map(({ watch }) => watch), ledger, nameOf),
-    counters: Object.fromEntries(inputs.counters.map((counters, node) => [nameOf(node), moved(counters)])),
+    losses: findPlaces(
+      losses,
+      rotations.map(({ watch }) => watch),
+      ledger,
+      nameOf,
+    ),
+    counters: Object.fromEntries(
+      inputs.counters.map((counters, node) => [nameOf(node), moved(counters)]),
+    ),
     validity,
     ok: isHitless && isComplete && rotations.length > 0 && validity.problems.length === 0,
   };
@@ -142,7 +162,11 @@ function rotationReport(
 }
 
 /** @param period null for the whole run */
-function countPackets(ledger: Ledger, losses: readonly Loss[], period: number | null): PacketReport {
+function countPackets(
+  ledger: Ledger,
+  losses: readonly Loss[],
+  period: number | null,
+): PacketReport {
   let [sent, received] = [0, 0];
   for (const { periods } of ledger.streams) {
     for (const [index, counts] of periods.entries()) {

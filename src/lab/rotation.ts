@@ -1,7 +1,8 @@
 /**
- * One rotation of the lab's fleet: writes the new key to every node, follows the nodes until the old key is retired
- * everywhere, and takes the old line out of the key files. The lab only distributes the key and looks on; what happens is
- * decided by agents and controller. Times are milliseconds from the moment the first key file was written.
+ * One rotation of the lab's fleet: writes the new key to every node, follows the nodes until the
+ * old key is retired everywhere, and takes the old line out of the key files. The lab only
+ * distributes the key and looks on; what happens is decided by agents and controller. Times are
+ * milliseconds from the moment the first key file was written.
  */
 import { systemClock } from "../adapters/system/clock.js";
 import type { FleetEvent, FleetView } from "./fleet/fleet-view.js";
@@ -89,7 +90,10 @@ export class RotationWatch {
     }
   }
 
-  /** What comes later has been reached before, even when nobody saw it: an agent may die between two lines. */
+  /**
+   * What comes later has been reached before, even when nobody saw it: an agent may die between two
+   * lines.
+   */
   #reach(times: NodeTimes, what: "stagedMs" | "switchedMs" | "retiredMs", atMs: number): void {
     times.stagedMs ??= atMs;
     if (what !== "stagedMs") times.switchedMs ??= atMs;

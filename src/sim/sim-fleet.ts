@@ -81,6 +81,7 @@ export class SimFleet {
       addresses: parseAddresses(addresses),
       kernel: new SimKernel(this.time, () => operationMs(this.prng)),
       disk: new Map(),
+      saves: 0,
       keys: { kind: "valid", keys },
       keyWatchers: new Set(),
       agent: null,

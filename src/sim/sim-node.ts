@@ -23,6 +23,8 @@ export interface SimNode {
   addresses: NodeAddresses;
   readonly kernel: SimKernel;
   readonly disk: Map<string, string>;
+  /** Documents written so far. */
+  saves: number;
   keys: KeyFileReading;
   readonly keyWatchers: Set<(reading: KeyFileReading) => void>;
   agent: SimAgent | null;
@@ -105,6 +107,7 @@ export function storageOf(
       time.at(time.nowMs + saveMs(), () => {
         if (!isAlive()) return;
         node.disk.set(name, text);
+        node.saves += 1;
         done(succeed(null));
       });
     },

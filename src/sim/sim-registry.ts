@@ -53,7 +53,7 @@ export class SimRegistry {
   #fleet: { version: number; value: FleetRecord | null } = { version: 0, value: null };
   #request: OperatorRequest | null = null;
   #leader: { candidate: string; untilMs: number } | null = null;
-  readonly writes = { roster: 0, report: 0, fleet: 0, lease: 0 };
+  readonly writes = { roster: 0, report: 0, fleet: 0, lease: 0, rotation: 0 };
   watchEvents = 0;
 
   constructor(time: VirtualTime, delayMs: () => number) {
@@ -125,7 +125,7 @@ export class SimRegistry {
       writeFleet: (record, version, done) => request(done, () => this.#writeFleet(record, version)),
       putRequest: (value, done) => request(done, () => (this.setRequest(value), succeed(null))),
       clearRequest: (id, done) => request(done, () => (this.#clear(id), succeed(null))),
-      putRotation: (record, done) => request(done, () => (this.#rotations.set(record.rotation, record), succeed(null))),
+      putRotation: (record, done) => request(done, () => (this.#putRotation(record), succeed(null))),
       listRotations: (done) =>
         request(done, () => succeed([...this.#rotations.values()].sort((one, other) => other.rotation - one.rotation))),
       renewLease: (name, incarnationId, leaseMs, done) =>
@@ -194,6 +194,11 @@ export class SimRegistry {
     const event = this.#fleetEvent();
     for (const watcher of this.#watchers.fleet) this.#deliver(watcher, () => watcher.send(event));
     return succeed(this.#revision);
+  }
+
+  #putRotation(record: RotationRecord): void {
+    this.writes.rotation += 1;
+    this.#rotations.set(record.rotation, record);
   }
 
   #clear(id: string): void {

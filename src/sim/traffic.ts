@@ -70,6 +70,7 @@ export class Traffic {
   readonly #prng: Prng;
   #tick = 0;
   #flows: readonly Flow[] = [];
+  #isRouted = false;
   /** Pairs of roster revisions that have delivered a packet. */
   readonly #established = new Set<string>();
   readonly #firstSeenMs = new Map<string, number>();
@@ -96,6 +97,11 @@ export class Traffic {
 
   /** To be called whenever a node came, went or got another address. */
   reroute(): void {
+    this.#isRouted = false;
+  }
+
+  #makeFlows(): void {
+    this.#isRouted = true;
     const present = [...this.#nodes.values()].filter((node) => !node.departed);
     const pairs = present.flatMap((from) => present.filter((to) => to !== from).map((to) => [from, to] as const));
     this.#flows = pairs.flatMap(([from, to]) => routesBetween(from, to).map((route) => this.#flow(from, to, route)));
@@ -111,6 +117,7 @@ export class Traffic {
   #send(): void {
     const sent: Packet[] = [];
     this.#tick += 1;
+    if (!this.#isRouted) this.#makeFlows();
     for (const flow of this.#flows) {
       const sa = this.#routeOf(flow);
       if (typeof sa === "string") this.#keepBack(flow, sa);

@@ -5,7 +5,7 @@ import { checkKillRun, planKillPoints, runKillPoints } from "../support/kill-poi
 const nodes = 4;
 const seed = Number(process.env["SPINDLE_TEST_SEED"] ?? 7);
 
-test("kill points: agent, controller or dataplane may die in each phase of a rotation", async () => {
+test("kill points: each program may die in each phase of a rotation", async () => {
   const phases = ["staging", "staged", "draining", "steady"] as const;
   const points = planKillPoints(seed, nodes, phases, 1);
   const run = await runKillPoints({ nodes, seed, slowNodeMs: 300, drainMs: 500 }, points);

@@ -20,7 +20,10 @@ interface RunningLab {
 }
 
 /** A lab with traffic, under a folder of its own. */
-async function startLabCommand(context: TestContext, ...words: readonly string[]): Promise<RunningLab> {
+async function startLabCommand(
+  context: TestContext,
+  ...words: readonly string[]
+): Promise<RunningLab> {
   const folder = mkdtempSync(join(tmpdir(), "lab-test-"));
   const flags = ["lab", "--nodes", `${nodes}`, "--rotations", "200", ...words];
   const command = startSpindle(flags, folder);
@@ -46,7 +49,9 @@ function collect(command: ChildProcess): () => string {
 function readPids(directory: string): ReadonlyMap<string, number> {
   const files = readdirSync(directory, { recursive: true, encoding: "utf8" });
   const pidFiles = files.filter((file) => file.endsWith(".pid"));
-  return new Map(pidFiles.map((file) => [file, Number(readFileSync(join(directory, file), "utf8"))]));
+  return new Map(
+    pidFiles.map((file) => [file, Number(readFileSync(join(directory, file), "utf8"))]),
+  );
 }
 
 function isAlive(pid: number): boolean {
@@ -70,7 +75,7 @@ async function until(isTrue: () => boolean, limitMs: number, why: () => string):
   }
 }
 
-test("lab: every node is two processes, the controller one, in a directory for its user alone", async (context) => {
+test("lab: two processes for each node, one for the controller, in a private directory", async (context) => {
   const { pids, directory, command, exit } = await startLabCommand(context);
   assert.equal(pids.size, 2 * nodes + 1);
   assert.equal(new Set(pids.values()).size, pids.size);
@@ -78,7 +83,9 @@ test("lab: every node is two processes, the controller one, in a directory for i
   assert.equal(statSync(directory).mode & 0o777, 0o700);
   assert.equal(statSync(join(directory, "node-1", "keys")).mode & 0o777, 0o600);
   for (const pid of pids.values()) {
-    const words = existsSync(`/proc/${pid}/cmdline`) ? readFileSync(`/proc/${pid}/cmdline`, "latin1") : "";
+    const words = existsSync(`/proc/${pid}/cmdline`)
+      ? readFileSync(`/proc/${pid}/cmdline`, "latin1")
+      : "";
     assert.doesNotMatch(words, /rfc4106/, "no key is in an argument");
   }
   command.kill("SIGINT");
@@ -91,7 +98,11 @@ test("lab: when the lab itself is killed, no program of it lives on", async (con
   const { pids, command, exit } = await startLabCommand(context);
   command.kill("SIGKILL");
   await exit;
-  await until(() => aliveOf(pids).length === 0, endMsMax, () => `alive: ${aliveOf(pids).join(", ")}`);
+  await until(
+    () => aliveOf(pids).length === 0,
+    endMsMax,
+    () => `alive: ${aliveOf(pids).join(", ")}`,
+  );
 });
 
 test("lab --keep: leaves configurations, logs and state, and no process", async (context) => {
@@ -100,7 +111,12 @@ test("lab --keep: leaves configurations, logs and state, and no process", async 
   await exit;
   assert.deepEqual(aliveOf(pids), []);
   const log = readFileSync(join(directory, "node-1", "agent.log"), "utf8");
-  assert.match(log, /"msg":"phase changed"/);
-  const config = JSON.parse(readFileSync(join(directory, "node-1", "agent.yaml"), "utf8")) as object;
-  assert.ok("keyFile" in config && !("order" in config), "the agent's configuration has no such field");
+  assert.match(log, /"msg":"admitted"/);
+  const config = JSON.parse(
+    readFileSync(join(directory, "node-1", "agent.yaml"), "utf8"),
+  ) as object;
+  assert.ok(
+    "keyFile" in config && !("order" in config),
+    "the agent's configuration has no such field",
+  );
 });

@@ -1,4 +1,7 @@
-/** Kill -9 at 60 seeded moments: each phase of a rotation with agent, controller and dataplane at least twice. */
+/**
+ * Kill -9 at 60 seeded moments: each phase of a rotation with agent, controller and dataplane at
+ * least twice.
+ */
 import { test } from "node:test";
 import { checkKillRun, planKillPoints, runKillPoints } from "../support/kill-points.js";
 

@@ -1,6 +1,7 @@
 /**
- * Kill -9 at seeded moments of rotations under traffic: one kill for each rotation, in a given phase of a node, of its
- * agent, its dataplane or the controller. Then the fleet must be whole again, and what was lost is sorted.
+ * Kill -9 at seeded moments of rotations under traffic: one kill for each rotation, in a given
+ * phase of a node, of its agent, its dataplane or the controller. Then the fleet must be whole
+ * again, and what was lost is sorted.
  */
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -154,22 +155,36 @@ function describePoint({ phase, target, node, afterMs }: KillPoint): string {
 }
 
 export function formatKillTable(title: string, outcomes: readonly KillOutcome[]): string {
-  const header = ["phase", "killed", "after ms", "key", "rotation ms", "whole ms", "lost", "peer-down"];
-  const rows = outcomes.map(({ point, keyId, rotationMs, wholeAfterMs, lost, peerDown: excused }) => [
-    point.phase,
-    point.target === "controller" ? "controller" : `node-${point.node + 1} ${point.target}`,
-    `${point.afterMs}`,
-    `${keyId}`,
-    `${Math.round(rotationMs ?? -1)}`,
-    `${Math.round(wholeAfterMs ?? -1)}`,
-    `${lost}`,
-    `${excused}`,
-  ]);
+  const header = [
+    "phase",
+    "killed",
+    "after ms",
+    "key",
+    "rotation ms",
+    "whole ms",
+    "lost",
+    "peer-down",
+  ];
+  const rows = outcomes.map(
+    ({ point, keyId, rotationMs, wholeAfterMs, lost, peerDown: excused }) => [
+      point.phase,
+      point.target === "controller" ? "controller" : `node-${point.node + 1} ${point.target}`,
+      `${point.afterMs}`,
+      `${keyId}`,
+      `${Math.round(rotationMs ?? -1)}`,
+      `${Math.round(wholeAfterMs ?? -1)}`,
+      `${lost}`,
+      `${excused}`,
+    ],
+  );
   const widths = header.map((_, column) => {
     return Math.max(...[header, ...rows].map((row) => row[column]!.length));
   });
   const line = (row: readonly string[]): string => {
-    return row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd();
+    return row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join("  ")
+      .trimEnd();
   };
   return [`${title}: ${outcomes.length} kill points`, ...[header, ...rows].map(line)].join("\n");
 }

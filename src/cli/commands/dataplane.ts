@@ -1,6 +1,6 @@
 /**
- * `spindle dataplane` (hidden): one node's userspace dataplane and the hosts behind it, as the lab starts it. Its
- * standard input ties it to the lab, its standard output is the lab's journal.
+ * `spindle dataplane` (hidden): one node's userspace dataplane and the hosts behind it, as the lab
+ * starts it. Its standard input ties it to the lab, its standard output is the lab's journal.
  */
 import { Command } from "commander";
 import { runNodeHost } from "../../lab/traffic/node-host.js";

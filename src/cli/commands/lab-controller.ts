@@ -1,4 +1,7 @@
-/** `spindle lab-controller` (hidden): `spindle controller`, tied to the lab that started it by its standard input. */
+/**
+ * `spindle lab-controller` (hidden): `spindle controller`, tied to the lab that started it by its
+ * standard input.
+ */
 import { Command } from "commander";
 import { holdLeash } from "../../lab/fleet/leash.js";
 import { loadControllerConfig } from "../config/load.js";

@@ -1,6 +1,6 @@
 /**
- * `spindle lab`: a fleet on this machine, real packets between all its nodes, and rotations; prints what was lost and
- * why. The lab itself is in src/lab; here are its flags and what people see.
+ * `spindle lab`: a fleet on this machine, real packets between all its nodes, and rotations; prints
+ * what was lost and why. The lab itself is in src/lab; here are its flags and what people see.
  */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { checkLabOptions, labDefaults, type LabOptions } from "../../lab/options.js";
@@ -32,32 +32,53 @@ interface LabFlags extends OutputOptions {
 
 const examples = `
 Examples:
-  $ spindle lab                                 5 nodes, 3 rotations, barrier: loses nothing
-  $ spindle lab --compare                       today's order loses packets first, then ours loses none
+  $ spindle lab                         5 nodes, 3 rotations behind a barrier: loses nothing
+  $ spindle lab --compare               today's order loses packets first, then ours loses none
   $ spindle lab --coordination pairwise --order advertise-first --slow-node 2s
-  $ spindle lab --rotations 20 --keep           and kill -9 an agent meanwhile: its process id is in a file
+  $ spindle lab --rotations 20 --keep   and kill -9 an agent meanwhile: it says how
 Exit codes: 0 nothing was lost; 1 packets were lost, or the run proves nothing; 2 bad usage.`;
 
 export function makeCommand(shell: Shell): Command {
-  const command = new Command("lab")
-    .description("run a fleet on this machine, rotate its key under traffic, and say what was lost")
-    .option("--nodes <count>", "nodes of the fleet", parseWhole, labDefaults.nodes)
-    .option("--rotations <count>", "rotations to run", parseWhole, labDefaults.rotations)
-    .option("--rate <packets>", "packets per second from each node to each", parseWhole, labDefaults.rate)
-    .addOption(choice("--coordination <kind>", "who decides", ["barrier", "pairwise"]))
-    .addOption(choice("--order <order>", "advertise-first: today's order", ["stage-first", "advertise-first"]))
-    .option("--slow-node <time>", "time added to the staging of one node", parseTime, labDefaults.slowNodeMs)
-    .option("--drain <time>", "how long the old key must be idle", parseTime, labDefaults.drainMs)
-    .addOption(choice("--jitter <kind>", "spread the loading of a new key", ["off", "uniform", "slotted"]))
-    .option("--seed <number>", "chooses the slow node and the rhythm of the traffic", parseWhole, labDefaults.seed)
-    .addOption(choice("--dataplane <kind>", "who encrypts", ["userspace", "kernel"]))
-    .addOption(choice("--registry <kind>", "where the fleet's records are", ["embedded", "etcd", "kubernetes"]))
-    .addOption(choice("--ipsec-mode <mode>", "ESP mode", ["transport", "tunnel"]))
-    .addOption(choice("--encapsulation <kind>", "what carries ESP", ["udp", "none"]))
+  const command = new Command("lab").description(
+    "run a fleet on this machine, rotate its key under traffic, and say what was lost",
+  );
+  addFleetOptions(command);
+  addProtocolOptions(command);
+  addPlaceOptions(command);
+  addOutputOptions(command).addHelpText("after", examples);
+  return command.action((flags: LabFlags) => act(flags, shell));
+}
+
+/** How large, how often, how fast. */
+function addFleetOptions(command: Command): void {
+  const { nodes, rotations, rate, seed } = labDefaults;
+  command
+    .option("--nodes <count>", "nodes of the fleet", parseWhole, nodes)
+    .option("--rotations <count>", "rotations to run", parseWhole, rotations)
+    .option("--rate <packets>", "packets per second from each node to each", parseWhole, rate)
+    .option("--seed <number>", "which node is slow, and the traffic's rhythm", parseWhole, seed)
     .option("--keep", "leave the directory with configurations, logs and state")
-    .option("--compare", "today's order, then ours, with the same slow node")
-    .addHelpText("after", examples);
-  return addOutputOptions(command).action((flags: LabFlags) => act(flags, shell));
+    .option("--compare", "today's order, then ours, with the same slow node");
+}
+
+/** What the fleet does, and what is in its way. */
+function addProtocolOptions(command: Command): void {
+  const { slowNodeMs, drainMs } = labDefaults;
+  command
+    .addOption(choice("--coordination <kind>", "who decides", ["barrier", "pairwise"]))
+    .addOption(choice("--order <order>", "what is first", ["stage-first", "advertise-first"]))
+    .option("--slow-node <time>", "added to the staging of one node", parseTime, slowNodeMs)
+    .option("--drain <time>", "how long the old key must be idle", parseTime, drainMs)
+    .addOption(choice("--jitter <kind>", "before a new key", ["off", "uniform", "slotted"]));
+}
+
+/** What it runs on. This version has the first of each. */
+function addPlaceOptions(command: Command): void {
+  command
+    .addOption(choice("--dataplane <kind>", "who encrypts", ["userspace", "kernel"]))
+    .addOption(choice("--registry <kind>", "the store", ["embedded", "etcd", "kubernetes"]))
+    .addOption(choice("--ipsec-mode <mode>", "ESP mode", ["transport", "tunnel"]))
+    .addOption(choice("--encapsulation <kind>", "what carries ESP", ["udp", "none"]));
 }
 
 async function act(flags: LabFlags, shell: Shell): Promise<void> {
@@ -66,7 +87,9 @@ async function act(flags: LabFlags, shell: Shell): Promise<void> {
   const format = formatOf(flags);
   if (flags.compare === true) return compare(options, format, shell);
   const report = await runLab(checked(options), "", shell);
-  await printResult(shell.stdout, format, report, (wide) => describeReport(report, shell.stdout, wide));
+  await printResult(shell.stdout, format, report, (wide) =>
+    describeReport(report, shell.stdout, wide),
+  );
   if (!report.ok) shell.exitWith(1);
 }
 

@@ -24,7 +24,8 @@ import {
 import type { Shell } from "../shell.js";
 
 /**
- * Events per second of the embedded registry; docs/reference/commands.md says how it was measured.
+ * Events per second of the embedded registry; docs/reference/commands.md says how that was
+ * measured.
  */
 const registryRateDefault = 20_000;
 

@@ -10,7 +10,6 @@ import { openStateDirectory } from "../../adapters/storage/state-directory.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import { UserspaceKernel } from "../../adapters/userspace/control-client.js";
 import { limits } from "../../core/limits.js";
-import { makeAgentMetrics } from "../../http/metrics/agent-metrics.js";
 import type { AgentStatus } from "../../http/status.js";
 import type { Log } from "../../ports/log.js";
 import { AgentLoop, type AgentLoopOptions, type StepAgent } from "../../runtime/agent-loop.js";
@@ -105,11 +104,14 @@ function loopOptions(config: AgentConfig): AgentLoopOptions {
 async function serveAgent(config: AgentConfig, loop: AgentLoop, log: Log): Promise<() => Promise<void>> {
   const startedMs = systemClock.nowMs();
   const status = (): AgentStatus => agentStatus(loop.inspect(), config, systemClock.nowMs());
-  return serveStatus(config.metrics, log, {
-    status,
-    metrics: makeAgentMetrics(status),
-    healthy: () => agentHealth(loop.inspect()),
-    ready: () => agentReadiness(loop.inspect(), config, systemClock.nowMs() - startedMs),
+  return serveStatus(config.metrics, log, async () => {
+    const { makeAgentMetrics } = await import("../../http/metrics/agent-metrics.js");
+    return {
+      status,
+      metrics: makeAgentMetrics(status),
+      healthy: () => agentHealth(loop.inspect()),
+      ready: () => agentReadiness(loop.inspect(), config, systemClock.nowMs() - startedMs),
+    };
   });
 }
 

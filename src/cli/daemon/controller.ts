@@ -7,7 +7,6 @@ import { connectEmbedded, startEmbedded } from "../../adapters/registry/embedded
 import type { RegistryStatistics } from "../../adapters/registry/embedded/statistics.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import { formatServiceAddress } from "../../http/listen.js";
-import { makeControllerMetrics } from "../../http/metrics/controller-metrics.js";
 import type { ControllerStatus, RegistryWrites } from "../../http/status.js";
 import type { Log } from "../../ports/log.js";
 import type { RegistryPort } from "../../ports/registry.js";
@@ -73,11 +72,14 @@ function serveController(
   const status = (): ControllerStatus => {
     return controllerStatus(loop.inspect(), config, options, opened.writes(), systemClock.nowMs());
   };
-  return serveStatus(config.metrics, log, {
-    status,
-    metrics: makeControllerMetrics(status),
-    healthy: controllerHealth,
-    ready: () => controllerReadiness(loop.inspect(), config.coordination),
+  return serveStatus(config.metrics, log, async () => {
+    const { makeControllerMetrics } = await import("../../http/metrics/controller-metrics.js");
+    return {
+      status,
+      metrics: makeControllerMetrics(status),
+      healthy: controllerHealth,
+      ready: () => controllerReadiness(loop.inspect(), config.coordination),
+    };
   });
 }
 

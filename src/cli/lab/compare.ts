@@ -14,9 +14,14 @@ export function comparedRuns(options: LabOptions): { today: LabOptions; ours: La
   };
 }
 
-/** Today's order lost packets, all because the receiver had no SA yet; ours lost none; both runs count. */
+/**
+ * Today's order lost packets, all because the receiver had no SA yet; ours lost none; both runs
+ * count.
+ */
 export function isAsCompared(today: LabReport, ours: LabReport): boolean {
   const reasons = Object.keys(today.packets.lostByReason);
   const hasReproduced = reasons.length === 1 && reasons[0] === noState;
-  return hasReproduced && today.validity.problems.length === 0 && ours.ok && ours.packets.lost === 0;
+  return (
+    hasReproduced && today.validity.problems.length === 0 && ours.ok && ours.packets.lost === 0
+  );
 }

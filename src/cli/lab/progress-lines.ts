@@ -10,9 +10,10 @@ export function describeProgress(lab: Lab, title: string, nowMs: number): readon
     const { open, all } = lab.openPairs;
     return [`${title}starting: ${open} of ${all} pairs can send  ${packets}`];
   }
-  const number = `${title}rotation ${rotationNumber(lab)} of ${lab.options.rotations}`;
+  const number = `rotation ${rotationNumber(lab)} of ${lab.options.rotations}`;
+  const time = elapsedOf(rotation, nowMs);
   return [
-    `${number} to key ${rotation.keyId}  ${elapsedOf(rotation, nowMs)}  ${stepsOf(rotation)}  ${packets}`,
+    `${title}${number} to key ${rotation.keyId}  ${time}  ${stepsOf(rotation)}  ${packets}`,
     `  ${phasesOf(lab)}`,
   ];
 }

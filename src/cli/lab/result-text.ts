@@ -1,4 +1,7 @@
-/** What people read after a run: one table, then for losses where, when and why, then what to try next. */
+/**
+ * What people read after a run: one table, then for losses where, when and why, then what to try
+ * next.
+ */
 import { colorsFor, type Colors, type Terminal } from "../../adapters/system/terminal.js";
 import type { LossPlace } from "../../lab/ledger/loss-places.js";
 import type { LabReport, RotationReport } from "../../lab/report.js";
@@ -35,7 +38,7 @@ export function describeComparison(
   const colors = colorsFor(stdout);
   const isProven = isAsCompared(today, ours);
   const words = isProven
-    ? colors.green("Today's order lost packets because a node was slow; stage first, behind a barrier, lost none.")
+    ? colors.green("Today's order lost packets because one node was slow. Stage first lost none.")
     : colors.red("The comparison does not hold: see above.");
   return [
     formatTable(columnsFor(true), [...rowsOf(today), ...rowsOf(ours)], stdout, wide),
@@ -62,10 +65,18 @@ function columnsFor(isCompared: boolean): readonly Column<Row>[] {
     { header: "SWITCHED", align: "right", cell: ({ rotation }) => time(rotation.switchedMs) },
     { header: "RETIRED", align: "right", cell: ({ rotation }) => time(rotation.retiredMs) },
     { header: "SENT", align: "right", cell: ({ rotation }) => count(rotation.packets.sent) },
-    { header: "RECEIVED", align: "right", cell: ({ rotation }) => count(rotation.packets.received) },
+    {
+      header: "RECEIVED",
+      align: "right",
+      cell: ({ rotation }) => count(rotation.packets.received),
+    },
     { header: "LOST", align: "right", cell: ({ rotation }, colors) => lostCell(rotation, colors) },
     { header: "WRITES/NODE", align: "right", cell: ({ run, rotation }) => perNode(run, rotation) },
-    { header: "EVENTS", align: "right", cell: ({ rotation }) => count(rotation.registry.watchEvents) },
+    {
+      header: "EVENTS",
+      align: "right",
+      cell: ({ rotation }) => count(rotation.registry.watchEvents),
+    },
     { header: "FORCED", align: "right", cell: ({ rotation }) => `${rotation.forcedRetires}` },
     { header: "WRITES BY CLASS", wide: true, cell: ({ rotation }) => byClass(rotation) },
   ];
@@ -82,7 +93,9 @@ function time(ms: number | null): string {
 
 function lostCell({ packets }: RotationReport, colors: Colors): string {
   if (packets.lost === 0) return colors.green("0");
-  const reasons = Object.entries(packets.lostByReason).map(([reason, lost]) => `${count(lost)} ${reason}`);
+  const reasons = Object.entries(packets.lostByReason).map(
+    ([reason, lost]) => `${count(lost)} ${reason}`,
+  );
   return colors.red(reasons.join(", "));
 }
 
@@ -91,16 +104,23 @@ function perNode(run: LabReport, { registry }: RotationReport): string {
 }
 
 function byClass({ registry }: RotationReport): string {
-  return Object.entries(registry.writesByClass).map(([name, writes]) => `${name} ${writes}`).join(", ");
+  return Object.entries(registry.writesByClass)
+    .map(([name, writes]) => `${name} ${writes}`)
+    .join(", ");
 }
 
-function describeTotals({ packets, registry, validity }: LabReport, colors: Colors): readonly string[] {
-  const lost = packets.lost === 0 ? colors.green("0 lost") : colors.red(`${count(packets.lost)} lost`);
+function describeTotals(
+  { packets, registry, validity }: LabReport,
+  colors: Colors,
+): readonly string[] {
+  const lost =
+    packets.lost === 0 ? colors.green("0 lost") : colors.red(`${count(packets.lost)} lost`);
   const share = `${(validity.sentShare * 100).toFixed(1)} % of the packets planned`;
-  const events = `${count(registry.watchEvents)} watch events (peak ${count(registry.peakEventsPerSecond)}/s)`;
+  const { writes, leaseRenewals, watchEvents, peakEventsPerSecond } = registry;
+  const events = `${count(watchEvents)} watch events (peak ${count(peakEventsPerSecond)}/s)`;
   return [
     `${count(packets.sent)} packets sent (${share}), ${count(packets.received)} received, ${lost}`,
-    `registry: ${count(registry.writes)} writes, ${events}, ${count(registry.leaseRenewals)} lease renewals`,
+    `registry: ${count(writes)} writes, ${events}, ${count(leaseRenewals)} lease renewals`,
     "",
   ];
 }
@@ -110,7 +130,9 @@ function describeLosses(report: LabReport, colors: Colors): readonly string[] {
   const places = report.losses.slice(0, placesShown).flatMap((place) => describePlace(place));
   const more = report.losses.length - placesShown;
   return [
-    colors.bold(`Where, when and why ${count(report.packets.lost)} packets were lost (${nameOfRun(report)}):`),
+    colors.bold(
+      `Where, when and why ${count(report.packets.lost)} packets were lost (${nameOfRun(report)}):`,
+    ),
     ...places,
     ...(more > 0 ? [`  and ${more} more places: see -o json`] : []),
     "",
@@ -129,22 +151,43 @@ function describePlace(place: LossPlace): readonly string[] {
 function verdict(report: LabReport, colors: Colors): readonly string[] {
   const problems = problemsOf(report, colors);
   if (problems.length > 0) return problems;
-  return [report.ok ? colors.green("hitless: nothing was lost") : colors.red("not hitless: packets were lost")];
+  return [
+    report.ok
+      ? colors.green("hitless: nothing was lost")
+      : colors.red("not hitless: packets were lost"),
+  ];
 }
 
 /** Why a run does not count, or did not end. */
 function problemsOf(report: LabReport, colors: Colors): readonly string[] {
-  const stuck = report.rotations.flatMap((rotation) => (rotation.stuck === null ? [] : [rotation.stuck]));
+  const stuck = report.rotations.flatMap((rotation) =>
+    rotation.stuck === null ? [] : [rotation.stuck],
+  );
   const problems = [...report.validity.problems, ...stuck];
   return problems.map((problem) => colors.red(`this run proves nothing: ${problem}`));
 }
 
-function nextCommands({ seed }: LabReport, colors: Colors): readonly string[] {
+function nextCommands({ seed, directory }: LabReport, colors: Colors): readonly string[] {
+  const kept = directory === null ? [] : [`Kept: ${directory}`, ""];
   const commands = [
-    [`spindle lab --seed ${seed}`, "the same run again: slow node and rhythm come from the seed"],
-    ["spindle lab --rotations 20 --keep", "kill -9 an agent meanwhile: its process id is in the lab's directory"],
-    ["spindle lab --coordination pairwise", "without a controller's decisions"],
-    ["spindle lab --nodes 10 --jitter slotted", "a larger fleet that does not act all at once"],
+    ["spindle lab --rotations 20 --keep", "and kill -9 an agent meanwhile: it says how"],
+    [
+      `spindle lab --seed ${seed}`,
+      "replay: the slow node and the rhythm of the packets come from the seed",
+    ],
+    [
+      "spindle lab --coordination pairwise",
+      "every agent watches every other one, no controller decides",
+    ],
+    [
+      "spindle lab --nodes 10 --jitter slotted",
+      "a larger fleet that does not load its key all at once",
+    ],
+    ["spindle lab --dataplane kernel", "the kernel's XFRM (this version says that it has none)"],
   ];
-  return [colors.bold("Try next:"), ...commands.map(([command = "", why]) => `  ${command.padEnd(42)}${why}`)];
+  return [
+    ...kept,
+    colors.bold("Try next:"),
+    ...commands.map(([command = "", why]) => `  ${command.padEnd(42)}${why}`),
+  ];
 }

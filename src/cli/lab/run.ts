@@ -25,7 +25,7 @@ export async function runLab(options: LabOptions, title: string, shell: Shell): 
   const progress: Progress = startProgress({ stream: shell.stderr, lines });
   try {
     note(`${title}starting ${options.nodes} nodes, seed ${options.seed}`);
-    if (options.keep) note(`files, logs and process ids are in ${lab.layout.directory}`);
+    if (options.keep) noteDirectory(lab, note);
     return await rotateAll(lab, note);
   } catch (cause) {
     await lab.abandon();
@@ -48,6 +48,13 @@ async function rotateAll(lab: Lab, note: (line: string) => void): Promise<LabRep
     if (finished.stuck !== null) break;
   }
   return lab.finish();
+}
+
+/** Said at once: the process ids are of use only while the lab runs. */
+function noteDirectory(lab: Lab, note: (line: string) => void): void {
+  const { directory } = lab.layout;
+  note(`configurations, logs and process ids: ${directory}`);
+  note(`in another terminal: kill -9 $(cat ${directory}/node-2/agent.pid)`);
 }
 
 function slowName(lab: Lab): string {

@@ -22,10 +22,11 @@ export function formatPreflight(result: PreflightResult, stream: Terminal): stri
 }
 
 function verdict(
-  { fits, from, to, estimateMs }: PreflightResult,
+  { fits, emergency, from, to, estimateMs }: PreflightResult,
   colors: ReturnType<typeof colorsFor>,
 ): string {
   const keys = to === null ? "" : `, key ${from ?? "none"} → ${to}`;
+  if (!fits && emergency) return `${colors.red("late, but not refused")}${keys}`;
   if (!fits) return `${colors.red("does not fit")}${keys}`;
   return `${colors.green("fits")}${keys}: done in about ${formatDuration(estimateMs)}`;
 }

@@ -10,6 +10,7 @@ import {
   type Preflight,
   type PreflightOptions,
 } from "../../core/fleet/preflight.js";
+import type { FleetRecord } from "../../core/fleet/record.js";
 import { recordOf, summarizeFleet } from "../../core/fleet/summary.js";
 import { includesKey, type KeyIdentity } from "../../core/key-id.js";
 import { limits } from "../../core/limits.js";
@@ -21,6 +22,8 @@ import type { FleetPlace } from "./place.js";
 
 export interface PreflightResult extends Preflight {
   readonly schemaVersion: 1;
+  /** The check was for a rotation away from a compromised key: it is not refused for its time. */
+  readonly emergency: boolean;
   /** Key ids: what the fleet runs, what it would take up, and how many files offer that. */
   readonly from: number | null;
   readonly to: number | null;
@@ -33,31 +36,30 @@ export function checkFleet(fleet: FleetWatch, emergency: boolean): PreflightResu
   const snapshot = fleet.snapshot();
   const summary = summarizeFleet(snapshot);
   const { options, assumptions } = preflightOptions(fleet.place);
-  const preflight = checkPreflight(
-    summary.counted,
-    longestStaging(snapshot.reports),
-    emergency,
-    options,
-  );
+  const stagingMs = longestStaging(snapshot.reports);
+  const preflight = checkPreflight(summary.counted, stagingMs, emergency, options);
   const record = recordOf(snapshot);
   const nodes = countedNodes(snapshot.roster, snapshot.reports, record.excluded);
   const to = record.target ?? summary.offered?.key ?? null;
-  const obstacles = findConflicts(record, nodes).map(({ message }) => message);
-  if (record.phase !== "steady") obstacles.unshift(`rotation ${record.rotation} is running`);
-  else if (summary.offered === null) {
-    obstacles.unshift(
-      "no node offers a newer key: run `spindle keyfile next` and distribute the file",
-    );
-  }
   return {
     schemaVersion: 1,
     ...preflight,
+    emergency,
     notes: [...preflight.notes, ...assumptions],
     from: record.current?.keyId ?? null,
     to: to?.keyId ?? null,
     offeredBy: to === null ? 0 : nodes.filter(({ report }) => offers(report, to)).length,
-    obstacles,
+    obstacles: [
+      ...stateObstacles(record, to),
+      ...findConflicts(record, nodes).map(({ message }) => message),
+    ],
   };
+}
+
+function stateObstacles(record: FleetRecord, to: KeyIdentity | null): readonly string[] {
+  if (record.phase !== "steady") return [`rotation ${record.rotation} is running`];
+  if (to !== null) return [];
+  return ["no node offers a newer key: run `spindle keyfile next` and distribute the file"];
 }
 
 function offers(report: Report | undefined, key: KeyIdentity): boolean {
@@ -94,7 +96,7 @@ function preflightOptions({ config: { kind, config } }: FleetPlace): {
   return { options, assumptions: [`assumed, as an agent's file does not say: ${assumed}`] };
 }
 
-export function preflightExitCode({ fits, obstacles }: PreflightResult): ExitCode {
-  if (!fits) return 3;
+export function preflightExitCode({ fits, emergency, obstacles }: PreflightResult): ExitCode {
+  if (!fits && !emergency) return 3;
   return obstacles.length > 0 ? 1 : 0;
 }

@@ -15,9 +15,10 @@ export function updateAudit(
   options: ControllerOptions,
   effects: ControllerEffect[],
 ): ControllerState {
-  if (record.rotation === 0 || observation.audit === undefined || observation.inFlight.has("put-rotation")) return state;
+  if (record.rotation === 0 || observation.audit === undefined) return state;
   const replaced = replacedAudit(state, record, observation);
   if (replaced !== null) {
+    if (observation.inFlight.has("put-rotation")) return state;
     effects.push({ kind: "put-rotation", rotation: replaced });
     return { ...state, audit: null };
   }
@@ -31,14 +32,15 @@ export function updateAudit(
   return wantStored({ ...timed, stagingMs: longestStaging(observation.reports) ?? timed.stagingMs }, noted, observation, effects);
 }
 
-/** What is not stored yet is asked to be stored again: a write that failed is not lost. */
+/** What is not stored yet is asked to be stored again: neither a write that failed nor a phase that passed is lost. */
 function wantStored(
   state: ControllerState,
   audit: RotationRecord | null,
   observation: ControllerObservation,
   effects: ControllerEffect[],
 ): ControllerState {
-  if (audit !== null && audit !== observation.audit) effects.push({ kind: "put-rotation", rotation: audit });
+  const isWritten = audit === null || audit === observation.audit;
+  if (!isWritten && !observation.inFlight.has("put-rotation")) effects.push({ kind: "put-rotation", rotation: audit });
   return { ...state, audit };
 }
 

@@ -46,6 +46,8 @@ export interface AgentState {
   readonly through: RosterRevision;
   /** How long the last staging took, whole milliseconds. */
   readonly stagingMs: number | null;
+  /** Since when the present staging has had the key's bytes, null while there is none or it waits for them. */
+  readonly stagingSinceMs: number | null;
   readonly phase: AgentPhase;
   readonly phaseSinceMs: number;
   readonly deletionsHeld: boolean;
@@ -84,6 +86,7 @@ export function startAgent(
     rotationSeen: null,
     through: 0 as RosterRevision,
     stagingMs: null,
+    stagingSinceMs: null,
     phase: "steady",
     phaseSinceMs: 0,
     deletionsHeld: false,

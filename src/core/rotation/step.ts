@@ -4,7 +4,7 @@
  * makes at least one decision that it will not take back, which bounds the rounds.
  */
 import { assert } from "../assert.js";
-import { sameKey, type KeyIdentity } from "../key-id.js";
+import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
 import { jitterMs } from "../jitter.js";
 import { awaitedTarget, barrierDirective, newestFleet } from "./barrier.js";
 import { sameContext, type Directive } from "./context.js";
@@ -164,16 +164,25 @@ function endFirst(state: AgentState, directive: Directive): AgentState {
 
 function withPhase(state: AgentState, directive: Directive | null, nowMs: number, notes: Note[]): AgentState {
   const phase = directive === null || state.context === null ? state.phase : phaseOf(state, directive);
-  if (phase === state.phase) return state;
+  const stagingSinceMs = stagingSince(state, directive, phase, nowMs);
+  if (phase === state.phase) return stagingSinceMs === state.stagingSinceMs ? state : { ...state, stagingSinceMs };
   const key = directive?.next ?? directive?.current ?? null;
   if (state.phase === "staging" && key !== null && phase !== "aborting" && phase !== "waiting") {
-    const stagingMs = Math.max(0, Math.round(nowMs - state.phaseSinceMs));
+    const stagingMs = Math.max(0, Math.round(nowMs - (state.stagingSinceMs ?? nowMs)));
     notes.push({ kind: "staged", key, sas: state.tally.sasIn, stagingMs });
     notes.push({ kind: "phase-changed", from: state.phase, to: phase, key });
-    return { ...state, stagingMs, phase, phaseSinceMs: nowMs };
+    return { ...state, stagingMs, stagingSinceMs, phase, phaseSinceMs: nowMs };
   }
   notes.push({ kind: "phase-changed", from: state.phase, to: phase, key });
-  return { ...state, phase, phaseSinceMs: nowMs };
+  return { ...state, stagingSinceMs, phase, phaseSinceMs: nowMs };
+}
+
+/** A key file that comes late is no slow staging, which the pre-flight of every later rotation would count twice. */
+function stagingSince(state: AgentState, directive: Directive | null, phase: AgentPhase, nowMs: number): number | null {
+  if (phase !== "staging") return null;
+  const next = directive?.next ?? null;
+  if (directive === null || next === null) return state.stagingSinceMs;
+  return includesKey(directive.installable, next) ? (state.stagingSinceMs ?? nowMs) : null;
 }
 
 function phaseOf(state: AgentState, directive: Directive): AgentPhase {

@@ -1,4 +1,7 @@
-/** What the lab reads in its agents' logs: the lines that operators read (docs/reference: one line per phase change). */
+/**
+ * What the lab reads in its agents' logs: the lines that operators read (docs/reference: one line
+ * per phase change).
+ */
 import { agentPhases, type AgentPhase } from "../../core/rotation/state.js";
 
 export type AgentLogEntry =

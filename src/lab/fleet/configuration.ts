@@ -1,12 +1,14 @@
 /**
- * The configuration files of a lab's programs: the same files that operators write, with the lab's short times. JSON is
- * YAML, so no formatter is needed.
+ * The configuration files of a lab's programs: the same files that operators write, with the lab's
+ * short times. JSON is YAML, so no formatter is needed.
  */
 import { writeFile } from "node:fs/promises";
 import { labJitterMaxMs, type LabOptions } from "../options.js";
 import type { LabLayout, NodeLayout } from "./layout.js";
 
-/** Longer than any rotation of the lab: an old key that goes without evidence would hide a fault. */
+/**
+ * Longer than any rotation of the lab: an old key that goes without evidence would hide a fault.
+ */
 const retireDeadlineMs = 120_000;
 const rotationDurationMs = 60_000;
 
@@ -55,7 +57,10 @@ export async function writeAgentConfig(
   });
 }
 
-/** Only a lab that is kept is looked at; serving costs each program a tenth of a second at its start. */
+/**
+ * Only a lab that is kept is looked at; serving costs each program a tenth of a second at its
+ * start.
+ */
 function metricsAt(socket: string, options: LabOptions): object {
   return options.keep ? { listen: socket } : { enabled: false };
 }

@@ -23,12 +23,20 @@ export function isSteady({ view, nodes, coordination, keyId }: RestQuestion): bo
 /** And no node holds or sends with anything else, or has anything else in its key file. */
 export function isAtRest(question: RestQuestion): boolean {
   const { view, nodes, keyId } = question;
-  return isSteady(question) && everyNode(nodes, (node) => {
-    const report = view.report(node);
-    const sends = report?.sendingOldest === keyId && report.sendingNewest === keyId;
-    const holds = report?.holds.map((key) => key.keyId).join();
-    return view.phases[node] === "steady" && sends && holds === `${keyId}` && offersOnly(view, node, keyId);
-  });
+  return (
+    isSteady(question) &&
+    everyNode(nodes, (node) => {
+      const report = view.report(node);
+      const sends = report?.sendingOldest === keyId && report.sendingNewest === keyId;
+      const holds = report?.holds.map((key) => key.keyId).join();
+      return (
+        view.phases[node] === "steady" &&
+        sends &&
+        holds === `${keyId}` &&
+        offersOnly(view, node, keyId)
+      );
+    })
+  );
 }
 
 /** Every node has read the key file without the old line. */

@@ -1,6 +1,7 @@
 /**
- * One node's dataplane program, seen from the lab: starts it, gives it its traffic, and enters its journal into the
- * ledger. Each start is a new run with a number of its own; the UDP port stays the same, as a node keeps its address.
+ * One node's dataplane program, seen from the lab: starts it, gives it its traffic, and enters its
+ * journal into the ledger. Each start is a new run with a number of its own; the UDP port stays the
+ * same, as a node keeps its address.
  */
 import { join } from "node:path";
 import { systemClock } from "../../adapters/system/clock.js";
@@ -76,7 +77,10 @@ export class DataplaneUnit {
     this.#tellPlan();
   }
 
-  /** Resolves when the last packet was sent and everything before it was told; at once when it is down. */
+  /**
+   * Resolves when the last packet was sent and everything before it was told; at once when it is
+   * down.
+   */
   async stopTraffic(): Promise<void> {
     this.#plan = null;
     const stopped = await this.#ask({ kind: "stop-traffic" }, "stopped");

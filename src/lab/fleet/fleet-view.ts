@@ -1,10 +1,9 @@
 /**
- * How the lab sees its fleet: as an operator could, from the registry and from the agents' logs. It decides nothing for
- * the fleet, and what it costs the registry is counted apart.
+ * How the lab sees its fleet: as an operator could, from the registry and from the agents' logs. It
+ * decides nothing for the fleet, and what it costs the registry is counted apart.
  */
-import { EmbeddedClient } from "../../adapters/registry/embedded/client.js";
+import { connectEmbedded, type EmbeddedConnection } from "../../adapters/registry/embedded/open.js";
 import type { RegistryStatistics } from "../../adapters/registry/embedded/statistics.js";
-import { KvRegistry } from "../../adapters/registry/kv-registry.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import type { FleetPhase, FleetRecord } from "../../core/fleet/record.js";
 import type { IncarnationId, RosterEntry } from "../../core/node.js";
@@ -43,8 +42,7 @@ export class FleetView {
   readonly #reports = new Map<number, Report>();
   readonly #incarnations = new Map<number, IncarnationId>();
   #record: FleetRecord | null = null;
-  #client: EmbeddedClient | null = null;
-  #registry: KvRegistry | null = null;
+  #connection: EmbeddedConnection | null = null;
   #ownEvents = 0;
 
   constructor(names: readonly string[]) {
@@ -54,13 +52,8 @@ export class FleetView {
 
   /** Watches the registry as soon as it is there; `close` ends it. */
   connect(socketPath: string): void {
-    const client = new EmbeddedClient({ kind: "unix", path: socketPath });
-    const registry = new KvRegistry(client, {
-      skipped: () => undefined,
-      closed: () => client.close(),
-    });
-    this.#client = client;
-    this.#registry = registry;
+    this.#connection = connectEmbedded({ address: { kind: "unix", path: socketPath } });
+    const { registry } = this.#connection;
     registry.watchRoster((event) => this.#each(event, (entry) => this.#seeEntry(entry)));
     registry.watchReports((event) => this.#each(event, (report) => this.#seeReport(report)));
     registry.watchFleet((event) => {
@@ -71,7 +64,7 @@ export class FleetView {
   }
 
   close(): void {
-    this.#registry?.close();
+    this.#connection?.registry.close();
   }
 
   watch(listener: FleetListener): () => void {
@@ -96,10 +89,13 @@ export class FleetView {
     return this.#ownEvents;
   }
 
-  /** What the registry has counted since its program started. @throws PortError */
-  async statistics(): Promise<RegistryStatistics> {
-    if (this.#client === null) throw new Error("bug: the lab asks before it has connected");
-    return this.#client.statistics();
+  /** What the registry has counted since its program started; null while it cannot be reached. */
+  statistics(): Promise<RegistryStatistics | null> {
+    const connection = this.#connection;
+    if (connection === null) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      connection.statistics((result) => resolve(result.ok ? result.value : null));
+    });
   }
 
   /** One line of an agent's log. */
@@ -117,7 +113,10 @@ export class FleetView {
     this.#tell({ kind: "agent-phase", node, phase, keyId });
   }
 
-  /** Records are taken one by one; the lab removes none, so nothing is lost by not looking for removals. */
+  /**
+   * Records are taken one by one; the lab removes none, so nothing is lost by not looking for
+   * removals.
+   */
   #each<T>(event: WatchEvent<T>, see: (item: T) => void): void {
     if (event.kind === "listing") for (const item of event.items) see(item);
     if (event.kind !== "put") return;

@@ -1,6 +1,7 @@
 /**
- * The lab as the one who distributes keys: makes each fleet key and writes it to every node's key file, current and then
- * next, as `spindle keyfile next` does; the old line goes when the old key is retired everywhere.
+ * The lab as the one who distributes keys: makes each fleet key and writes it to every node's key
+ * file, current and then next, as `spindle keyfile next` does; the old line goes when the old key
+ * is retired everywhere.
  */
 import { assert } from "../../core/assert.js";
 import { nextKeyId, type KeyId, type KeyRing } from "../../core/key-id.js";

@@ -1,4 +1,7 @@
-/** Where the files of one lab are: a private directory with short names, because a unix socket's path is short. */
+/**
+ * Where the files of one lab are: a private directory with short names, because a unix socket's
+ * path is short.
+ */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,6 +1,7 @@
 /**
- * Ties a program of the lab to the lab: its standard input is a pipe that the lab holds open and writes to. When the lab
- * ends in whatever way, kill -9 included, the pipe closes and the program ends itself.
+ * Ties a program of the lab to the lab: its standard input is a pipe that the lab holds open and
+ * writes to. When the lab ends in whatever way, kill -9 included, the pipe closes and the program
+ * ends itself.
  */
 import type { Readable } from "node:stream";
 

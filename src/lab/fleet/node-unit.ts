@@ -34,7 +34,8 @@ export interface NodeUnitOptions {
 }
 
 export function makeNodeUnit(options: NodeUnitOptions): NodeUnit {
-  const { node, name, layout, spindle, ledger, newInstance, opened, outage, note, gaveUp } = options;
+  const { node, name, layout, spindle, ledger, newInstance, opened, outage, note, gaveUp } =
+    options;
   const dataplane = new DataplaneUnit({
     node,
     name,

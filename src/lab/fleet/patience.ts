@@ -1,4 +1,7 @@
-/** How the lab waits: for a fact, as long as it may take, while every program can be kept alive and nobody interrupts. */
+/**
+ * How the lab waits: for a fact, as long as it may take, while every program can be kept alive and
+ * nobody interrupts.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../adapters/system/clock.js";
 import { LabError } from "../lab-error.js";

@@ -1,7 +1,8 @@
 /**
- * One program of the lab and its restarts, as an init system would: what was killed starts again after a moment, and
- * what ends by itself with an error again and again ends the lab. Each program is a process group of its own, so that a
- * terminal's interrupt reaches only the lab, and is tied to it by its standard input (leash.ts).
+ * One program of the lab and its restarts, as an init system would: what was killed starts again
+ * after a moment, and what ends by itself with an error again and again ends the lab. Each program
+ * is a process group of its own, so that a terminal's interrupt reaches only the lab, and is tied
+ * to it by its standard input (leash.ts).
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createWriteStream, writeFileSync, type WriteStream } from "node:fs";
@@ -37,7 +38,10 @@ export interface ProgramEnd {
 }
 
 export const restartDelayMs = 300;
-/** Ends that are nobody's kill: so many, and something is wrong with the program or its configuration. */
+/**
+ * Ends that are nobody's kill: so many, and something is wrong with the program or its
+ * configuration.
+ */
 const failuresMax = 3;
 const lastLinesMax = 8;
 
@@ -100,7 +104,7 @@ export class Program {
       await this.#closed;
       clearTimeout(force);
     }
-    this.#log.end();
+    await new Promise<void>((resolve) => this.#log.end(resolve));
   }
 
   #readLog(line: string): void {

@@ -1,6 +1,6 @@
 /**
- * What a span of time cost the registry. Its own counters are read; they begin again when its program does, so they are
- * added up here. The lab's own watches are taken off the events.
+ * What a span of time cost the registry. Its own counters are read; they begin again when its
+ * program does, so they are added up here. The lab's own watches are taken off the events.
  */
 import type { RegistryStatistics } from "../../adapters/registry/embedded/statistics.js";
 import { systemClock } from "../../adapters/system/clock.js";
@@ -52,11 +52,8 @@ export class RegistryLoad {
 
   /** Counts since the start of the lab; those known last while the registry is away. */
   async read(): Promise<RegistryCounts> {
-    try {
-      this.#take(countsOf(await this.#view.statistics()));
-    } catch {
-      // The controller is down: the next reading tells what it did since it came back.
-    }
+    const statistics = await this.#view.statistics();
+    if (statistics !== null) this.#take(countsOf(statistics));
     const total = add(this.#base, this.#last);
     const counts = { ...total, watchEvents: Math.max(0, total.watchEvents - this.#view.ownEvents) };
     this.#sample(counts.watchEvents);

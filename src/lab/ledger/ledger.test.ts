@@ -28,7 +28,10 @@ test("ledger: what was sent and did not arrive is lost, whoever tells first", ()
         if (!seed[sequence] && !isLost.has(sequence)) arrives(ledger, sequence);
       }
       const found = ledger.lost(lateMs).map(({ packet }) => packet.sequence);
-      assert.deepEqual(found, [...isLost].sort((one, other) => one - other));
+      assert.deepEqual(
+        found,
+        [...isLost].sort((one, other) => one - other),
+      );
       assert.equal(ledger.totals(lateMs).delivered, count - isLost.size);
     }),
   );

@@ -1,6 +1,7 @@
 /**
- * The lab's books: what every host sent, what every host received, and what every dataplane dropped. Losses come from
- * the numbers in the payload alone; drop records only explain them. It measures and never decides what is excused.
+ * The lab's books: what every host sent, what every host received, and what every dataplane
+ * dropped. Losses come from the numbers in the payload alone; drop records only explain them. It
+ * measures and never decides what is excused.
  */
 import { limits } from "../../core/limits.js";
 import type { DroppedRecord, ReceivedRecord, SentRecord } from "../traffic/journal-format.js";
@@ -24,7 +25,9 @@ export interface LedgerTotals {
   readonly missing: number;
 }
 
-/** Loopback takes microseconds and the journals 20 ms: what is outstanding that long will not come. */
+/**
+ * Loopback takes microseconds and the journals 20 ms: what is outstanding that long will not come.
+ */
 const settledMs = 400;
 
 export class Ledger {
@@ -71,7 +74,9 @@ export class Ledger {
     const known = this.#streams.get(key);
     const run = this.#runs.get(instance);
     if (known !== undefined || run === undefined) return known;
-    const fresh = new Stream({ sender: run.node, instance, receiver }, (atMs) => this.periodOf(atMs));
+    const fresh = new Stream({ sender: run.node, instance, receiver }, (atMs) =>
+      this.periodOf(atMs),
+    );
     this.#streams.set(key, fresh);
     return fresh;
   }
@@ -105,7 +110,8 @@ export class Ledger {
     for (const stream of this.#streams.values()) {
       attempted += stream.attempted;
       delivered += stream.delivered;
-      for (const { sentMs } of stream.outstanding.values()) if (sentMs < nowMs - settledMs) missing += 1;
+      for (const { sentMs } of stream.outstanding.values())
+        if (sentMs < nowMs - settledMs) missing += 1;
     }
     return { attempted, delivered, missing };
   }

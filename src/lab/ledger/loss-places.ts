@@ -1,4 +1,7 @@
-/** Where, when and why packets were lost: one entry for each node, reason and rotation, with the first cause if it is known. */
+/**
+ * Where, when and why packets were lost: one entry for each node, reason and rotation, with the
+ * first cause if it is known.
+ */
 import type { RotationWatch } from "../rotation.js";
 import type { Ledger } from "./ledger.js";
 import type { Loss } from "./losses.js";
@@ -9,7 +12,10 @@ export interface LossPlace {
   readonly packets: number;
   /** Key id of the rotation in which it happened, null before the first. */
   readonly rotationKeyId: number | null;
-  /** When the first and the last of them were sent, from the start of the rotation (or of the lost stream). */
+  /**
+   * When the first and the last of them were sent, from the start of the rotation (or of the lost
+   * stream).
+   */
   readonly firstMs: number;
   readonly lastMs: number;
   readonly worstPair: { readonly from: string; readonly to: string; readonly packets: number };
@@ -80,11 +86,12 @@ function causeOf(
   const { at, reason, keyId } = group[0]!;
   const { advertisedMs, stagedMs } = rotation.nodes[at] ?? {};
   if (reason !== "inbound no_state" || keyId !== rotation.keyId) return null;
-  if (advertisedMs === undefined || (stagedMs !== undefined && stagedMs <= advertisedMs)) return null;
+  if (advertisedMs === undefined || (stagedMs !== undefined && stagedMs <= advertisedMs))
+    return null;
   const when = stagedMs === undefined ? "not until the end" : `only at +${seconds(stagedMs)}`;
   return (
-    `${nameOf(at)} advertised key ${keyId} at +${seconds(advertisedMs)} and could receive it ${when}: ` +
-    "its peers sent with a key for which it had no inbound SA"
+    `${nameOf(at)} advertised key ${keyId} at +${seconds(advertisedMs)} ` +
+    `and could receive it ${when}: its peers sent with a key for which it had no inbound SA`
   );
 }
 

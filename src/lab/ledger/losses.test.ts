@@ -17,10 +17,20 @@ function reasonsOf(context: LossContext): readonly string[] {
 
 function dropOf(packet: SentRecord, changes: Partial<DroppedRecord> = {}): DroppedRecord {
   const { spi, espSequence, sentMs } = packet;
-  return { counter: "XfrmInNoStates", remotePort: 4500, spi, espSequence, atMs: sentMs, ...changes };
+  return {
+    counter: "XfrmInNoStates",
+    remotePort: 4500,
+    spi,
+    espSequence,
+    atMs: sentMs,
+    ...changes,
+  };
 }
 
-/** Node-2's dataplane, run 2, died at 2,000 ms; run 5 follows; the roster has its new life at 2,800 ms. */
+/**
+ * Node-2's dataplane, run 2, died at 2,000 ms; run 5 follows; the roster has its new life at 2,800
+ * ms.
+ */
 function outage(changes: Partial<Outage> = {}): Outage {
   return { node: 1, instance: 2, fromMs: 2_000, admittedMs: 2_800, nextInstance: 5, ...changes };
 }
@@ -89,7 +99,11 @@ test("losses: a full buffer explains as many packets as it dropped, and no more"
   const ledger = makeLedger();
   for (let sequence = 0; sequence < 3; sequence += 1) ledger.sent(1, sentPacket(sequence));
   const reasons = reasonsOf(contextOf(ledger, { bufferDrops: new Map([[1, 2]]) }));
-  assert.deepEqual(reasons, ["inbound no_buffer at 1", "inbound no_buffer at 1", `${unaccounted} at 1`]);
+  assert.deepEqual(reasons, [
+    "inbound no_buffer at 1",
+    "inbound no_buffer at 1",
+    `${unaccounted} at 1`,
+  ]);
 });
 
 /** Packets to a node that died at 2,000 ms, and what becomes of them. */

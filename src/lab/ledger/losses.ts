@@ -1,7 +1,8 @@
 /**
- * Why each lost packet was lost, in the words of the operators' counters (core/xfrm-counters.ts). What is excused is
- * named `peer-down` and counted: packets to a node between the loss of its dataplane's state and the moment at which the
- * sender uses an SA of its new lifetime (S1). What nothing explains is `unaccounted`.
+ * Why each lost packet was lost, in the words of the operators' counters (core/xfrm-counters.ts).
+ * What is excused is named `peer-down` and counted: packets to a node between the loss of its
+ * dataplane's state and the moment at which the sender uses an SA of its new lifetime (S1). What
+ * nothing explains is `unaccounted`.
  */
 import { xfrmCounters, type XfrmCounterName } from "../../core/xfrm-counters.js";
 import type { DroppedRecord } from "../traffic/journal-format.js";
@@ -124,11 +125,19 @@ function wasUnread(ledger: Ledger, outage: Outage, { stream, packet }: LostPacke
 function isStillBlocked(outage: Outage, { stream, packet }: LostPacket): boolean {
   const { nextInstance } = outage;
   if (nextInstance === null) return true;
-  return !stream.uses.some((use) => use.firstMs <= packet.sentMs && isOpenedSince(use, nextInstance));
+  return !stream.uses.some(
+    (use) => use.firstMs <= packet.sentMs && isOpenedSince(use, nextInstance),
+  );
 }
 
-/** Sealed with an SA from before the sender could know of the new life, which that life cannot open. */
-function isOfOldLife(context: LossContext, outage: Outage, { stream, packet }: LostPacket): boolean {
+/**
+ * Sealed with an SA from before the sender could know of the new life, which that life cannot open.
+ */
+function isOfOldLife(
+  context: LossContext,
+  outage: Outage,
+  { stream, packet }: LostPacket,
+): boolean {
   const { admittedMs, nextInstance } = outage;
   if (packet.sa === null) return false;
   if (admittedMs === null || nextInstance === null) return true;

@@ -1,14 +1,15 @@
 /**
- * The packets of one stream: one run of a dataplane to one receiver. A packet is outstanding from its record until the
- * receiver tells of it; what stays outstanding is lost. Delivered packets are only counted, so memory grows with what is
- * lost and in flight. Records may come in any order between sender and receiver.
+ * The packets of one stream: one run of a dataplane to one receiver. A packet is outstanding from
+ * its record until the receiver tells of it; what stays outstanding is lost. Delivered packets are
+ * only counted, so memory grows with what is lost and in flight. Records may come in any order
+ * between sender and receiver.
  */
 import { splitSpi, type Spi } from "../../core/spi.js";
 import type { SentRecord } from "../traffic/journal-format.js";
 
 /**
- * The packets that were sealed with one outbound SA. It is seen to be replaced when its sequence numbers begin again, or
- * the SPI changes.
+ * The packets that were sealed with one outbound SA. It is seen to be replaced when its sequence
+ * numbers begin again, or the SPI changes.
  */
 export interface SaUse {
   readonly keyId: number;

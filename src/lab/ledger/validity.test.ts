@@ -8,7 +8,10 @@ const rate = 10;
 const openMs = 1_000;
 
 /** Every pair sends for two seconds, the first half with key 1 and the second with key 2. */
-function fill(ledger: Ledger, skips: (sender: number, receiver: number, sequence: number) => boolean): void {
+function fill(
+  ledger: Ledger,
+  skips: (sender: number, receiver: number, sequence: number) => boolean,
+): void {
   for (const sender of labNodes) {
     for (const receiver of labNodes.filter((node) => node !== sender)) {
       const stream = ledger.stream(sender + 1, receiver);
@@ -56,7 +59,10 @@ test("validity: a pair that never used an SA of a key proves nothing about it", 
   const ledger = makeLedger();
   fill(ledger, (sender, receiver, sequence) => sender === 2 && receiver === 0 && sequence >= 10);
   const { problems } = check(ledger);
-  assert.ok(problems.includes("no outbound SA of key 2 was used: node-3 to node-1"), problems.join());
+  assert.ok(
+    problems.includes("no outbound SA of key 2 was used: node-3 to node-1"),
+    problems.join(),
+  );
 });
 
 test("validity: a pair that sent and delivered nothing on a key is named", () => {

@@ -1,6 +1,7 @@
 /**
- * Does a run prove anything? Only if nearly all packets that should have been sent were, every pair delivered on every
- * key, and every outbound SA that a pair should have used carried packets. A slow machine loses nothing, too.
+ * Does a run prove anything? Only if nearly all packets that should have been sent were, every pair
+ * delivered on every key, and every outbound SA that a pair should have used carried packets. A
+ * slow machine loses nothing, too.
  */
 import type { Ledger } from "./ledger.js";
 import type { Stream } from "./stream.js";
@@ -38,7 +39,8 @@ export function checkValidity(question: ValidityQuestion): Validity {
   for (const keyId of question.keyIds) {
     const unused = pairsWithout(question, streams, keyId, "sent");
     const undelivered = pairsWithout(question, streams, keyId, "delivered");
-    if (unused.length > 0) problems.push(`no outbound SA of key ${keyId} was used: ${list(unused)}`);
+    if (unused.length > 0)
+      problems.push(`no outbound SA of key ${keyId} was used: ${list(unused)}`);
     else if (undelivered.length > 0) {
       problems.push(`nothing was delivered with key ${keyId}: ${list(undelivered)}`);
     }

@@ -1,7 +1,8 @@
 /**
- * What a dataplane tells the lab about its packets, in binary: 24 bytes for one sent, 12 for one received, 20 for one
- * dropped. Frames are length (4), kind (1), the time up to which all is told (8), records.
- * Invariant: records of a kind are told in the order in which they happened, each once.
+ * What a dataplane tells the lab about its packets, in binary: 24 bytes for one sent, 12 for one
+ * received, 20 for one dropped. Frames are length (4), kind (1), the time up to which all is told
+ * (8), records. Invariant: records of a kind are told in the order in which they happened, each
+ * once.
  */
 import { assert } from "../../core/assert.js";
 import { xfrmCounters, type XfrmCounterName } from "../../core/xfrm-counters.js";

@@ -1,7 +1,7 @@
 /**
- * Collects what happened to packets and writes it every few milliseconds. What was told is out of this process: a
- * kill -9 takes at most the records of one interval with it. What happened in one interval is one write, so `toldUpTo`
- * is true for every kind of record.
+ * Collects what happened to packets and writes it every few milliseconds. What was told is out of
+ * this process: a kill -9 takes at most the records of one interval with it. What happened in one
+ * interval is one write, so `toldUpTo` is true for every kind of record.
  */
 import type { Writable } from "node:stream";
 import { systemClock } from "../../adapters/system/clock.js";

@@ -17,26 +17,35 @@ const word = fc.integer({ min: 0, max: 0xffff_ffff });
 const port = fc.integer({ min: 0, max: 0xffff });
 const time = fc.double({ min: 0, max: 1e12, noNaN: true });
 
-const sentRecord: fc.Arbitrary<SentRecord> = fc.record({
-  receiver: port,
-  sequence: word,
-  blocked: fc.constantFrom(null, "XfrmOutPolBlock" as const, "XfrmOutNoStates" as const),
-  spi: word,
-  espSequence: word,
-  sentMs: time,
-}, plain);
-const receivedRecord: fc.Arbitrary<ReceivedRecord> = fc.record({
-  instance: word,
-  receiver: word,
-  sequence: word,
-}, plain);
-const droppedRecord: fc.Arbitrary<DroppedRecord> = fc.record({
-  counter: fc.constantFrom("XfrmInNoStates" as const, "XfrmOutError" as const),
-  remotePort: port,
-  spi: word,
-  espSequence: word,
-  atMs: time,
-}, plain);
+const sentRecord: fc.Arbitrary<SentRecord> = fc.record(
+  {
+    receiver: port,
+    sequence: word,
+    blocked: fc.constantFrom(null, "XfrmOutPolBlock" as const, "XfrmOutNoStates" as const),
+    spi: word,
+    espSequence: word,
+    sentMs: time,
+  },
+  plain,
+);
+const receivedRecord: fc.Arbitrary<ReceivedRecord> = fc.record(
+  {
+    instance: word,
+    receiver: word,
+    sequence: word,
+  },
+  plain,
+);
+const droppedRecord: fc.Arbitrary<DroppedRecord> = fc.record(
+  {
+    counter: fc.constantFrom("XfrmInNoStates" as const, "XfrmOutError" as const),
+    remotePort: port,
+    spi: word,
+    espSequence: word,
+    atMs: time,
+  },
+  plain,
+);
 
 interface Told {
   readonly sent: SentRecord[];

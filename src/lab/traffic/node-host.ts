@@ -1,7 +1,8 @@
 /**
- * One node's dataplane process: the userspace dataplane, its control socket for the agent, and the hosts behind the node
- * that send and receive. The lab speaks to it in lines on its standard input and reads its journal from its output.
- * Killing it is a reboot of the node's dataplane: nothing of it is kept.
+ * One node's dataplane process: the userspace dataplane, its control socket for the agent, and the
+ * hosts behind the node that send and receive. The lab speaks to it in lines on its standard input
+ * and reads its journal from its output. Killing it is a reboot of the node's dataplane: nothing of
+ * it is kept.
  */
 import type { Readable, Writable } from "node:stream";
 import { systemClock } from "../../adapters/system/clock.js";

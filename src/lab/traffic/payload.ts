@@ -1,6 +1,7 @@
 /**
- * What the lab's packets carry: which stream they belong to and their place in it. A stream is all packets of one run of
- * a dataplane to one receiver; sequence numbers start at 0 and have no holes, so a missing number is a lost packet.
+ * What the lab's packets carry: which stream they belong to and their place in it. A stream is all
+ * packets of one run of a dataplane to one receiver; sequence numbers start at 0 and have no holes,
+ * so a missing number is a lost packet.
  */
 
 export interface PayloadHeader {

@@ -1,7 +1,8 @@
 /**
- * The hosts behind one node: sends packets to every peer at a fixed rate through the dataplane, from the first moment its
- * outbound policy lets packets to that peer out. From then on each packet that is due is tried, blocked or not, and
- * journalled. It never waits for anybody and knows nothing of keys.
+ * The hosts behind one node: sends packets to every peer at a fixed rate through the dataplane,
+ * from the first moment its outbound policy lets packets to that peer out. From then on each packet
+ * that is due is tried, blocked or not, and journalled. It never waits for anybody and knows
+ * nothing of keys.
  */
 import { systemClock } from "../../adapters/system/clock.js";
 import type { Dataplane } from "../../adapters/userspace/dataplane.js";
@@ -32,7 +33,10 @@ interface Stream extends TrafficPeer {
 }
 
 const tickMs = 4;
-/** A process that was held up catches up this much; what is older is never sent, and the run says so. */
+/**
+ * A process that was held up catches up this much; what is older is never sent, and the run says
+ * so.
+ */
 const catchUpMs = 1_000;
 
 export class TrafficSource {

@@ -15,7 +15,7 @@ import { EmbeddedEngine } from "./engine.js";
 import { checkReachable } from "./listen.js";
 import { RegistryServer } from "./server.js";
 import type { RegistryStatistics } from "./statistics.js";
-import { EmbeddedStore } from "./store.js";
+import type { EmbeddedStore } from "./store.js";
 
 export interface ConnectOptions {
   readonly address: ServiceAddress;
@@ -63,7 +63,7 @@ export function connectEmbedded({ address, skipped = ignore }: ConnectOptions): 
 /** @throws PortError REGISTRY_STORE_…, REGISTRY_LISTEN_… */
 export async function startEmbedded(options: StartOptions): Promise<EmbeddedHost> {
   const { stateDir, skipped = ignore } = options;
-  const engine = new EmbeddedEngine(openStore(stateDir));
+  const engine = new EmbeddedEngine(await openStore(stateDir));
   const server = new RegistryServer(engine);
   const registry = new KvRegistry(engine, { skipped, closed: ignore });
   try {
@@ -80,7 +80,9 @@ export function defaultSocketPath(stateDir: string): string {
   return join(stateDir, "registry", "registry.sock");
 }
 
-function openStore(stateDir: string): EmbeddedStore {
+/** Loaded here: a client, as every agent is one, does without the database library. */
+async function openStore(stateDir: string): Promise<EmbeddedStore> {
+  const { EmbeddedStore } = await import("./store.js");
   const directory = join(stateDir, "registry");
   const store = new EmbeddedStore(directory);
   chmodSync(directory, 0o700);
