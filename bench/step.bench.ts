@@ -1,7 +1,7 @@
 /** What one step of an agent with 1,000 peers costs: it should cost what changed, and not the size of the fleet. */
 import type { NodeName } from "../src/core/node.js";
 import { stepAgent } from "../src/core/rotation/step.js";
-import { medianUs, printTable, type Measurement } from "./measure.js";
+import { timeUs, printTable, type Measurement } from "./measure.js";
 import { settleAgent, type SettledAgent } from "./settled-agent.js";
 
 const peers = 1_000;
@@ -17,14 +17,14 @@ function stepWith({ state, observation, nowMs, options }: SettledAgent, touched:
 
 function measure(agent: SettledAgent): readonly Measurement[] {
   const names = [...agent.state.peers.keys()];
-  const idleUs = medianUs(stepWith(agent, new Set()));
+  const idleUs = timeUs(stepWith(agent, new Set()));
   const found: Measurement[] = [{ what: "nothing changed", us: idleUs, targetUs: nothingChangedUs }];
   for (const count of [1, 10, 100, peers]) {
-    const us = medianUs(stepWith(agent, new Set(names.slice(0, count))));
+    const us = timeUs(stepWith(agent, new Set(names.slice(0, count))));
     const eachUs = Math.max(0, us - idleUs) / count;
     found.push({ what: `${count} peers changed, each`, us: eachUs, targetUs: perPeerUs });
   }
-  return [...found, { what: "full step over all peers", us: medianUs(stepWith(agent, "all")), targetUs: null }];
+  return [...found, { what: "full step over all peers", us: timeUs(stepWith(agent, "all")), targetUs: null }];
 }
 
 for (const coordination of ["barrier", "pairwise"] as const) {

@@ -127,10 +127,17 @@ async function planNext(options: NextOptions, file: KeyFile): Promise<Successor>
   // With --force a fleet that does not answer is no obstacle.
   const fleetKey = await (force ? options.fleetKey().catch(() => null) : options.fleetKey());
   if (fleetKey !== null && !force) refuseUnlessNewest(path, file, fleetKey);
+  if (fleetKey === null && !force && file.lines.length > 1) refuseBlindly(path);
   const planned = planSuccessor(file, ring, fleetKey?.keyId ?? null);
   if (planned.ok) return planned.value;
   const hint = "delete the lines after the key that the fleet runs";
   throw notNewest(`${path}: ${planned.error}`, hint);
+}
+
+/** Extending a file of two lines drops one of them, and without the fleet nobody knows which one it runs. */
+function refuseBlindly(path: string): void {
+  const hint = "say which key the fleet runs: --config FILE, --fleet-key-id N, or --force";
+  throw notNewest(`${path}: has more than one key, and no fleet is known that runs one of them`, hint);
 }
 
 function refuseUnlessNewest(path: string, file: KeyFile, fleetKey: FleetKey): void {

@@ -31,6 +31,20 @@ test("progress: a terminal shows how things stand, in place", () => {
   progress.stop();
 });
 
+test("progress: a terminal may be drawn more slowly, once it was drawn", () => {
+  const [stream, clock] = [captureTerminal(true), new ManualClock()];
+  let drawn = 0;
+  const lines = (): readonly string[] => [`drawn ${(drawn += 1)}`];
+  const progress = startProgress({ stream, clock, lines, redrawMs: 1_000 });
+  clock.advance(100);
+  assert.deepEqual(screenAfter(stream.text()), ["drawn 1"]);
+  clock.advance(999);
+  assert.deepEqual(screenAfter(stream.text()), ["drawn 1"]);
+  clock.advance(1);
+  assert.deepEqual(screenAfter(stream.text()), ["drawn 2"]);
+  progress.stop();
+});
+
 test("progress: notes stay above the live area, which goes at the end", () => {
   const [stream, clock] = [captureTerminal(true), new ManualClock()];
   const progress = startProgress({ stream, clock, lines: () => ["live"] });

@@ -22,15 +22,16 @@ export interface ProgressOptions {
   readonly stream: Terminal;
   /** The lines to show now. Called for each redraw, so it must be cheap. */
   readonly lines: () => readonly string[];
-  /** Between two redraws, after the first; by default as often as a bar looks alive. */
-  readonly intervalMs?: number;
+  /** Between two redraws on a terminal, after the first. */
+  readonly redrawMs?: number;
   readonly clock?: Pick<Clock, "nowMs" | "setTimer">;
 }
 
 export function startProgress(options: ProgressOptions): Progress {
   const { stream, clock = systemClock } = options;
-  const area = stream.isTTY === true ? makeLiveArea(stream) : makePlainLines(stream);
-  const { intervalMs = area.intervalMs } = options;
+  const isLive = stream.isTTY === true;
+  const area = isLive ? makeLiveArea(stream) : makePlainLines(stream);
+  const intervalMs = isLive ? (options.redrawMs ?? area.intervalMs) : area.intervalMs;
   let cancel = clock.setTimer(clock.nowMs() + area.intervalMs, tick);
   function tick(): void {
     area.draw(options.lines());

@@ -18,11 +18,12 @@ export interface SpiParts {
   readonly number: IncarnationNumber;
 }
 
-export function makeSpi(parts: SpiParts): Spi {
-  assert(parts.keyId >= 1 && parts.keyId <= 255, `key id ${parts.keyId} fits 8 bits`);
-  assert(parts.index >= 0 && parts.index <= limits.nodeIndexMax, `index ${parts.index} fits 20 bits`);
-  assert(parts.number >= 0 && parts.number <= limits.incarnationNumberMax, "number fits 4 bits");
-  return (parts.keyId * 2 ** 24 + parts.index * 16 + parts.number) as Spi;
+export function makeSpi({ keyId, index, number }: SpiParts): Spi {
+  const isWithin = (value: number, least: number, most: number): boolean => value >= least && value <= most;
+  assert(isWithin(keyId, 1, 255), "the key id of an SPI is from 1 to 255");
+  assert(isWithin(index, 0, limits.nodeIndexMax), "the node index of an SPI fits 20 bits");
+  assert(isWithin(number, 0, limits.incarnationNumberMax), "the incarnation number of an SPI fits 4 bits");
+  return (keyId * 2 ** 24 + index * 16 + number) as Spi;
 }
 
 export function splitSpi(spi: Spi): SpiParts {

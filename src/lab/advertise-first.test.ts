@@ -36,7 +36,7 @@ function rotate(step: StepAgent): SimFleet {
   return fleet;
 }
 
-test("advertise-first: peers send with a key before its SA exists, and no other packet is lost", () => {
+test("advertise-first: peers send before the SA exists, and no other packet is lost", () => {
   const lost = rotate(advertiseFirst).losses();
   assert.ok(lost.length > 0, "today's order loses packets");
   assert.deepEqual([...new Set(lost.map(({ reason }) => reason))], ["XfrmInNoStates"]);

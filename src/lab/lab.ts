@@ -24,6 +24,9 @@ import type { LabOptions } from "./options.js";
 import { makeReport, type LabReport } from "./report.js";
 import { RotationWatch } from "./rotation.js";
 
+/** A pair that works has delivered a packet within this time, monotonic milliseconds. */
+const aliveMs = 2_000;
+
 /** Where the lab runs. */
 export interface LabHost {
   /** How to run `spindle`: program and first arguments. */
@@ -193,6 +196,7 @@ export class Lab {
 
   /** Stops traffic, lets it settle, stops all programs and says what was measured. */
   async finish(): Promise<LabReport> {
+    const silentPairs = this.openPairs.all - this.ledger.pairsAlive(systemClock.nowMs() - aliveMs);
     await Promise.all(this.nodes.map(({ dataplane }) => dataplane.stopTraffic()));
     await sleep(settleMs);
     const counters = await Promise.all(this.nodes.map(({ dataplane }) => dataplane.counters()));
@@ -207,6 +211,7 @@ export class Lab {
       rotations: this.rotations,
       counters,
       peakEventsPerSecond,
+      silentPairs,
       nowMs: systemClock.nowMs(),
     });
   }

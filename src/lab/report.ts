@@ -8,6 +8,7 @@ import type { FinishedRotation } from "./lab.js";
 import {
   explainLosses,
   peerDown,
+  unread,
   type Loss,
   type LossContext,
   type Outage,
@@ -84,6 +85,8 @@ export interface ReportInputs {
   /** By node; null for a dataplane that was down at the end. */
   readonly counters: readonly (XfrmCounters | null)[];
   readonly peakEventsPerSecond: number;
+  /** Pairs that delivered nothing at the end. */
+  readonly silentPairs: number;
   /** Monotonic milliseconds; what is outstanding by then is lost. */
   readonly nowMs: number;
 }
@@ -93,7 +96,8 @@ export function makeReport(inputs: ReportInputs): LabReport {
   const { nodes, coordination, order, seed, rate, slowNodeMs } = options;
   const losses = explainLosses(lossContext(inputs), inputs.nowMs);
   const keyIds = [...new Set(rotations.flatMap(({ watch }) => [watch.oldKeyId, watch.keyId]))];
-  const validity = checkValidity({ ledger, nodes, rate, keyIds, nameOf });
+  const unreadPackets = losses.filter(({ reason }) => reason === unread).length;
+  const validity = checkValidity({ ledger, nodes, rate, keyIds, unreadPackets, nameOf, silentPairs: inputs.silentPairs });
   const packets = countPackets(ledger, losses, null);
   const isHitless = losses.every(({ reason }) => reason === peerDown);
   const isComplete = rotations.every(({ stuck }) => stuck === null);

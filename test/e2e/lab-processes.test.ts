@@ -75,7 +75,7 @@ async function until(isTrue: () => boolean, limitMs: number, why: () => string):
   }
 }
 
-test("lab: two processes for each node, one for the controller, in a private directory", async (context) => {
+test("lab: two processes for each node, in a private directory", async (context) => {
   const { pids, directory, command, exit } = await startLabCommand(context);
   assert.equal(pids.size, 2 * nodes + 1);
   assert.equal(new Set(pids.values()).size, pids.size);

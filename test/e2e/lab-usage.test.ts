@@ -9,6 +9,7 @@ const refused: readonly { readonly words: readonly string[]; readonly says: RegE
   { words: ["--registry", "etcd"], says: /--registry etcd is not in this version/ },
   { words: ["--ipsec-mode", "tunnel"], says: /--ipsec-mode tunnel is not in this version/ },
   { words: ["--encapsulation", "none"], says: /--encapsulation none is not in this version/ },
+  { words: ["--compare", "--order", "stage-first"], says: /leave --order out/ },
   { words: ["--nodes", "1"], says: /--nodes must be from 2 to/ },
   { words: ["--nodes", "many"], says: /whole number/ },
   { words: ["--slow-node", "soon"], says: /duration such as/ },

@@ -1,6 +1,7 @@
 /**
- * What the review of the rotation protocol found, the part about safety: each test is the run that lost a packet, kept
- * a leaked key or used a counter twice. The part about progress is in review-liveness.test.ts.
+ * What the review of the rotation protocol found, the part about safety: each test is the run that
+ * lost a packet, kept a leaked key or used a counter twice. The part about progress is in
+ * review-liveness.test.ts.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -18,6 +19,7 @@ import {
   c,
   d,
   isExcluded,
+  isStaging,
   logged,
   offer,
   recordOf,
@@ -31,10 +33,10 @@ import {
   waitUntil,
 } from "../support/sim-scenes.js";
 
-/** A rotation to key 3 stays in `staged`, as c hears nothing more, until some node sends with it; then it is aborted. */
+/** A rotation to key 3 stays in `staged`, as c hears no more; once a sends with it, an abort. */
 function abortKeyInUse(fleet: SimFleet): void {
   offer(fleet, [1, 3]);
-  waitUntil(fleet, "c stages key 3", () => stateOf(fleet, c).durable.staging?.keyId === 3);
+  waitUntil(fleet, "c stages key 3", () => isStaging(fleet, c, 3));
   fleet.hold(c, "fleet");
   waitUntil(fleet, "a sends with key 3", () => stateOf(fleet, a).tally.onNext === 2);
   ask(fleet, "abort", { abort: testKey(3) });
@@ -54,7 +56,7 @@ test("review 1: a key that was aborted is refused when it is offered again", () 
   assert.deepEqual(reusedOutbound(fleet), []);
 });
 
-/** A controller that forgets what was aborted: only the agents' own records stand against a second use. */
+/** A controller that forgets what was aborted: only the agents' records prevent a second use. */
 const forgetful: StepController = (...known) => {
   const forget = (effect: ControllerEffect): ControllerEffect => {
     if (effect.kind !== "write-fleet") return effect;
@@ -77,7 +79,7 @@ test("review 2: with an excluded node back, nobody retires before every view inc
   fleet.killAgent(b);
   waitUntil(fleet, "b is excluded", () => isExcluded(fleet, b));
   offer(fleet, [1, 2]);
-  waitUntil(fleet, "c stages key 2", () => stateOf(fleet, c).durable.staging?.keyId === 2);
+  waitUntil(fleet, "c stages key 2", () => isStaging(fleet, c, 2));
   fleet.hold(c, "fleet");
   waitUntil(fleet, "a gave its word", () => stateOf(fleet, a).durable.sendFloor?.keyId === 2);
   fleet.run(500);
@@ -110,8 +112,8 @@ for (const coordination of ["barrier", "pairwise"] as const) {
     const said = fleet.registry.report(b);
     ask(fleet, "abort", { abort: testKey(2) });
     fleet.run(4_000);
-    assert.equal(fleet.registry.report(b), said, "b says nothing of an outcome that it does not know");
-    for (const name of [a, c]) assert.equal(slotsOf(fleet, name, testKey(2)).length > 0, true, name);
+    assert.equal(fleet.registry.report(b), said, "b does not know the outcome yet");
+    for (const name of [a, c]) assert.ok(slotsOf(fleet, name, testKey(2)).length > 0, name);
     fleet.node(b).kernel.release();
     waitUntil(fleet, "the fleet is back on key 1", () => runsOnly(fleet, testKey(1)));
     assert.deepEqual(fleet.losses(), []);
@@ -145,7 +147,7 @@ test("review 5: SAs read before the roster came are not deleted as nobody's", ()
   fleet.startAgent(a);
   fleet.run(1);
   waitUntil(fleet, "the roster is listed", () => viewOf(fleet, a).world.roster.complete);
-  assert.ok(viewOf(fleet, a).world.inFlight.has("read-kernel"), "the dump began before and goes on");
+  assert.ok(viewOf(fleet, a).world.inFlight.has("read-kernel"), "the dump began before that");
   node.kernel.release();
   fleet.run(4_000);
   assert.deepEqual([...node.kernel.slots()].map(saSlotKey).sort(), before);
@@ -191,7 +193,7 @@ test("review 16: held deletions are logged, and the report does not claim them",
 test("review 7: an emergency declared while staged is accepted, and the key goes in time", () => {
   const fleet = settledFleet({ coordination: "barrier" });
   offer(fleet, [1, 2]);
-  waitUntil(fleet, "c stages key 2", () => stateOf(fleet, c).durable.staging?.keyId === 2);
+  waitUntil(fleet, "c stages key 2", () => isStaging(fleet, c, 2));
   fleet.hold(c, "fleet");
   waitUntil(fleet, "the fleet is staged", () => recordOf(fleet).phase === "staged");
   fleet.run(1_000);
@@ -227,7 +229,8 @@ test("review 8: pre-flight refuses a rotation that cannot fit, but no emergency"
   offer(fleet, [2, 3]);
   fleet.run(10_000);
   assert.equal(recordOf(fleet).phase, "steady");
-  assert.ok(logged(fleet, "condition").some(({ fields }) => fields["code"] === "PREFLIGHT_REFUSED"));
+  const codes = logged(fleet, "condition").map(({ fields }) => fields["code"]);
+  assert.ok(codes.includes("PREFLIGHT_REFUSED"));
   ask(fleet, "rotate", { compromised: testKey(2) });
   waitUntil(fleet, "key 2 is gone", () => runsOnly(fleet, testKey(3)), 60_000);
   assert.equal(recordOf(fleet).answer?.accepted, true);

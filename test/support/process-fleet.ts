@@ -101,14 +101,16 @@ class Processes implements ProcessFleet {
   }
 
   async start(nodes: readonly string[]): Promise<void> {
-    await this.#startController();
-    for (const [index, node] of nodes.entries()) {
+    const controller = this.#startController();
+    const starting = nodes.map(async (node, index) => {
       const address = `127.0.0.${index + 1}`;
       mkdirSync(join(this.folder, node), { mode: 0o700 });
       const udpPort = await this.#startDataplane(node, address);
       writeFileSync(this.agentFile(node), this.#agentText(node, address, udpPort));
+      await controller;
       this.#startAgent(node);
-    }
+    });
+    await Promise.all([controller, ...starting]);
   }
 
   async end(): Promise<void> {
@@ -178,6 +180,7 @@ class Processes implements ProcessFleet {
       `dataplane: { socket: ${this.#dataplaneSocket(node)} }`,
       `rotation: { drain: ${drain} }`,
       "lease: { duration: 1s }",
+      "report: { interval: 100ms }",
       "metrics: { enabled: false }",
     ];
     return `${lines.join("\n")}\n`;

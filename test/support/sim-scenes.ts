@@ -1,4 +1,4 @@
-/** Steps of a scripted run of a simulated fleet: who offers which key, what was asked, what is where. */
+/** Steps of a scripted run of a simulated fleet: who offers which key, what is asked, what is. */
 import assert from "node:assert/strict";
 import type { FleetRecord, OperatorRequest } from "../../src/core/fleet/record.js";
 import { includesKey, type KeyIdentity } from "../../src/core/key-id.js";
@@ -84,6 +84,10 @@ export function viewOf(fleet: SimFleet, name: NodeName): AgentView {
 
 export function stateOf(fleet: SimFleet, name: NodeName): AgentState {
   return viewOf(fleet, name).state;
+}
+
+export function isStaging(fleet: SimFleet, name: NodeName, keyId: number): boolean {
+  return stateOf(fleet, name).durable.staging?.keyId === keyId;
 }
 
 /** By its own word, as the registry has it. */

@@ -76,7 +76,11 @@ export class ControlConnection {
     changed: () => void,
     signal: AbortSignal,
   ): Promise<ControlConnection> {
-    const socket = connect({ path: socketPath, signal });
+    const socket = connect({ path: socketPath });
+    const abort = (): void => void socket.destroy(new Error("closing"));
+    signal.addEventListener("abort", abort, { once: true });
+    socket.once("close", () => signal.removeEventListener("abort", abort));
+    if (signal.aborted) abort();
     try {
       await once(socket, "connect");
     } catch (cause) {

@@ -114,8 +114,18 @@ test("keyfile next: both lines, then the oldest goes, what stays is unchanged", 
   assert.deepEqual(slots(await json("next")), ["1 current aes-gcm-256", "2 next aes-gcm-256"]);
   const two = (await text()).split("\n");
   assert.equal(two[0], first);
-  assert.deepEqual(slots(await json("next")), ["2 current aes-gcm-256", "3 next aes-gcm-256"]);
+  const view = await json("next", "--fleet-key-id", "2");
+  assert.deepEqual(slots(view), ["2 current aes-gcm-256", "3 next aes-gcm-256"]);
   assert.equal((await text()).split("\n")[0], two[1]);
+});
+
+test("keyfile next: two lines and no fleet to ask: refused, for a key in use could be dropped", async (t) => {
+  const { json, spindle, text } = await fixture(t);
+  await json("generate");
+  await json("next");
+  const before = await text();
+  assert.equal((await spindle("next")).exitCode, 3);
+  assert.equal(await text(), before);
 });
 
 test("keyfile next: another algorithm when told, and the + of the file", async (t) => {

@@ -28,8 +28,8 @@ export function makeCommand(shell: Shell): Command {
       const released = new AbortController();
       holdLeash(process.stdin, { released: () => released.abort() });
       const signal = AbortSignal.any([shell.interrupted(), released.signal]);
-      await runAgent(config, warnings, signal, overridesOf(flags));
-      process.stdin.destroy();
+      // An open pipe would keep a program alive that could not start.
+      await runAgent(config, warnings, signal, overridesOf(flags)).finally(() => process.stdin.destroy());
     });
 }
 

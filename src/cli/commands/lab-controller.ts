@@ -17,7 +17,7 @@ export function makeCommand(shell: Shell): Command {
       const released = new AbortController();
       holdLeash(process.stdin, { released: () => released.abort() });
       const signal = AbortSignal.any([shell.interrupted(), released.signal]);
-      await runController(config, warnings, signal);
-      process.stdin.destroy();
+      // An open pipe would keep a program alive that could not start.
+      await runController(config, warnings, signal).finally(() => process.stdin.destroy());
     });
 }

@@ -4,7 +4,7 @@
  */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { checkLabOptions, labDefaults, type LabOptions } from "../../lab/options.js";
-import { parseDuration } from "../duration.js";
+import { formatDuration, parseDuration } from "../duration.js";
 import { CliError } from "../exit.js";
 import { comparedRuns, isAsCompared } from "../lab/compare.js";
 import { describeComparison, describeReport } from "../lab/result-text.js";
@@ -46,7 +46,10 @@ export function makeCommand(shell: Shell): Command {
   addProtocolOptions(command);
   addPlaceOptions(command);
   addOutputOptions(command).addHelpText("after", examples);
-  return command.action((flags: LabFlags) => act(flags, shell));
+  return command.action(async (flags: LabFlags) => {
+    if (flags.compare === true) refuseChosen(command, ["coordination", "order"]);
+    await act(flags, shell);
+  });
 }
 
 /** How large, how often, how fast. */
@@ -67,8 +70,8 @@ function addProtocolOptions(command: Command): void {
   command
     .addOption(choice("--coordination <kind>", "who decides", ["barrier", "pairwise"]))
     .addOption(choice("--order <order>", "what is first", ["stage-first", "advertise-first"]))
-    .option("--slow-node <time>", "added to the staging of one node", parseTime, slowNodeMs)
-    .option("--drain <time>", "how long the old key must be idle", parseTime, drainMs)
+    .addOption(duration("--slow-node <time>", "added to the staging of one node", slowNodeMs))
+    .addOption(duration("--drain <time>", "how long the old key must be idle", drainMs))
     .addOption(choice("--jitter <kind>", "before a new key", ["off", "uniform", "slotted"]));
 }
 
@@ -121,6 +124,14 @@ function checked(options: LabOptions): LabOptions {
   throw new CliError({ exitCode: 2, code: "BAD_USAGE", message: result.error });
 }
 
+/** A comparison chooses these itself. */
+function refuseChosen(command: Command, names: readonly string[]): void {
+  const chosen = names.find((name) => command.getOptionValueSource(name) === "cli");
+  if (chosen === undefined) return;
+  const message = `--compare runs both ways: leave --${chosen} out`;
+  throw new CliError({ exitCode: 2, code: "BAD_USAGE", message });
+}
+
 /** Flags of the contract whose other values need what this version does not have. */
 function refuseUnsupported(flags: LabFlags): void {
   const wanted = [
@@ -143,6 +154,11 @@ function refuseUnsupported(flags: LabFlags): void {
 /** The first choice is the default. */
 function choice(flags: string, description: string, choices: readonly string[]): Option {
   return new Option(flags, description).choices(choices).default(choices[0]);
+}
+
+function duration(flags: string, description: string, defaultMs: number): Option {
+  const option = new Option(flags, description).argParser(parseTime);
+  return option.default(defaultMs, formatDuration(defaultMs));
 }
 
 function parseWhole(text: string): number {

@@ -16,6 +16,7 @@ import { AgentLoop, type AgentLoopOptions, type StepAgent } from "../../runtime/
 import type { AgentConfig } from "../config/agent.js";
 import { CliError } from "../exit.js";
 import { agentHealth, agentReadiness, agentStatus } from "./agent-status.js";
+import { Closers } from "../../adapters/system/closers.js";
 import { serveStatus } from "./serve-status.js";
 import { skipLogger } from "./skip-logger.js";
 
@@ -34,32 +35,37 @@ export async function runAgent(
 ): Promise<void> {
   const log = makeLog({ level: config.log.level, fields: { node: config.node.name } });
   for (const why of warnings) log.write("warn", "configuration", { why });
-  const storage = await openStateDirectory(config.stateDir, log);
-  const keyring = new Keyring();
-  const kernel = makeKernel(config, keyring, overrides);
-  const { registry } = connectEmbedded({ address: config.registry.address, skipped: skipLogger(log) });
-  const ports = {
-    clock: systemClock,
-    kernel,
-    keystore: makeKeystore(config, keyring, log),
-    registry,
-    storage,
-    log,
-    randomIncarnationId,
-    chance: Math.random,
-  };
-  const loop = new AgentLoop(loopOptions(config), ports, overrides.step);
-  const stopStatus = await serveAgent(config, loop, log);
+  const closers = new Closers();
   try {
+    const loop = await openAgent(config, log, overrides, closers);
     await runUntil(loop, signal);
   } finally {
-    loop.stop();
-    kernel.close();
-    registry.close();
-    await stopStatus();
-    await storage.close();
-    keyring.wipe();
+    await closers.closeAll();
   }
+}
+
+/** The keys are wiped last, after everything that uses them has ended, and whatever failed to end. */
+async function openAgent(
+  config: AgentConfig,
+  log: Log,
+  overrides: AgentOverrides,
+  closers: Closers,
+): Promise<AgentLoop> {
+  const keyring = new Keyring();
+  closers.add(() => keyring.wipe());
+  const storage = await openStateDirectory(config.stateDir, log);
+  closers.add(() => storage.close());
+  const kernel = makeKernel(config, keyring, overrides);
+  closers.add(() => kernel.close());
+  const { registry } = connectEmbedded({ address: config.registry.address, skipped: skipLogger(log) });
+  closers.add(() => registry.close());
+  const keystore = makeKeystore(config, keyring, log);
+  const chances = { randomIncarnationId, chance: Math.random };
+  const ports = { clock: systemClock, kernel, keystore, registry, storage, log, ...chances };
+  const loop = new AgentLoop(loopOptions(config), ports, overrides.step);
+  closers.add(() => loop.stop());
+  closers.add(await serveAgent(config, loop, log));
+  return loop;
 }
 
 async function runUntil(loop: AgentLoop, signal: AbortSignal): Promise<void> {

@@ -12,6 +12,7 @@ import type { Log } from "../../ports/log.js";
 import type { RegistryPort } from "../../ports/registry.js";
 import { ControllerLoop, type ControllerLoopOptions } from "../../runtime/controller-loop.js";
 import type { ControllerConfig } from "../config/controller.js";
+import { Closers } from "../../adapters/system/closers.js";
 import { controllerHealth, controllerReadiness, controllerStatus } from "./controller-status.js";
 import { serveStatus } from "./serve-status.js";
 import { skipLogger } from "./skip-logger.js";
@@ -30,17 +31,18 @@ export async function runController(
 ): Promise<void> {
   const log = makeLog({ level: config.log.level, fields: { controller: config.name } });
   for (const why of warnings) log.write("warn", "configuration", { why });
-  const opened = await openRegistry(config, log);
-  const options = loopOptions(config);
-  const loop = new ControllerLoop(options, { clock: systemClock, registry: opened.registry, log });
-  const stopStatus = await serveController(config, options, loop, opened, log);
+  const closers = new Closers();
   try {
+    const opened = await openRegistry(config, log);
+    closers.add(opened.close);
+    const options = loopOptions(config);
+    const loop = new ControllerLoop(options, { clock: systemClock, registry: opened.registry, log });
+    closers.add(() => loop.stop());
+    closers.add(await serveController(config, options, loop, opened, log));
     if (config.coordination === "barrier") loop.start();
     await aborted(signal);
   } finally {
-    loop.stop();
-    await stopStatus();
-    await opened.close();
+    await closers.closeAll();
   }
 }
 

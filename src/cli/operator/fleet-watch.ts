@@ -32,6 +32,8 @@ export class FleetWatch {
   ]);
   readonly #entries = new Map<NodeName, RosterEntry>();
   readonly #reports = new Map<NodeName, Report>();
+  /** The entries in the order of their names; null after a change. */
+  #sorted: ReadonlyMap<NodeName, RosterEntry> | null = null;
   #revision = 0;
   #fleet: FleetRecord | null = null;
   #request: OperatorRequest | null = null;
@@ -74,7 +76,7 @@ export class FleetWatch {
   }
 
   snapshot(): FleetSnapshot {
-    const entries = new Map([...this.#entries].sort(([one], [other]) => compareNames(one, other)));
+    this.#sorted ??= new Map([...this.#entries].sort(([one], [other]) => compareNames(one, other)));
     const nowWallMs = Date.now();
     return {
       coordination: this.place.coordination,
@@ -83,7 +85,7 @@ export class FleetWatch {
         ...emptyRoster,
         complete: true,
         revision: this.#revision as RosterRevision,
-        entries,
+        entries: this.#sorted,
       },
       reports: this.#reports,
       fleet: this.#fleet,
@@ -138,6 +140,7 @@ export class FleetWatch {
     if (event.kind === "disconnected") return this.#lose(event.reason);
     follow(this.#entries, event, (entry) => entry.name);
     this.#revision = event.revision;
+    this.#sorted = null;
     this.#saw("roster");
   }
 
@@ -187,9 +190,7 @@ function follow<T>(items: Map<NodeName, T>, event: Change<T>, nameOf: (item: T) 
 }
 
 /** `node-2` comes before `node-10`. */
-function compareNames(one: string, other: string): number {
-  return one.localeCompare(other, "en", { numeric: true });
-}
+const compareNames = new Intl.Collator("en", { numeric: true }).compare;
 
 function ageOf(at: string, nowWallMs: number): number | null {
   const wallMs = Date.parse(at);

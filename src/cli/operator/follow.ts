@@ -20,6 +20,8 @@ export interface FollowOptions {
   readonly timeoutMs: number | null;
 }
 
+/** A summary of the largest fleet takes 0.1 s. */
+const redrawMs = 500;
 const refreshMs = 1_000;
 const auditRefreshMs = 100;
 /** The record of a rotation is closed just after the fleet record says that it ended. */
@@ -38,7 +40,7 @@ export async function watchProgress<T>(
       ? shown
       : [...shown, `  the registry does not answer: ${fleet.away}`];
   };
-  const progress = startProgress({ stream: shell.stderr, lines });
+  const progress = startProgress({ stream: shell.stderr, lines, redrawMs });
   const stopRefresh = refreshEvery(fleet, refreshMs);
   try {
     return await waitUntil(fleet, check, { signal, timeoutMs });

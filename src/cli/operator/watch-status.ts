@@ -9,6 +9,7 @@ import { startProgress } from "../progress.js";
 import type { Shell } from "../shell.js";
 import type { FleetWatch } from "./fleet-watch.js";
 import { refreshEvery } from "./refresh.js";
+import { runAfterChanges } from "./run-after-changes.js";
 import { makeAges } from "./seen-since.js";
 import { fleetNotes, formatSummary, summaryJson, summaryLine } from "./summary-text.js";
 import { waitUntil } from "./wait.js";
@@ -38,7 +39,7 @@ function drawStatus(fleet: FleetWatch, options: WatchStatusOptions): () => void 
     const text = formatSummary(summary, { stream: stdout, all, wide: format === "wide" });
     return fitScreen([...awayLines(fleet), ...text.split("\n")], stdout);
   };
-  const progress = startProgress({ stream: stdout, lines, intervalMs: 1_000 });
+  const progress = startProgress({ stream: stdout, lines, redrawMs: 1_000 });
   return () => {
     progress.stop();
     stdout.write(`${lines().join("\n")}\n`);
@@ -73,8 +74,7 @@ function printChanges(fleet: FleetWatch, { format, all, shell }: WatchStatusOpti
     last = state;
     shell.stdout.write(`${changeText(summary, format, all, shell.stdout)}\n`);
   };
-  print();
-  return fleet.onChange(print);
+  return runAfterChanges(fleet, print);
 }
 
 /** One line, or one document of a stream. */

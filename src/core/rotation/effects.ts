@@ -11,7 +11,7 @@ import { splitSpi } from "../spi.js";
 import type { Effect } from "./effect.js";
 import type { Observation } from "./observation.js";
 import { sendingPolicies } from "./incarnation.js";
-import { stageNames, type PeerPlan } from "./peer.js";
+import { stageNames, type PeerPlan } from "./peer-plan.js";
 import { buildReport, publishAtMs } from "./publish.js";
 import { nextDrainDumpMs } from "./retire.js";
 import type { AgentOptions, AgentState } from "./state.js";

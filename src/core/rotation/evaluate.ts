@@ -78,9 +78,10 @@ function evaluateNames(
     const before = peers.get(name);
     if (before !== undefined) removed.push(before);
     const facts = factsOf(observation, context, name);
-    const record = nextRecord(context, observation.roster.entries.get(name), facts, checkpoint.get(name));
-    if (record !== checkpoint.get(name)) {
-      if (record === undefined) noteDeparture(checkpoint.get(name), notes);
+    const known = checkpoint.get(name);
+    const record = nextRecord(context, observation.roster.entries.get(name), facts, known);
+    if (record !== known) {
+      if (record === undefined) noteDeparture(known, notes);
       checkpoint = record === undefined ? checkpoint.delete(name) : checkpoint.set(name, record);
       unrecorded = unrecorded.set(name, true);
     }

@@ -2,7 +2,6 @@
 import type { KeyId } from "../key-id.js";
 import type { AddressFamily, RosterEntry } from "../node.js";
 import {
-  sameKeyRef,
   type Direction,
   type Endpoint,
   type KeyEnd,
@@ -12,7 +11,7 @@ import {
   type SaSpec,
   type SaView,
 } from "../sa.js";
-import { makeSpi } from "../spi.js";
+import { makeSpi, type Spi } from "../spi.js";
 import type { Context } from "./context.js";
 
 /** One address family that both ends have. */
@@ -37,7 +36,13 @@ export function paths(self: RosterEntry, peer: RosterEntry): readonly Path[] {
   return found;
 }
 
-/** The SA that belongs on `path`. Its SPI names the sender, its key both ends and their incarnations. */
+/** Its SPI names the sender of an SA. */
+export function senderSpi(context: Pick<Context, "self">, peer: RosterEntry, direction: Direction, keyId: KeyId): Spi {
+  const sender = direction === "out" ? context.self : peer;
+  return makeSpi({ keyId, index: sender.index, number: sender.incarnationNumber });
+}
+
+/** The SA that belongs on `path`. Its key is bound to both ends and their incarnations. */
 export function saSpec(
   context: Pick<Context, "self">,
   peer: RosterEntry,
@@ -49,7 +54,7 @@ export function saSpec(
   const receiver = direction === "out" ? peer : context.self;
   return {
     direction,
-    spi: makeSpi({ keyId, index: sender.index, number: sender.incarnationNumber }),
+    spi: senderSpi(context, peer, direction, keyId),
     source: direction === "out" ? path.local : path.remote,
     destination: direction === "out" ? path.remote : path.local,
     key: { keyId, from: keyEnd(sender), to: keyEnd(receiver), family: path.family, mode: "transport" },
@@ -60,18 +65,34 @@ function keyEnd(entry: RosterEntry): KeyEnd {
   return { name: entry.name, index: entry.index, incarnationId: entry.incarnationId };
 }
 
-/** What is in the slot of `wanted`, whether or not it is the right SA. */
-export function findSa(sas: readonly SaView[], wanted: SaSpec): SaView | undefined {
-  const remote = wanted.direction === "in" ? wanted.source : wanted.destination;
+/** What is in a slot, whether or not it is the right SA. */
+export function findSa(sas: readonly SaView[], direction: Direction, spi: Spi, path: Path): SaView | undefined {
   return sas.find(
-    (sa) =>
-      sa.slot.spi === wanted.spi && sa.slot.direction === wanted.direction && sameRemote(sa.slot.remote, remote),
+    ({ slot }) => slot.spi === spi && slot.direction === direction && sameRemote(slot.remote, path.remote),
   );
 }
 
-/** Equality is addresses, SPI and key, never the SPI alone (design 4.1). Bytes that cannot be checked are believed. */
-export function isRight(found: SaView, wanted: SaSpec): boolean {
-  return found.bytes !== "mismatch" && sameKeyRef(found.key, wanted.key);
+/**
+ * Is what was found in its slot the SA that `saSpec` describes? Equality is addresses, SPI and key, never the SPI alone
+ * (design 4.1). Bytes that cannot be checked are believed.
+ */
+export function isRight(
+  found: SaView,
+  context: Pick<Context, "self">,
+  peer: RosterEntry,
+  path: Path,
+  keyId: KeyId,
+): boolean {
+  const { key, bytes, slot } = found;
+  if (bytes === "mismatch" || key === null) return false;
+  const sender = slot.direction === "out" ? context.self : peer;
+  const receiver = slot.direction === "out" ? peer : context.self;
+  const isOfPath = key.keyId === keyId && key.family === path.family && key.mode === "transport";
+  return isOfPath && isEnd(key.from, sender) && isEnd(key.to, receiver);
+}
+
+function isEnd(end: KeyEnd, entry: RosterEntry): boolean {
+  return end.name === entry.name && end.index === entry.index && end.incarnationId === entry.incarnationId;
 }
 
 export function findPolicy(policies: readonly PolicyView[], direction: Direction, path: Path): PolicyView | undefined {

@@ -1,38 +1,26 @@
 /**
- * One peer: compares what should exist with what was read back, and says what to do, in stages that cannot lose a
- * packet (make before break). Invariants: an outbound policy selects only an SA that was read back and recorded; an
- * outbound SA with a recorded key is never added a second time (S4); nothing is deleted while a policy selects it.
+ * One peer as facts: what is in the kernel for it, what its report says, and the plan that follows. All questions about
+ * the fleet are counts of these (tally.ts).
  */
-import { includesKey, sameKey, type KeyId, type KeyIdentity } from "../key-id.js";
+import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
 import { isEvidence, type Report } from "../report.js";
 import type { RosterEntry, RosterRevision } from "../node.js";
-import {
-  sameAction,
-  type Operation,
-  type PolicyAction,
-  type PolicyView,
-  type SaSpec,
-  type SaView,
-} from "../sa.js";
+import type { SaView } from "../sa.js";
 import { splitSpi } from "../spi.js";
 import { isCounted, isCovered, type Context } from "./context.js";
-import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { PeerKernel } from "./observation.js";
+import { paths, type Path } from "./path.js";
 import {
-  findPolicy,
-  findSa,
-  isRight,
-  paths,
-  policyTo,
-  saSpec,
-  sameRemote,
-  type Path,
-} from "./path.js";
-
-/** Stages in the order in which they must succeed. */
-export const stageNames = ["block", "inbound", "outbound", "switch", "delete"] as const;
-export type StageName = (typeof stageNames)[number];
-export type PeerPlan = Readonly<Record<StageName, readonly Operation[]>>;
+  countOperations,
+  deleteUnwanted,
+  emptyDraft,
+  hasSa,
+  planPath,
+  type Draft,
+  type PathOutcome,
+  type PeerInputs,
+  type PeerPlan,
+} from "./peer-plan.js";
 
 export interface PeerFacts {
   readonly live: boolean;
@@ -65,182 +53,14 @@ export interface PeerFacts {
   readonly plan: PeerPlan;
 }
 
-export interface PeerInputs {
-  readonly entry: RosterEntry | undefined;
-  readonly kernel: PeerKernel;
-  readonly report: Report | undefined;
-  /** As it is on disk, not as it should be. */
-  readonly recorded: CheckpointNode | undefined;
-}
-
-type Draft = { readonly [name in StageName]: Operation[] };
-
 export function evaluatePeer(context: Context, inputs: PeerInputs): PeerFacts {
-  if (inputs.entry === undefined) return departedFacts(context, inputs.kernel);
-  const draft: Draft = { block: [], inbound: [], outbound: [], switch: [], delete: [] };
-  const routes = paths(context.self, inputs.entry);
-  const sends = routes.map((path) => planPath(context, inputs.entry as RosterEntry, inputs, path, draft));
-  deleteUnwanted(context, inputs, routes, draft);
-  return liveFacts(context, inputs.entry, inputs, sends, draft);
-}
-
-interface PathOutcome {
-  readonly missing: readonly KeyIdentity[];
-  readonly sending: KeyId | null;
-  readonly lost: boolean;
-}
-
-function planPath(context: Context, entry: RosterEntry, inputs: PeerInputs, path: Path, draft: Draft): PathOutcome {
-  const missing = planInbound(context, entry, inputs, path, draft);
-  const policy = findPolicy(inputs.kernel.policies, "out", path);
-  const sending = selectedKey(context, entry, inputs.kernel, path, policy);
-  const wanted = chooseKey(context, entry, inputs.report, sending);
-  const lost = planOutbound(context, entry, inputs, path, { policy, sending, wanted }, draft);
-  return { missing, sending, lost };
-}
-
-function planInbound(
-  context: Context,
-  entry: RosterEntry,
-  inputs: PeerInputs,
-  path: Path,
-  draft: Draft,
-): readonly KeyIdentity[] {
-  const missing = context.hold.filter((key) => {
-    const wanted = saSpec(context, entry, path, "in", key.keyId);
-    const found = findSa(inputs.kernel.sas, wanted);
-    if (found !== undefined && isRight(found, wanted)) return false;
-    if (includesKey(context.installable, key)) replaceSa(wanted, found, draft.inbound);
-    return true;
-  });
-  const accept = findPolicy(inputs.kernel.policies, "in", path);
-  if (accept?.action.kind !== "accept") {
-    draft.inbound.push(policyTo(entry, path, "in", { kind: "accept" }));
-  }
-  return missing;
-}
-
-function replaceSa(wanted: SaSpec, found: SaView | undefined, operations: Operation[]): void {
-  if (found !== undefined) operations.push({ kind: "delete-sa", slot: found.slot });
-  operations.push({ kind: "install-sa", sa: wanted });
-}
-
-/** The key that the outbound policy selects now, null when it blocks or selects an SA of another lifetime. */
-function selectedKey(
-  context: Context,
-  entry: RosterEntry,
-  kernel: PeerKernel,
-  path: Path,
-  policy: PolicyView | undefined,
-): KeyId | null {
-  if (policy?.action.kind !== "protect") return null;
-  const keyId = splitSpi(policy.action.spi).keyId;
-  const wanted = saSpec(context, entry, path, "out", keyId);
-  const found = findSa(kernel.sas, wanted);
-  return found !== undefined && isRight(found, wanted) && policy.action.spi === wanted.spi ? keyId : null;
-}
-
-/** The best covered candidate; otherwise what is in use goes on while it is held. */
-function chooseKey(
-  context: Context,
-  entry: RosterEntry,
-  report: Report | undefined,
-  sending: KeyId | null,
-): KeyIdentity | null {
-  const covered = context.candidates.find((key) => isCovered(context, entry, report, key));
-  return covered ?? context.hold.find((key) => key.keyId === sending) ?? null;
-}
-
-interface OutboundView {
-  readonly policy: PolicyView | undefined;
-  readonly sending: KeyId | null;
-  readonly wanted: KeyIdentity | null;
-}
-
-/** True when an SA that was recorded as sent with is gone: only a new incarnation may follow. */
-function planOutbound(
-  context: Context,
-  entry: RosterEntry,
-  inputs: PeerInputs,
-  path: Path,
-  view: OutboundView,
-  draft: Draft,
-): boolean {
-  const { policy, sending, wanted } = view;
-  const ready = wanted !== null && hasOutbound(context, entry, inputs.kernel, path, wanted.keyId);
-  const recorded = wanted !== null && isRecorded(context, entry, inputs.recorded, wanted);
-  if (wanted !== null && ready && recorded) {
-    const action: PolicyAction = { kind: "protect", spi: saSpec(context, entry, path, "out", wanted.keyId).spi };
-    if (policy === undefined || !sameAction(policy.action, action)) {
-      draft.switch.push(policyTo(entry, path, "out", action));
-    }
-    return false;
-  }
-  const goesOn = context.hold.some((key) => key.keyId === sending);
-  if (!goesOn && policy?.action.kind !== "block") {
-    draft.block.push(policyTo(entry, path, "out", { kind: "block" }));
-  }
-  if (wanted === null || ready) return false;
-  if (recorded) return true;
-  if (includesKey(context.installable, wanted)) {
-    const spec = saSpec(context, entry, path, "out", wanted.keyId);
-    replaceSa(spec, findSa(inputs.kernel.sas, spec), draft.outbound);
-  }
-  return false;
-}
-
-function hasOutbound(context: Context, entry: RosterEntry, kernel: PeerKernel, path: Path, keyId: KeyId): boolean {
-  const wanted = saSpec(context, entry, path, "out", keyId);
-  const found = findSa(kernel.sas, wanted);
-  return found !== undefined && isRight(found, wanted);
-}
-
-function isRecorded(
-  context: Context,
-  entry: RosterEntry,
-  recorded: CheckpointNode | undefined,
-  key: KeyIdentity,
-): boolean {
-  if (recorded === undefined || !isOfSameLives(context.self, entry, recorded)) return false;
-  return includesKey(recorded.sentWith, key);
-}
-
-/** What no held key explains goes last, and never while a policy selects it. */
-function deleteUnwanted(context: Context, inputs: PeerInputs, routes: readonly Path[], draft: Draft): void {
-  const entry = inputs.entry as RosterEntry;
-  for (const sa of inputs.kernel.sas) {
-    if (!isWanted(context, entry, routes, sa) && !isSelected(inputs.kernel.policies, sa) && !isReplaced(draft, sa)) {
-      draft.delete.push({ kind: "delete-sa", slot: sa.slot });
-    }
-  }
-  for (const policy of inputs.kernel.policies) {
-    const known = routes.some((path) => path.family === policy.slot.family && sameRemote(path.remote, policy.slot.remote));
-    if (!known) draft.delete.push({ kind: "delete-policy", policy: policy.slot });
-  }
-}
-
-function isWanted(context: Context, entry: RosterEntry, routes: readonly Path[], sa: SaView): boolean {
-  return routes.some((path) =>
-    context.hold.some((key) => {
-      const wanted = saSpec(context, entry, path, sa.slot.direction, key.keyId);
-      return wanted.spi === sa.slot.spi && sameRemote(path.remote, sa.slot.remote) && isRight(sa, wanted);
-    }),
-  );
-}
-
-function isSelected(policies: readonly PolicyView[], sa: SaView): boolean {
-  return policies.some(
-    (policy) =>
-      sa.slot.direction === "out" &&
-      policy.action.kind === "protect" &&
-      policy.action.spi === sa.slot.spi &&
-      sameRemote(policy.slot.remote, sa.slot.remote),
-  );
-}
-
-function isReplaced(draft: Draft, sa: SaView): boolean {
-  const deletes = (operation: Operation): boolean => operation.kind === "delete-sa" && operation.slot === sa.slot;
-  return draft.inbound.some(deletes) || draft.outbound.some(deletes);
+  const { entry } = inputs;
+  if (entry === undefined) return departedFacts(context, inputs.kernel);
+  const draft = emptyDraft();
+  const routes = paths(context.self, entry);
+  const sends = routes.map((path) => planPath(context, entry, inputs, path, draft));
+  deleteUnwanted(context, entry, inputs, routes, draft);
+  return liveFacts(context, entry, inputs, { routes, sends, draft });
 }
 
 /** A key that is not held goes even while deletions are held (S5). */
@@ -249,7 +69,7 @@ function isHeld(context: Context, sa: SaView): boolean {
 }
 
 function departedFacts(context: Context, kernel: PeerKernel): PeerFacts {
-  const draft: Draft = { block: [], inbound: [], outbound: [], switch: [], delete: [] };
+  const draft = emptyDraft();
   if (context.mayDelete) {
     for (const policy of kernel.policies) draft.delete.push({ kind: "delete-policy", policy: policy.slot });
   }
@@ -281,21 +101,20 @@ function departedFacts(context: Context, kernel: PeerKernel): PeerFacts {
   };
 }
 
-function liveFacts(
-  context: Context,
-  entry: RosterEntry,
-  inputs: PeerInputs,
-  sends: readonly PathOutcome[],
-  draft: Draft,
-): PeerFacts {
-  const { report } = inputs;
+interface Planned {
+  readonly routes: readonly Path[];
+  readonly sends: readonly PathOutcome[];
+  readonly draft: Draft;
+}
+
+function liveFacts(context: Context, entry: RosterEntry, inputs: PeerInputs, planned: Planned): PeerFacts {
+  const { report, kernel } = inputs;
+  const { routes, sends, draft } = planned;
   const { current, next } = context;
   const sending = sendingOf(context, sends);
   const stranger = sending === "blocked" && isStranger(context, entry, report);
   const best = context.candidates[0];
-  const isMissing = (key: KeyIdentity | null): boolean =>
-    sends.some((path) => path.missing.some((missing) => sameKey(missing, key)));
-  const counts = kernelCounts(inputs.kernel);
+  const counts = kernelCounts(kernel);
   // Without a spread: this is made for every peer that changed, and a spread costs more than all that it is made of.
   return {
     sasIn: counts.sasIn,
@@ -305,8 +124,8 @@ function liveFacts(
     live: true,
     counted: isCounted(context, entry),
     revision: entry.revision,
-    missingCurrent: isMissing(current),
-    missingNext: next !== null && (isMissing(next) || !includesKey(context.hold, next)),
+    missingCurrent: current !== null && isMissing(sends, current),
+    missingNext: next !== null && (isMissing(sends, next) || !includesKey(context.hold, next)),
     sending,
     covered: best !== undefined && isCovered(context, entry, report, best),
     stranger,
@@ -315,24 +134,31 @@ function liveFacts(
     refusesOther: unknownRefusals(context, entry, report).length > 0,
     refusedAndOlder: next !== null && refusedAndOlder(entry, report, next),
     coveredForCurrent: current !== null && isEvidence(report, entry, current) && reaches(report, context),
-    currentPackets: packetsOf(inputs.kernel.sas, current),
-    sentWith: outboundKeys(context, entry, inputs.kernel),
+    currentPackets: packetsOf(kernel.sas, current),
+    sentWith: outboundKeys(context, entry, kernel, routes),
     outboundLost: sends.some((path) => path.lost),
     leftovers: false,
-    operations: Object.values(draft).reduce((sum, operations) => sum + operations.length, 0),
+    operations: countOperations(draft),
     plan: draft,
   };
 }
 
+function isMissing(sends: readonly PathOutcome[], key: KeyIdentity): boolean {
+  return sends.some(({ missing }) => includesKey(missing, key));
+}
+
 function kernelCounts(kernel: PeerKernel): Pick<PeerFacts, "sasIn" | "sasOut" | "policiesIn" | "policiesOut"> {
-  const sasIn = kernel.sas.filter((sa) => sa.slot.direction === "in").length;
-  const policiesIn = kernel.policies.filter((policy) => policy.slot.direction === "in").length;
+  let sasIn = 0;
+  for (const sa of kernel.sas) if (sa.slot.direction === "in") sasIn += 1;
+  let policiesIn = 0;
+  for (const policy of kernel.policies) if (policy.slot.direction === "in") policiesIn += 1;
   return { sasIn, sasOut: kernel.sas.length - sasIn, policiesIn, policiesOut: kernel.policies.length - policiesIn };
 }
 
+/** One address family on the old key is enough to be on it, even if the other is blocked. */
 function sendingOf(context: Context, sends: readonly PathOutcome[]): PeerFacts["sending"] {
-  if (sends.length === 0 || sends.some((path) => path.sending === null)) return "blocked";
   if (sends.some((path) => path.sending === context.current?.keyId)) return "current";
+  if (sends.length === 0 || sends.some((path) => path.sending === null)) return "blocked";
   return sends.every((path) => path.sending === context.next?.keyId) ? "next" : "other";
 }
 
@@ -376,15 +202,22 @@ export function unknownRefusals(
 }
 
 function packetsOf(sas: readonly SaView[], key: KeyIdentity | null): number {
-  return sas.reduce((sum, sa) => (isInboundOf(sa, key) ? sum + sa.packets : sum), 0);
+  if (key === null) return 0;
+  let packets = 0;
+  for (const sa of sas) {
+    if (sa.slot.direction === "in" && splitSpi(sa.slot.spi).keyId === key.keyId) packets += sa.packets;
+  }
+  return packets;
 }
 
-function isInboundOf(sa: SaView, key: KeyIdentity | null): boolean {
-  return sa.slot.direction === "in" && splitSpi(sa.slot.spi).keyId === key?.keyId;
-}
-
-function outboundKeys(context: Context, entry: RosterEntry, kernel: PeerKernel): readonly KeyIdentity[] {
-  const routes = paths(context.self, entry);
+function outboundKeys(
+  context: Context,
+  entry: RosterEntry,
+  kernel: PeerKernel,
+  routes: readonly Path[],
+): readonly KeyIdentity[] {
   if (routes.length === 0) return [];
-  return context.hold.filter((key) => routes.every((path) => hasOutbound(context, entry, kernel, path, key.keyId)));
+  return context.hold.filter((key) =>
+    routes.every((path) => hasSa(context, entry, kernel, path, "out", key.keyId)),
+  );
 }

@@ -117,7 +117,10 @@ export class DataplaneUnit {
       received: (record) => ledger.received(this.#instance, record),
       dropped: (record) => ledger.dropped(this.#instance, record),
       event: (event) => this.#see(event),
-      toldUpTo: (atMs) => (this.#toldUpToMs = atMs),
+      toldUpTo: (atMs) => {
+        this.#toldUpToMs = atMs;
+        ledger.toldUpTo(this.#instance, atMs);
+      },
     });
   }
 

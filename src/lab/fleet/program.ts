@@ -121,7 +121,8 @@ export class Program {
     if (signal === null) this.#failures += 1;
     if (this.#failures >= failuresMax) {
       const words = this.#lastLines.join("\n  ");
-      this.#listener.gaveUp?.(`${this.spec.name} ended ${this.#failures} times:\n  ${words}`);
+      const { name, logPath } = this.spec;
+      this.#listener.gaveUp?.(`${name} ended ${this.#failures} times (${logPath}):\n  ${words}`);
       return;
     }
     const endedMs = Math.round(systemClock.nowMs());

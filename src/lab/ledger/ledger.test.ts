@@ -46,6 +46,18 @@ test("ledger: a packet that may still arrive is not lost yet", () => {
   assert.equal(ledger.totals(5_500).missing, 1);
 });
 
+test("ledger: what a slow receiver has not told of yet is not lost; of a dead one it is", () => {
+  const ledger = makeLedger();
+  ledger.sent(1, sentPacket(0, { sentMs: 5_000 }));
+  ledger.toldUpTo(2, 5_100);
+  assert.equal(ledger.lost(9_000).length, 0);
+  ledger.toldUpTo(2, 5_500);
+  assert.equal(ledger.lost(9_000).length, 1);
+  ledger.toldUpTo(2, 5_100);
+  ledger.closeRun(2, 5_100, true);
+  assert.equal(ledger.lost(9_000).length, 1);
+});
+
 test("ledger: a packet delivered twice is counted as that, and delivered once", () => {
   const ledger = makeLedger();
   ledger.sent(1, sentPacket(0));

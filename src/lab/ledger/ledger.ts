@@ -35,6 +35,8 @@ export class Ledger {
   readonly #streams = new Map<number, Stream>();
   readonly #drops = new Map<string, DroppedRecord[]>();
   readonly #periodStartsMs: number[] = [];
+  /** Up to when each node has told of what it received. */
+  readonly #toldMs = new Map<number, number>();
   #dropCount = 0;
 
   /** From here on packets are counted in a new period; the first is period 1. */
@@ -44,6 +46,12 @@ export class Ledger {
 
   open(run: DataplaneRun): void {
     this.#runs.set(run.instance, run);
+  }
+
+  /** The run has told of everything up to `atMs`. */
+  toldUpTo(instance: number, atMs: number): void {
+    const run = this.#runs.get(instance);
+    if (run !== undefined) this.#toldMs.set(run.node, atMs);
   }
 
   sent(instance: number, record: SentRecord): void {
@@ -96,8 +104,10 @@ export class Ledger {
     return index;
   }
 
-  /** The sender's run has stopped: nothing more will be told of it. */
+  /** The run has stopped: nothing more will be told of it. */
   closeRun(instance: number, atMs: number, died: boolean): void {
+    const run = this.#runs.get(instance);
+    if (run !== undefined) this.#toldMs.delete(run.node);
     for (const stream of this.#streams.values()) {
       if (stream.instance !== instance) continue;
       if (died) stream.closeAfterDeath(atMs);
@@ -110,8 +120,8 @@ export class Ledger {
     for (const stream of this.#streams.values()) {
       attempted += stream.attempted;
       delivered += stream.delivered;
-      for (const { sentMs } of stream.outstanding.values())
-        if (sentMs < nowMs - settledMs) missing += 1;
+      const judgedMs = this.#judgedMs(stream, nowMs);
+      for (const { sentMs } of stream.outstanding.values()) if (sentMs < judgedMs) missing += 1;
     }
     return { attempted, delivered, missing };
   }
@@ -129,11 +139,17 @@ export class Ledger {
   lost(nowMs: number): readonly LostPacket[] {
     const lost: LostPacket[] = [];
     for (const stream of this.#streams.values()) {
+      const judgedMs = this.#judgedMs(stream, nowMs);
       for (const packet of stream.outstanding.values()) {
-        if (packet.sentMs < nowMs - settledMs) lost.push({ stream, packet });
+        if (packet.sentMs < judgedMs) lost.push({ stream, packet });
       }
     }
     return lost;
+  }
+
+  /** Packets sent before this either arrived or are lost. Of a receiver that is down nothing more comes. */
+  #judgedMs({ receiver }: Stream, nowMs: number): number {
+    return Math.min(nowMs, this.#toldMs.get(receiver) ?? nowMs) - settledMs;
   }
 }
 

@@ -142,6 +142,11 @@ const excuses: readonly {
     isExcused: false,
   },
   {
+    name: "kept back for ever",
+    packet: { sentMs: 13_000, blocked: "XfrmOutPolBlock", spi: 0 },
+    isExcused: false,
+  },
+  {
     name: "sent while it has not come back at all",
     packet: { sentMs: 9_000 },
     outage: { admittedMs: null, nextInstance: null },
@@ -183,9 +188,9 @@ test("losses: with an SA of the new life nothing is excused any more", () => {
   ]);
 });
 
-test("losses: an SA first used long after the new life was known is not of the old one", () => {
+test("losses: what was sent long after the new life was known is not excused", () => {
   const ledger = makeLedger();
-  ledger.sent(1, sentPacket(0, { sentMs: 3_500, spi: spiOf(2) }));
+  ledger.sent(1, sentPacket(0, { sentMs: 4_500, spi: spiOf(2) }));
   const late = contextOf(ledger, { outages: [outage()] });
   assert.deepEqual(reasonsOf(late), [`${unaccounted} at 1`]);
   const slow = { ...late, stagingDelayMs: () => 2_000 };

@@ -35,12 +35,17 @@ export interface Loss {
 
 export const peerDown = "peer-down";
 export const unaccounted = "unaccounted";
+/** The receiving socket's buffer was full: the machine was too slow for the traffic. */
+export const unread = labelOf("XfrmInBufferError");
 
 /** How long a packet may have waited in the socket of a dataplane that died before it read it. */
 const unreadMsMax = 1_000;
 
 /** How long an agent may take to act on what it sees; plus the staging delay of a slow one. */
-const reactionMs = 250;
+const reactionMs = 1_000;
+
+/** How long after its admission a node may be kept waiting for packets; plus a slow node's staging. */
+const coverageMs = 10_000;
 
 export interface LossContext {
   readonly ledger: Ledger;
@@ -73,10 +78,10 @@ function explain(context: LossContext, lost: LostPacket, spare: Map<number, numb
   if (packet.blocked !== null) return { reason: labelOf(packet.blocked), at: stream.sender };
   const drop = findDrop(context.ledger, lost);
   if (drop !== null) return drop;
-  const unread = spare.get(stream.receiver) ?? 0;
-  if (unread === 0) return { reason: unaccounted, at: stream.receiver };
-  spare.set(stream.receiver, unread - 1);
-  return { reason: labelOf("XfrmInBufferError"), at: stream.receiver };
+  const unreadCount = spare.get(stream.receiver) ?? 0;
+  if (unreadCount === 0) return { reason: unaccounted, at: stream.receiver };
+  spare.set(stream.receiver, unreadCount - 1);
+  return { reason: unread, at: stream.receiver };
 }
 
 /** `inbound no_state`, as operators know it from `cilium_ipsec_xfrm_error`. */
@@ -109,7 +114,9 @@ function isExcused(context: LossContext, lost: LostPacket): boolean {
     const { stream, packet } = lost;
     if (outage.node !== stream.receiver) return false;
     if (packet.sentMs < outage.fromMs) return wasUnread(context.ledger, outage, lost);
-    return packet.sa === null ? isStillBlocked(outage, lost) : isOfOldLife(context, outage, lost);
+    return packet.sa === null
+      ? isStillBlocked(context, outage, lost)
+      : isOfOldLife(context, outage, lost);
   });
 }
 
@@ -121,17 +128,23 @@ function wasUnread(ledger: Ledger, outage: Outage, { stream, packet }: LostPacke
   return !isDropped && packet.sequence > (stream.newestBy.get(instance) ?? -1);
 }
 
-/** Kept back, and nothing has reached the node's new life yet. */
-function isStillBlocked(outage: Outage, { stream, packet }: LostPacket): boolean {
-  const { nextInstance } = outage;
-  if (nextInstance === null) return true;
+/** Kept back, nothing has reached the node's new life yet, and it is not overdue. */
+function isStillBlocked(
+  context: LossContext,
+  outage: Outage,
+  { stream, packet }: LostPacket,
+): boolean {
+  const { admittedMs, nextInstance } = outage;
+  if (admittedMs === null || nextInstance === null) return true;
+  const delayMs = context.stagingDelayMs(stream.sender) + context.stagingDelayMs(stream.receiver);
+  if (packet.sentMs >= admittedMs + coverageMs + delayMs) return false;
   return !stream.uses.some(
     (use) => use.firstMs <= packet.sentMs && isOpenedSince(use, nextInstance),
   );
 }
 
 /**
- * Sealed with an SA from before the sender could know of the new life, which that life cannot open.
+ * Sealed before the sender could know of the new life, with an SA that this life cannot open.
  */
 function isOfOldLife(
   context: LossContext,
@@ -142,7 +155,7 @@ function isOfOldLife(
   if (packet.sa === null) return false;
   if (admittedMs === null || nextInstance === null) return true;
   const knownMs = admittedMs + reactionMs + context.stagingDelayMs(stream.sender);
-  return packet.sa.firstMs < knownMs && !isOpenedSince(packet.sa, nextInstance);
+  return packet.sentMs < knownMs && !isOpenedSince(packet.sa, nextInstance);
 }
 
 /** Instances are numbered in the order in which they start. */

@@ -36,9 +36,17 @@ function fill(
   }
 }
 
-function check(ledger: Ledger): Validity {
+function check(ledger: Ledger, unreadPackets = 0): Validity {
   const nameOf = (node: number): string => `node-${node + 1}`;
-  return checkValidity({ ledger, nodes: labNodes.length, rate, keyIds: [1, 2], nameOf });
+  return checkValidity({
+    ledger,
+    nodes: labNodes.length,
+    rate,
+    keyIds: [1, 2],
+    silentPairs: 0,
+    silentPairs: 0, unreadPackets,
+    nameOf,
+  });
 }
 
 test("validity: a run in which all was sent and every pair delivered on every key counts", () => {
@@ -78,6 +86,16 @@ test("validity: a packet that came twice makes every count doubtful", () => {
   fill(ledger, () => false);
   ledger.stream(1, 1)?.received(0, 2);
   assert.deepEqual(check(ledger).problems, ["1 packets were delivered twice"]);
+});
+
+test("validity: packets that nobody read in time are the machine's fault", () => {
+  const ledger = makeLedger();
+  fill(ledger, () => false);
+  const [problem] = check(ledger, 17).problems;
+  assert.match(
+    problem ?? "",
+    /too slow: 17 packets found a full socket buffer; try a lower --rate/,
+  );
 });
 
 test("validity: an empty run proves nothing", () => {

@@ -25,7 +25,11 @@ export interface ValidityQuestion {
   readonly rate: number;
   /** Every key that was in use. */
   readonly keyIds: readonly number[];
+  /** Packets that found a full socket buffer. */
+  readonly unreadPackets: number;
   readonly nameOf: (node: number) => string;
+  /** Pairs that delivered nothing at the end of the run. */
+  readonly silentPairs: number;
 }
 
 export function checkValidity(question: ValidityQuestion): Validity {
@@ -36,6 +40,11 @@ export function checkValidity(question: ValidityQuestion): Validity {
     const percent = (sentShare * 100).toFixed(1);
     problems.push(`the machine was too slow: ${percent} % sent, ${sentShareMin * 100} % needed`);
   }
+  const { unreadPackets } = question;
+  if (unreadPackets > 0) {
+    const found = `${unreadPackets} packets found a full socket buffer`;
+    problems.push(`the machine was too slow: ${found}; try a lower --rate`);
+  }
   for (const keyId of question.keyIds) {
     const unused = pairsWithout(question, streams, keyId, "sent");
     const undelivered = pairsWithout(question, streams, keyId, "delivered");
@@ -45,6 +54,7 @@ export function checkValidity(question: ValidityQuestion): Validity {
       problems.push(`nothing was delivered with key ${keyId}: ${list(undelivered)}`);
     }
   }
+  if (question.silentPairs > 0) problems.push(`${question.silentPairs} pairs delivered nothing at the end`);
   const duplicates = streams.reduce((sum, stream) => sum + stream.duplicates, 0);
   if (duplicates > 0) problems.push(`${duplicates} packets were delivered twice`);
   return { sentShare, problems };

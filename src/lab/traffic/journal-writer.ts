@@ -70,7 +70,9 @@ export class JournalWriter {
       const body = records.take();
       parts.push(frameHeader(frameKinds[kind], body.length), body);
     }
-    if (parts.length > 0) this.#stream.write(Buffer.concat(parts));
+    // Silence would not tell a host that got nothing from one that is slow to say what it got.
+    if (parts.length === 0) parts.push(frameHeader(frameKinds.received, 0));
+    this.#stream.write(Buffer.concat(parts));
   }
 
   close(): void {

@@ -5,6 +5,7 @@
  * it is kept.
  */
 import type { Readable, Writable } from "node:stream";
+import { Closers } from "../../adapters/system/closers.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import { ControlServer } from "../../adapters/userspace/control-server.js";
 import { Dataplane, type Delivery, type Drop } from "../../adapters/userspace/dataplane.js";
@@ -30,14 +31,28 @@ export type HostCommand =
 
 /** Ends when the signal aborts, or when the lab is gone. @throws PortError when it cannot listen */
 export async function runNodeHost(options: NodeHostOptions): Promise<void> {
+  const closers = new Closers();
+  try {
+    await runHost(options, closers);
+  } finally {
+    // An open pipe would keep the process alive.
+    options.input.destroy();
+    await closers.closeAll();
+  }
+}
+
+async function runHost(options: NodeHostOptions, closers: Closers): Promise<void> {
   const journal = new JournalWriter(options.output);
+  closers.add(() => journal.close());
   const dataplane = await Dataplane.open({
     local: { address: "127.0.0.1", udpPort: options.udpPort },
     nowMs: systemClock.nowMs,
     onDeliver: (delivery) => noteDelivery(journal, delivery),
     onDrop: (drop) => noteDrop(journal, drop),
   });
+  closers.add(() => dataplane.close());
   const server = await ControlServer.listen(dataplane, options.socketPath);
+  closers.add(() => server.close());
   let traffic: TrafficSource | null = null;
   const obey = (command: HostCommand): void => {
     if (command.kind === "traffic") traffic = new TrafficSource(command.plan, dataplane, journal);
@@ -52,11 +67,6 @@ export async function runNodeHost(options: NodeHostOptions): Promise<void> {
   journal.event({ kind: "ready", port: dataplane.local.udpPort });
   await untilReleased(options, (line) => obey(JSON.parse(line) as HostCommand));
   (traffic as TrafficSource | null)?.stop();
-  // An open pipe would keep the process alive.
-  options.input.destroy();
-  journal.close();
-  await server.close();
-  await dataplane.close();
 }
 
 function untilReleased(options: NodeHostOptions, line: (line: string) => void): Promise<void> {
