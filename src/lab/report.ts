@@ -97,7 +97,15 @@ export function makeReport(inputs: ReportInputs): LabReport {
   const losses = explainLosses(lossContext(inputs), inputs.nowMs);
   const keyIds = [...new Set(rotations.flatMap(({ watch }) => [watch.oldKeyId, watch.keyId]))];
   const unreadPackets = losses.filter(({ reason }) => reason === unread).length;
-  const validity = checkValidity({ ledger, nodes, rate, keyIds, unreadPackets, nameOf, silentPairs: inputs.silentPairs });
+  const validity = checkValidity({
+    ledger,
+    nodes,
+    rate,
+    keyIds,
+    unreadPackets,
+    nameOf,
+    silentPairs: inputs.silentPairs,
+  });
   const packets = countPackets(ledger, losses, null);
   const isHitless = losses.every(({ reason }) => reason === peerDown);
   const isComplete = rotations.every(({ stuck }) => stuck === null);

@@ -44,7 +44,7 @@ function check(ledger: Ledger, unreadPackets = 0): Validity {
     rate,
     keyIds: [1, 2],
     silentPairs: 0,
-    silentPairs: 0, unreadPackets,
+    unreadPackets,
     nameOf,
   });
 }

@@ -54,7 +54,8 @@ export function checkValidity(question: ValidityQuestion): Validity {
       problems.push(`nothing was delivered with key ${keyId}: ${list(undelivered)}`);
     }
   }
-  if (question.silentPairs > 0) problems.push(`${question.silentPairs} pairs delivered nothing at the end`);
+  if (question.silentPairs > 0)
+    problems.push(`${question.silentPairs} pairs delivered nothing at the end`);
   const duplicates = streams.reduce((sum, stream) => sum + stream.duplicates, 0);
   if (duplicates > 0) problems.push(`${duplicates} packets were delivered twice`);
   return { sentShare, problems };
