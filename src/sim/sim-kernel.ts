@@ -51,6 +51,8 @@ export class SimKernel {
   readonly reusedOutbound: string[] = [];
   /** Changes whenever the path of any packet may have changed. */
   version = 0;
+  /** Decides for each operation whether it fails, as for want of memory. */
+  fails: () => boolean = () => false;
   #instance = 0;
   #boot = 0;
   #busyUntilMs = 0;
@@ -181,7 +183,7 @@ export class SimKernel {
     for (const stage of stages) {
       for (const operation of stage) {
         const code = this.#run(operation);
-        if (code !== null) failed.push({ operation, code, message: "the slot is taken by another key" });
+        if (code !== null) failed.push({ operation, code, message: "simulated" });
       }
       if (failed.length > 0) break;
     }
@@ -196,6 +198,7 @@ export class SimKernel {
   }
 
   #run(operation: Operation): string | null {
+    if (this.fails()) return "ENOBUFS";
     switch (operation.kind) {
       case "install-sa":
         return this.#install(operation.sa);

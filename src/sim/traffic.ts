@@ -71,7 +71,7 @@ export class Traffic {
   #tick = 0;
   #flows: readonly Flow[] = [];
   #isRouted = false;
-  /** Pairs of roster revisions that have delivered a packet. */
+  /** Paths that have delivered a packet, by the roster revisions of their ends. */
   readonly #established = new Set<string>();
   readonly #firstSeenMs = new Map<string, number>();
   readonly lost: LostPacket[] = [];
@@ -166,7 +166,7 @@ export class Traffic {
     const to = this.#registry.entry(flow.to.name);
     const isPresent =
       from?.incarnationId === sa.spec.key.from.incarnationId && to?.incarnationId === sa.spec.key.to.incarnationId;
-    if (isPresent) this.#established.add(`${from.revision} ${to.revision}`);
+    if (isPresent) this.#established.add(`${from.revision} ${to.revision} ${flow.route.remote.address}`);
   }
 
   #keepBack(flow: Flow, reason: XfrmCounterName): void {
@@ -174,7 +174,7 @@ export class Traffic {
     this.blocked += 1;
     const from = this.#registry.entry(flow.from.name);
     const to = this.#registry.entry(flow.to.name);
-    const had = from !== undefined && to !== undefined && this.#established.has(`${from.revision} ${to.revision}`);
+    const had = this.#established.has(`${from?.revision ?? 0} ${to?.revision ?? 0} ${flow.route.remote.address}`);
     if (reason === "XfrmOutPolBlock" && !had) return;
     const isDown =
       flow.from.lostIncarnations.has(from?.incarnationId ?? noIncarnation) ||
@@ -206,12 +206,13 @@ export class Traffic {
     return excluded.some(({ name }) => name === from.name || name === to.name) ? "excluded" : null;
   }
 
-  /** Has `from` seen, long enough to act on it, that this lifetime of `name` is over? */
+  /** Has `from` seen, long enough to act on it, that this lifetime of `name` is over? Not while its kernel fails it. */
   #hadTime(from: SimNode, name: NodeName, incarnationId: string): boolean {
-    const roster = from.agent?.loop.inspect()?.world.roster;
-    if (roster === undefined || !roster.complete) return false;
-    if (roster.entries.get(name)?.incarnationId === incarnationId) return false;
+    const world = from.agent?.loop.inspect()?.world;
     const key = `${from.name} ${name} ${incarnationId}`;
+    if (world?.heldBack.has(name) === true) this.#firstSeenMs.delete(key);
+    if (world?.roster.complete !== true || world.heldBack.has(name)) return false;
+    if (world.roster.entries.get(name)?.incarnationId === incarnationId) return false;
     const sinceMs = this.#firstSeenMs.get(key) ?? this.#time.nowMs;
     this.#firstSeenMs.set(key, sinceMs);
     return this.#time.nowMs - sinceMs >= reactionMs;

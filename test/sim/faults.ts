@@ -91,6 +91,14 @@ export const faults = {
     later(fleet, outageMs(scene), () => fleet.heal(name));
     return name;
   },
+  "kernel-errors": (scene) => {
+    const { fleet, prng } = scene;
+    const name = pickLive(scene);
+    const { kernel } = fleet.node(name);
+    kernel.fails = () => prng.below(4) === 0;
+    later(fleet, prng.below(2_000), () => (kernel.fails = () => false));
+    return name;
+  },
   "kill-controllers": ({ fleet, prng, coordination }) => {
     if (coordination === "pairwise") return null;
     for (const index of fleet.controllers.keys()) fleet.killController(index);

@@ -80,7 +80,7 @@ export const deletesRefused: StepAgent = withDurable(({ durable }) => {
 
 /** abort-after-retire-13: "nobody has retired", by what the node itself has done. */
 export const forgetsItsWord: StepAgent = withDurable(({ durable }, { request }) =>
-  durable.sendFloor === null || request?.abort == null ? durable : { ...durable, sendFloor: null },
+  durable.sendFloor === null || (request?.abort ?? null) === null ? durable : { ...durable, sendFloor: null },
 );
 
 /** abandon-11: `next` is abandoned for a newer key while this node does not send with it. */

@@ -31,6 +31,7 @@ const weights: Readonly<Record<FaultName, number>> = {
   move: 1,
   "recycle-address": 3,
   partition: 3,
+  "kernel-errors": 2,
   "kill-controllers": 2,
   "partition-controller": 2,
   tamper: 2,

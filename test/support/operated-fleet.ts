@@ -9,7 +9,7 @@ import { FleetWatch } from "../../src/cli/operator/fleet-watch.js";
 import { findFleet } from "../../src/cli/operator/place.js";
 import { makeRequest } from "../../src/cli/operator/request.js";
 import { waitUntil } from "../../src/cli/operator/wait.js";
-import { summarizeFleet, type FleetSummary } from "../../src/core/fleet/summary.js";
+import { recordOf, summarizeFleet, type FleetSummary } from "../../src/core/fleet/summary.js";
 import type { KeyId } from "../../src/core/key-id.js";
 import {
   spindle,
@@ -106,7 +106,8 @@ export async function seeRequest({ watch }: OperatedFleet, isThere: boolean): Pr
  * runs.
  */
 export async function offerNext(fleet: OperatedFleet, nodes: readonly string[]): Promise<void> {
-  const fleetKey = (): Promise<null> => Promise.resolve(null);
+  const { current } = recordOf(fleet.watch.snapshot());
+  const fleetKey = (): Promise<typeof current> => Promise.resolve(current);
   await addNextKey({ path: fleet.keys, ring: 255, algorithm: null, force: false, fleetKey });
   fleet.processes.distribute(fleet.keys, nodes);
   await fleet.see(({ offered, target }) => target !== null || offered?.nodes === nodes.length);

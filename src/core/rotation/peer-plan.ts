@@ -81,6 +81,7 @@ export function hasSa(
   return found !== undefined && isRight(found, context, entry, path, keyId);
 }
 
+/** The keys that cannot be received yet: an SA without the policy that accepts what it decrypts is not enough. */
 function planInbound(
   context: Context,
   entry: RosterEntry,
@@ -94,10 +95,9 @@ function planInbound(
     replaceSa(saSpec(context, entry, path, "in", key.keyId), inputs.kernel, path, draft.inbound);
   }
   const accept = findPolicy(inputs.kernel.policies, "in", path);
-  if (accept?.action.kind !== "accept") {
-    draft.inbound.push(policyTo(entry, path, "in", { kind: "accept" }));
-  }
-  return missing;
+  if (accept?.action.kind === "accept") return missing;
+  draft.inbound.push(policyTo(entry, path, "in", { kind: "accept" }));
+  return context.hold;
 }
 
 function replaceSa(wanted: SaSpec, kernel: PeerKernel, path: Path, operations: Operation[]): void {
