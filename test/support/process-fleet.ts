@@ -40,6 +40,8 @@ export interface ProcessFleet {
   distribute(path: string, nodes: readonly string[]): void;
 }
 
+process.once("SIGTERM", () => process.exit(143));
+
 const main = join(root, "dist/src/cli/main.js");
 const dataplaneMain = join(root, "dist/test/support/dataplane-process.js");
 
@@ -100,7 +102,13 @@ class Processes implements ProcessFleet {
     return join(this.folder, node, "keys");
   }
 
+  readonly #killAll = (): void => {
+    for (const { child } of this.#running) child.kill("SIGKILL");
+  };
+
   async start(nodes: readonly string[]): Promise<void> {
+    // A test run that is ended from outside must leave nothing behind.
+    process.on("exit", this.#killAll);
     const controller = this.#startController();
     const starting = nodes.map(async (node, index) => {
       const address = `127.0.0.${index + 1}`;
@@ -114,7 +122,8 @@ class Processes implements ProcessFleet {
   }
 
   async end(): Promise<void> {
-    for (const { child } of this.#running) child.kill("SIGKILL");
+    process.off("exit", this.#killAll);
+    this.#killAll();
     await Promise.all(this.#running.map(({ ended }) => ended));
     rmSync(this.folder, { recursive: true, force: true });
   }
