@@ -164,14 +164,26 @@ export class AgentWorld {
     this.#byAddress.clear();
     this.#unreadable.clear();
     for (const entry of entries) this.#putEntry(entry);
+    this.#kernel = { ...this.#kernel, stale: true };
     this.touchAll();
   }
 
   #putEntry(entry: RosterEntry): void {
     this.#removeEntry(entry.name);
+    if (this.#holdsForAnother(entry)) this.#kernel = { ...this.#kernel, stale: true };
     this.#entries.set(entry.name, entry);
     this.#byIndex.set(entry.index, entry);
     for (const key of addressKeys(entry)) this.#byAddress.set(key, entry.name);
+  }
+
+  /** A recycled address: what stands there under its former owner's name must be read again before it is acted on. */
+  #holdsForAnother(entry: RosterEntry): boolean {
+    const keys = addressKeys(entry);
+    for (const [name, { policies }] of this.#peers) {
+      const isThere = policies.some(({ slot }) => keys.includes(endpointKey(slot.remote)));
+      if (isThere && name !== entry.name) return true;
+    }
+    return false;
   }
 
   #removeEntry(name: NodeName): void {

@@ -10,6 +10,7 @@ import type { AgentPhase } from "../../src/core/rotation/state.js";
 import { startLab, type Lab } from "../../src/lab/lab.js";
 import { peerDown } from "../../src/lab/ledger/losses.js";
 import { labDefaults, type LabOptions } from "../../src/lab/options.js";
+import type { RotationWatch } from "../../src/lab/rotation.js";
 import { quietHost } from "./lab.js";
 
 export type KillTarget = "agent" | "controller" | "dataplane";
@@ -79,17 +80,30 @@ export async function runKillPoints(
   const outcomes: KillOutcome[] = [];
   try {
     for (const point of points) outcomes.push(await runPoint(lab, point));
-    return { outcomes, problems: (await lab.finish()).validity.problems };
+    const { validity, ok, packets } = await lab.finish();
+    const losses = ok ? [] : [`lost over the whole run: ${JSON.stringify(packets.lostByReason)}`];
+    return { outcomes, problems: [...validity.problems, ...losses] };
   } finally {
     await lab.abandon();
   }
 }
 
-async function runPoint(lab: Lab, point: KillPoint): Promise<KillOutcome> {
-  const killed = armKill(lab, point);
-  const { watch, stuck } = await lab.rotate();
-  assert.ok(stuck === null, `${describePoint(point)}: ${stuck}`);
-  assert.ok(await killed(), `${describePoint(point)}: the node never entered the phase`);
+/**
+ * A node that is the last to do something passes through a phase without stopping in it: then the
+ * rotation goes by undisturbed, and the next one tries the next node.
+ */
+async function runPoint(lab: Lab, planned: KillPoint): Promise<KillOutcome> {
+  for (let attempt = 0; attempt < lab.options.nodes; attempt += 1) {
+    const point = { ...planned, node: (planned.node + attempt) % lab.options.nodes };
+    const killed = armKill(lab, point);
+    const { watch, stuck } = await lab.rotate();
+    assert.ok(stuck === null, `${describePoint(point)}: ${stuck}`);
+    if (await killed()) return sortLosses(lab, point, watch);
+  }
+  assert.fail(`${describePoint(planned)}: no node ever entered the phase`);
+}
+
+async function sortLosses(lab: Lab, point: KillPoint, watch: RotationWatch): Promise<KillOutcome> {
   const wholeAfterMs = await lab.converge(convergeMsMax);
   // What was sent last is judged when it can no longer arrive.
   await lab.rest(600);
