@@ -1,0 +1,82 @@
+/** What an agent's machine looks at for one peer, for tests: contexts, SAs and policies of node 1 towards node 2. */
+import { newFleet } from "../../src/core/fleet/decide.js";
+import type { FleetRecord } from "../../src/core/fleet/record.js";
+import type { KeyIdentity } from "../../src/core/key-id.js";
+import type { RosterEntry, RosterRevision } from "../../src/core/node.js";
+import type { Context } from "../../src/core/rotation/context.js";
+import type { CheckpointNode } from "../../src/core/rotation/durable.js";
+import { paths, saSpec } from "../../src/core/rotation/path.js";
+import { saSlotOf, type Operation, type PolicyAction, type PolicyView, type SaView } from "../../src/core/sa.js";
+import { splitSpi } from "../../src/core/spi.js";
+import { testEntry, testKey } from "./fleet-snapshot.js";
+
+export const self = testEntry(1);
+export const peer = testEntry(2);
+
+/** Pairwise, steady on key 1, unless changed. */
+export function makeContext(changes: Partial<Context> = {}): Context {
+  const current = testKey(1);
+  return {
+    self,
+    current,
+    next: null,
+    hold: [current],
+    installable: changes.hold ?? [current],
+    candidates: [current],
+    refused: [],
+    evidence: { kind: "pairwise" },
+    mayDelete: true,
+    ...changes,
+  };
+}
+
+export function barrierEvidence(changes: Partial<FleetRecord>, version = 1): Context["evidence"] {
+  return { kind: "barrier", version, record: { ...newFleet, ...changes } };
+}
+
+export function throughMark(key: KeyIdentity, revision: number): FleetRecord["through"][number] {
+  return { key, revision: revision as RosterRevision };
+}
+
+/** The right SA of `key`, in every address family that both have. */
+export function sasOf(direction: "in" | "out", key: KeyIdentity, entry = peer, packets = 0): readonly SaView[] {
+  return paths(self, entry).map((path) => {
+    const spec = saSpec({ self }, entry, path, direction, key.keyId);
+    return { slot: saSlotOf(spec), key: spec.key, bytes: "match", packets, sequence: packets };
+  });
+}
+
+export function policiesOf(direction: "in" | "out", action: PolicyAction, entry = peer): readonly PolicyView[] {
+  return paths(self, entry).map(({ family, remote }) => ({ slot: { direction, family, remote }, action }));
+}
+
+/** An outbound policy that selects our SA of `key`. */
+export function selecting(key: KeyIdentity, entry = peer): readonly PolicyView[] {
+  const spi = sasOf("out", key, entry)[0]?.slot.spi;
+  if (spi === undefined) throw new Error("no path");
+  return policiesOf("out", { kind: "protect", spi }, entry);
+}
+
+export const accepting = (entry: RosterEntry = peer): readonly PolicyView[] => policiesOf("in", { kind: "accept" }, entry);
+
+export function recordOf(keys: readonly KeyIdentity[], entry = peer): CheckpointNode {
+  return { entry, selfIncarnationId: self.incarnationId, selfIndex: self.index, sentWith: keys };
+}
+
+/** As a line of text, without what follows from the rest. */
+export function describe(operation: Operation): string {
+  switch (operation.kind) {
+    case "install-sa":
+      return `install ${operation.sa.direction} ${operation.sa.key.keyId}`;
+    case "delete-sa":
+      return `delete ${operation.slot.direction} ${splitSpi(operation.slot.spi).keyId}`;
+    case "set-policy":
+      return `policy ${operation.policy.direction} ${describeAction(operation.policy.action)}`;
+    case "delete-policy":
+      return `delete policy ${operation.policy.direction}`;
+  }
+}
+
+function describeAction(action: PolicyAction): string {
+  return action.kind === "protect" ? `key ${splitSpi(action.spi).keyId}` : action.kind;
+}
