@@ -98,6 +98,14 @@ export const neverAbandons: StepAgent = withObservation((observation, { durable 
   return { ...observation, keys: { ...observation.keys, available } };
 });
 
+/** skip-bound-key: nobody's word for a key that this node skipped is heard. */
+export const keepsSkipped: StepAgent = withObservation((observation, { durable }) =>
+  withReports(observation, (report) => {
+    const isOurs = [durable.current?.keyId, durable.next?.keyId].includes(report.sendingOldest ?? undefined);
+    return isOurs ? report : { ...report, sendingOldest: null };
+  }),
+);
+
 function withRecord(
   change: (record: FleetRecord, before: FleetRecord, newest: KeyIdentity | null, asked: string | null) => FleetRecord,
 ): StepController {

@@ -4,8 +4,7 @@ import { test } from "node:test";
 import { faults, type FaultName } from "./faults.js";
 import { explain, runSeed, type SwarmRun } from "./swarm.js";
 
-// Seed 50 is an open finding: pairwise, half of the fleet skipped a key, and it does not come to rest in time.
-const from = Number(process.env["SWARM_FROM"] ?? 51);
+const from = Number(process.env["SWARM_FROM"] ?? 1);
 const to = Number(process.env["SWARM_TO"] ?? from + 99);
 const isDefault = process.env["SWARM_FROM"] === undefined;
 

@@ -300,6 +300,31 @@ test("two-targets-deadlock-11: the mutant, which never abandons, waits at 2 and 
   assert.ok(holds(fleet, a, testKey(2)) && holds(fleet, b, testKey(3)));
 });
 
+/** A and B give their word for 2; C joins with a file that skips it, and then all are offered 3. */
+function skipBoundKey(step?: StepAgent): { readonly fleet: SimFleet; readonly hasRest: boolean } {
+  const fleet = startFleet({ coordination: "pairwise", step: () => step });
+  for (const name of [a, b]) giveKeys(fleet, name, 1, 2);
+  waitFor(fleet, "a and b gave their word", () => [a, b].every((name) => sendsOnly(fleet, name, testKey(2))));
+  fleet.addNode("c", [testKey(1), testKey(3)]);
+  waitFor(fleet, "c holds 1 and 3", () => holds(fleet, c, testKey(3)));
+  assert.ok(holds(fleet, a, testKey(1)), "a waits for c before it retires 1");
+  fleet.run(500);
+  for (const name of [a, b, c]) giveKeys(fleet, name, 1, 2, 3);
+  return { fleet, hasRest: fleet.runUntil(() => isOn(fleet, testKey(3)), 20_000) };
+}
+
+test("skip-bound-key: C refuses the key that it skipped, A and B are free to follow, and nothing is lost", () => {
+  const { fleet, hasRest } = skipBoundKey();
+  assert.ok(hasRest);
+  assert.deepEqual(fleet.losses(), []);
+});
+
+test("skip-bound-key: the mutant, which refuses only its own `next`, waits at 2 and 3 until the deadline", () => {
+  const { fleet, hasRest } = skipBoundKey(mutants.keepsSkipped);
+  assert.ok(!hasRest);
+  assert.ok(holds(fleet, a, testKey(2)) && holds(fleet, c, testKey(3)));
+});
+
 const tenMinutesMs = 600_000;
 
 /** The registry is away, the agents go on; then the first controller is elected. */

@@ -8,8 +8,9 @@ import type { Context, Directive } from "./context.js";
 import type { DurableState } from "./durable.js";
 import type { Note } from "./effect.js";
 import type { Observation } from "./observation.js";
-import { unknownRefusals } from "./peer.js";
+import { unknownRefusals, unknownWord } from "./peer.js";
 import type { AgentOptions, AgentState } from "./state.js";
+import type { Tally } from "./tally.js";
 import { hasGivenWord } from "./word.js";
 
 export function pairwiseDirective(
@@ -78,6 +79,11 @@ export function decidePairwise(
     notes.push({ kind: "refused", key: state.durable.next, why: reason });
     return { ...named, refused: [...named.refused, state.durable.next].slice(-limits.refusedKeysMax), sendFloor: null };
   }
+  const skipped = skippedKey(state, state.context, observation, options.ring);
+  if (skipped !== null) {
+    notes.push({ kind: "refused", key: skipped, why: "this node skipped it for a newer key" });
+    return { ...named, refused: [...named.refused, skipped].slice(-limits.refusedKeysMax) };
+  }
   return purge(state, notes);
 }
 
@@ -122,11 +128,33 @@ function reasonToRefuse(state: AgentState, observation: Observation, ring: KeyRi
   const { tally } = state;
   if (next === null || current === null || includesKey(refused, next)) return null;
   if (tally.refusesNext > 0) return "a peer refused it";
-  if (sameKey(sendFloor, next) || tally.coveredForCurrent < tally.counted) return null;
+  if (sameKey(sendFloor, next) || !isHeldByAll(tally)) return null;
   if (sameKey(observation.request?.abort ?? null, next)) return "an operator aborted the rotation";
   const newest = observation.keys.available.at(-1);
   const isOvertaken = newest !== undefined && isNewer(newest.keyId, next.keyId, ring) && isUnused(state.durable, newest);
   return isOvertaken ? "the key file offers a newer key" : null;
+}
+
+/**
+ * A key between ours and `next` that a peer gave its word for, null when there is none to refuse. Its peers were fewer
+ * then: it cannot leave that key by itself, and waits for our word, which we cannot give for a key that we skipped. Our
+ * refusal frees it, and is as safe as that of our own `next`: nobody has retired `current` while we never gave our word.
+ */
+function skippedKey(state: AgentState, context: Context, observation: Observation, ring: KeyRing): KeyIdentity | null {
+  const { current, next } = state.durable;
+  if (state.tally.boundToOther === 0 || current === null || next === null || !isHeldByAll(state.tally)) return null;
+  if (includesKey(state.durable.refused, next)) return null;
+  for (const entry of observation.roster.entries.values()) {
+    const key = unknownWord(context, entry, observation.reports.get(entry.name));
+    if (key === null || !isUnused(state.durable, key)) continue;
+    if (isNewer(key.keyId, current.keyId, ring) && isNewer(next.keyId, key.keyId, ring)) return key;
+  }
+  return null;
+}
+
+/** Every peer reported, after it knew this incarnation of ours, that it holds `current`. */
+function isHeldByAll(tally: Tally): boolean {
+  return tally.coveredForCurrent === tally.counted;
 }
 
 /** The second barrier of an abort: everybody refused `next` and sends older keys, so no packet can need it. */

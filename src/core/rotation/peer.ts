@@ -37,6 +37,8 @@ export interface PeerFacts {
   readonly refusesNext: boolean;
   /** Waits for our word about a key that we never took up. */
   readonly refusesOther: boolean;
+  /** Sends only with a key that we have not taken up, and waits for us to do the same. */
+  readonly boundToOther: boolean;
   readonly refusedAndOlder: boolean;
   readonly coveredForCurrent: boolean;
   readonly currentPackets: number;
@@ -90,6 +92,7 @@ function departedFacts(context: Context, kernel: PeerKernel): PeerFacts {
     sendsOnlyNext: false,
     refusesNext: false,
     refusesOther: false,
+    boundToOther: false,
     refusedAndOlder: false,
     coveredForCurrent: false,
     currentPackets: 0,
@@ -132,6 +135,7 @@ function liveFacts(context: Context, entry: RosterEntry, inputs: PeerInputs, pla
     sendsOnlyNext: next !== null && (stranger || sendsOnly(entry, report, next)),
     refusesNext: next !== null && isPresent(entry, report) && includesKey(report?.refused ?? [], next),
     refusesOther: unknownRefusals(context, entry, report).length > 0,
+    boundToOther: unknownWord(context, entry, report) !== null,
     refusedAndOlder: next !== null && refusedAndOlder(entry, report, next),
     coveredForCurrent: current !== null && isEvidence(report, entry, current) && reaches(report, context),
     currentPackets: packetsOf(kernel.sas, current),
@@ -199,6 +203,14 @@ export function unknownRefusals(
   if (report === undefined || report.refused.length === 0 || !isPresent(entry, report)) return [];
   const known = [context.current, context.next, ...context.refused].filter((key) => key !== null);
   return report.refused.filter((key) => !includesKey(known, key));
+}
+
+/** The only key that the peer sends with, when we neither have it in use nor refused it; otherwise null. */
+export function unknownWord(context: Context, entry: RosterEntry, report: Report | undefined): KeyIdentity | null {
+  if (report === undefined || report.sendingOldest === null || !isPresent(entry, report)) return null;
+  const key = report.holds.find(({ keyId }) => keyId === report.sendingOldest);
+  if (key === undefined || sameKey(key, context.current) || sameKey(key, context.next)) return null;
+  return includesKey(context.refused, key) ? null : key;
 }
 
 function packetsOf(sas: readonly SaView[], key: KeyIdentity | null): number {

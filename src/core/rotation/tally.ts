@@ -21,6 +21,7 @@ export interface Tally {
   readonly sendsOnlyNext: number;
   readonly refusesNext: number;
   readonly refusesOther: number;
+  readonly boundToOther: number;
   readonly refusedAndOlder: number;
   readonly coveredForCurrent: number;
   /** Packets that passed the inbound SAs of `current`, excluded peers included. */
@@ -49,6 +50,7 @@ export const noTally: Tally = {
   sendsOnlyNext: 0,
   refusesNext: 0,
   refusesOther: 0,
+  boundToOther: 0,
   refusedAndOlder: 0,
   coveredForCurrent: 0,
   currentPackets: 0,
@@ -98,6 +100,7 @@ function countCounted(counts: Counts, facts: PeerFacts, sign: 1 | -1): void {
   if (facts.sendsOnlyNext) counts.sendsOnlyNext += sign;
   if (facts.refusesNext) counts.refusesNext += sign;
   if (facts.refusesOther) counts.refusesOther += sign;
+  if (facts.boundToOther) counts.boundToOther += sign;
   if (facts.refusedAndOlder) counts.refusedAndOlder += sign;
   if (facts.coveredForCurrent) counts.coveredForCurrent += sign;
 }
