@@ -142,9 +142,10 @@ test("tidy: every error code is documented, and no other", () => {
     existsSync(join(root, errorReference)),
     `${errorReference} is missing; codes: ${[...given.keys()].join(", ")}`,
   );
-  const rows = [...readFile(errorReference).matchAll(/^(?:\| |#+ )`([A-Z][A-Z0-9_]+)`/gm)].map(
-    (match) => match[1] ?? "",
-  );
+  // The kernel's own codes (`EEXIST`) are compared beside their table, in errno.test.ts.
+  const rows = [...readFile(errorReference).matchAll(/^(?:\| |#+ )`([A-Z][A-Z0-9_]+)`/gm)]
+    .map((match) => match[1] ?? "")
+    .filter((row) => !/^E[A-Z0-9]+$/.test(row));
   const missing = [...given]
     .filter(([found]) => !rows.includes(found))
     .map(([found, file]) => `${found} (${file})`);

@@ -13,8 +13,14 @@ import { runCommand } from "./command.mjs";
  * @property {string} neededFor the tests, in words
  */
 
-/** Empty as long as every test runs on Node.js alone. @type {readonly SystemPackage[]} */
-export const systemPackages = [];
+const kernelTests = "tests on a real kernel";
+
+/** @type {readonly SystemPackage[]} */
+export const systemPackages = [
+  { name: "user-mode-linux", file: "/usr/bin/linux.uml", neededFor: kernelTests },
+  { name: "kmod", file: "/sbin/modprobe", neededFor: kernelTests },
+  { name: "iproute2", file: "/sbin/ip", neededFor: kernelTests },
+];
 
 /** @param {readonly SystemPackage[]} table */
 export function missingPackages(table = systemPackages) {

@@ -90,6 +90,21 @@ export const limits = {
   controlRequestMsMax: 10_000,
   controlReconnectMsMin: 50,
   controlReconnectMsMax: 1_000,
+  /** Messages in one send to the kernel: 64 to 128 hold the event loop for a millisecond or so. */
+  netlinkBatchMessagesMax: 96,
+  /** One receive call; the kernel fills at most 32 KiB of it with a dump. */
+  netlinkReceiveBytes: 128 * 1024,
+  /** Socket buffers: a flush of the SAs of 10,000 peers is 40 MB of notifications. */
+  netlinkBufferBytes: 64 * 1024 * 1024,
+  /** An answer is queued before the request's send returns, so that this passes only when it was lost. */
+  netlinkAnswerMsMax: 1_000,
+  /** Reading a dump or notifications stops for other work after this long. */
+  netlinkTurnMsMax: 4,
+  /** Readings of one table that the kernel reports as interrupted by a change. */
+  netlinkDumpAttemptsMax: 8,
+  /** Sends of one batch when the kernel is short of memory. */
+  netlinkSendAttemptsMax: 5,
+  netlinkSendRetryMs: 20,
   registryKeyLengthMax: 512,
   registryOperationsMax: 64,
   /** A request, answer or event on the wire: JSON makes at most six bytes of one; the rest is for the keys. */
@@ -131,6 +146,7 @@ assert(limits.dataplaneSasMax >= limits.peersMax * 6, "a rotation of the largest
 assert(limits.keyFileSettleMs < limits.keyFilePollMsDefault, "a change settles before the next poll");
 assert(limits.stateLockWaitMsMin < limits.stateLockWaitMsMax, "lock waits are ordered");
 assert(limits.controlReconnectMsMin < limits.controlReconnectMsMax, "reconnect limits are ordered");
+assert(limits.netlinkReceiveBytes > 32 * 1024, "a part of a dump fits one receive call");
 assert(limits.stageDeadlineMsDefault > limits.rotationDurationMsDefault, "staging outlasts jitter");
 assert(
   limits.registryFrameBytesMax >=

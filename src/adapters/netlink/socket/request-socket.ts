@@ -1,0 +1,265 @@
+/**
+ * Requests to the kernel's XFRM, in order, one at a time. The kernel works through a batch inside
+ * the send call and goes on past a message that it refuses; only the last of a batch is
+ * acknowledged, and what was refused is told by sequence number. Between batches, and while a dump
+ * is read, the event loop gets its turn.
+ */
+import { limits } from "../../../core/limits.js";
+import { MessageBatch } from "../codec/batch.js";
+import { netlinkFlag, netlinkType } from "../codec/constants.js";
+import { readKernelError, type KernelError } from "../codec/kernel-error.js";
+import { eachMessage, type ReceivedMessage } from "../codec/received.js";
+import { errno, NetlinkDescriptor } from "./descriptor.js";
+import {
+  answerLost,
+  dumpUnstable,
+  kernelFailure,
+  socketClosed,
+  systemFailure,
+} from "./failures.js";
+import { loadLibc } from "./libc.js";
+import { nextTurn, pause } from "./turns.js";
+
+/** A message that the kernel refused, by its place among those sent. */
+export interface Refused {
+  readonly index: number;
+  readonly error: KernelError;
+}
+
+/** Appends exactly one message. */
+export type AppendMessage<T> = (batch: MessageBatch, item: T) => void;
+
+/** What the socket needs of a descriptor, so that tests can lose and cut messages. */
+export type RequestDescriptor = Pick<
+  NetlinkDescriptor,
+  "send" | "receive" | "wipeReceived" | "close" | "portId" | "isOpen"
+>;
+
+export async function openRequestSocket(): Promise<RequestSocket> {
+  return new RequestSocket(new NetlinkDescriptor(await loadLibc()));
+}
+
+export class RequestSocket {
+  readonly #descriptor: RequestDescriptor;
+  readonly #portId: number;
+  readonly #batch = new MessageBatch();
+  #sequence = 1;
+  #last: Promise<unknown> = Promise.resolve();
+  #hasLeftovers = false;
+
+  constructor(descriptor: RequestDescriptor) {
+    this.#descriptor = descriptor;
+    this.#portId = descriptor.portId();
+  }
+
+  /**
+   * Sends one message for each item, in order, and wipes every buffer that held them.
+   * @returns what the kernel refused, in the order sent
+   * @throws PortError when it is not known what the kernel did with some of them: read back
+   */
+  send<T>(items: readonly T[], append: AppendMessage<T>): Promise<readonly Refused[]> {
+    return this.#inTurn(async () => {
+      const refused: Refused[] = [];
+      for (let start = 0; start < items.length; start += limits.netlinkBatchMessagesMax) {
+        if (start > 0) await nextTurn();
+        await this.#sendBatch(items, start, append, refused);
+      }
+      return refused;
+    });
+  }
+
+  /**
+   * Reads a table from its beginning to its end. When it changed meanwhile, `restart` is called and
+   * it is read again.
+   */
+  dump(
+    append: (batch: MessageBatch) => void,
+    visit: (payload: Uint8Array) => void,
+    restart: () => void,
+  ): Promise<void> {
+    return this.#inTurn(async () => {
+      for (let attempt = 1; attempt <= limits.netlinkDumpAttemptsMax; attempt += 1) {
+        if (await this.#dumpOnce(append, visit)) return;
+        restart();
+        await nextTurn();
+      }
+      throw dumpUnstable();
+    });
+  }
+
+  /**
+   * Asks for one SA or policy.
+   * @returns what `read` made of the answer, or the kernel's error
+   */
+  get<T>(
+    append: (batch: MessageBatch) => void,
+    read: (payload: Uint8Array) => T,
+  ): Promise<{ readonly found: T } | { readonly error: KernelError }> {
+    return this.#inTurn(async () => {
+      append(this.#batch);
+      const sequence = await this.#transmit(0);
+      return this.#answerTo(sequence, read);
+    });
+  }
+
+  /** What is under way fails. */
+  close(): void {
+    this.#batch.wipe();
+    this.#descriptor.close();
+  }
+
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(async () => {
+      if (!this.#descriptor.isOpen) throw socketClosed();
+      if (this.#hasLeftovers) this.#drain();
+      try {
+        return await run();
+      } catch (cause) {
+        this.#hasLeftovers = true;
+        throw cause;
+      } finally {
+        this.#batch.wipe();
+        this.#descriptor.wipeReceived();
+      }
+    });
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async #sendBatch<T>(
+    items: readonly T[],
+    start: number,
+    append: AppendMessage<T>,
+    refused: Refused[],
+  ): Promise<void> {
+    const end = Math.min(items.length, start + limits.netlinkBatchMessagesMax);
+    for (let index = start; index < end; index += 1) append(this.#batch, items[index]!);
+    const first = await this.#transmit(netlinkFlag.acknowledge);
+    const count = end - start;
+    const note = (place: number, error: KernelError | null): boolean => {
+      if (error !== null) refused.push({ index: start + place, error });
+      return place === count - 1;
+    };
+    while (!this.#receiveErrors(first, count, note));
+  }
+
+  /** Sends the batch and wipes it. @returns the sequence number of its first message */
+  async #transmit(lastFlags: number): Promise<number> {
+    const first = this.#sequence;
+    const batch = this.#batch;
+    this.#sequence = (first + batch.count) >>> 0;
+    batch.number(first, lastFlags);
+    for (let attempt = 1; ; attempt += 1) {
+      const number = this.#descriptor.send(batch.content());
+      if (number === 0) break;
+      if (!isPassing(number) || attempt === limits.netlinkSendAttemptsMax)
+        throw systemFailure(number);
+      await pause(limits.netlinkSendRetryMs);
+    }
+    batch.wipe();
+    return first;
+  }
+
+  /** @returns whether `note` saw the last of the batch answered */
+  #receiveErrors(
+    first: number,
+    count: number,
+    note: (place: number, error: KernelError | null) => boolean,
+  ): boolean {
+    let isDone = false;
+    this.#receiveAnswers((message) => {
+      const place = (message.sequence - first) >>> 0;
+      if (message.type !== netlinkType.error || place >= count) return;
+      isDone = note(place, readKernelError(message)) || isDone;
+    });
+    return isDone;
+  }
+
+  #answerTo<T>(
+    sequence: number,
+    read: (payload: Uint8Array) => T,
+  ): { readonly found: T } | { readonly error: KernelError } {
+    for (;;) {
+      let answer: { readonly found: T } | { readonly error: KernelError } | null = null;
+      this.#receiveAnswers((message) => {
+        if (message.sequence !== sequence) return;
+        const error = message.type === netlinkType.error ? readKernelError(message) : null;
+        if (error !== null) answer = { error };
+        else if (message.type > netlinkType.overrun) answer = { found: read(message.payload) };
+      });
+      if (answer !== null) return answer;
+    }
+  }
+
+  /** @returns false when the table changed while it was read, or a message of it was cut */
+  async #dumpOnce(
+    append: (batch: MessageBatch) => void,
+    visit: (payload: Uint8Array) => void,
+  ): Promise<boolean> {
+    append(this.#batch);
+    const sequence = await this.#transmit(0);
+    const reading: DumpReading = { isDone: false, isSpoilt: false };
+    let turnEndsMs = performance.now() + limits.netlinkTurnMsMax;
+    while (!reading.isDone) {
+      if (performance.now() >= turnEndsMs) {
+        await nextTurn();
+        if (!this.#descriptor.isOpen) throw socketClosed();
+        turnEndsMs = performance.now() + limits.netlinkTurnMsMax;
+      }
+      this.#receiveDumpPart(sequence, reading, visit);
+    }
+    return !reading.isSpoilt;
+  }
+
+  #receiveDumpPart(
+    sequence: number,
+    reading: DumpReading,
+    visit: (payload: Uint8Array) => void,
+  ): void {
+    const received = this.#receiveMessages((message) => {
+      if (message.sequence !== sequence) return;
+      if ((message.flags & netlinkFlag.dumpInterrupted) !== 0) reading.isSpoilt = true;
+      if (message.type !== netlinkType.done && message.type !== netlinkType.error) {
+        visit(message.payload);
+        return;
+      }
+      reading.isDone = true;
+      const error = readKernelError(message);
+      if (error !== null) throw kernelFailure(error);
+    });
+    if (received === "cut") reading.isSpoilt = true;
+  }
+
+  /** An answer that is no dump is a few hundred bytes. */
+  #receiveAnswers(visit: (message: ReceivedMessage) => void): void {
+    if (this.#receiveMessages(visit) === "cut") throw answerLost("it was cut");
+  }
+
+  /** One receive call; what is not for this socket is dropped. */
+  #receiveMessages(visit: (message: ReceivedMessage) => void): "whole" | "cut" {
+    const received = this.#descriptor.receive(true);
+    if (received.kind === "cut") return "cut";
+    if (received.kind === "nothing") throw answerLost("none came");
+    if (received.kind === "overrun") throw answerLost("the socket's buffer was full");
+    const isWhole = eachMessage(received.content, (message) => {
+      if (message.portId === this.#portId) visit(message);
+    });
+    if (!isWhole) throw answerLost("it is malformed");
+    return "whole";
+  }
+
+  /** Throws away what a request that failed midway left behind, so that it ends too. */
+  #drain(): void {
+    while (this.#descriptor.receive(false).kind !== "nothing");
+    this.#hasLeftovers = false;
+  }
+}
+
+interface DumpReading {
+  isDone: boolean;
+  isSpoilt: boolean;
+}
+
+function isPassing(number: number): boolean {
+  return number === errno.again || number === errno.noMemory || number === errno.noBuffers;
+}

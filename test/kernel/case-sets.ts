@@ -1,0 +1,23 @@
+/** The cases of each guest, and the modules that it lacks. */
+import type { KernelCase } from "../support/kernel-cases.js";
+import { codecCases } from "./cases/codec.js";
+import { errorCases, noCipherCases, noEspCases } from "./cases/errors.js";
+import { notificationCases } from "./cases/notifications.js";
+import { trafficCases } from "./cases/traffic.js";
+
+export interface CaseSet {
+  readonly name: string;
+  readonly cases: readonly KernelCase[];
+  /** Modules can only be withheld from a kernel of our own: such a set runs in User-Mode Linux. */
+  readonly withoutModules: readonly string[];
+}
+
+export const caseSets: readonly CaseSet[] = [
+  {
+    name: "complete",
+    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases],
+    withoutModules: [],
+  },
+  { name: "no-esp", cases: noEspCases, withoutModules: ["esp4", "esp6"] },
+  { name: "no-cipher", cases: noCipherCases, withoutModules: ["gcm"] },
+];

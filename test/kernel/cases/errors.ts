@@ -1,0 +1,114 @@
+/** Refusals of a real kernel, and that a batch goes on past them. */
+import assert from "node:assert/strict";
+import { describeKernelError } from "../../../src/adapters/netlink/codec/errno.js";
+import type { KernelError } from "../../../src/adapters/netlink/codec/kernel-error.js";
+import { appendDeletePolicy, appendGetPolicy, appendPolicy } from "../../../src/adapters/netlink/codec/policy.js";
+import { appendDeleteSa, appendGetSa, appendSa, readSa } from "../../../src/adapters/netlink/codec/sa.js";
+import { openRequestSocket } from "../../../src/adapters/netlink/socket/request-socket.js";
+import type { KernelCase } from "../../support/kernel-cases.js";
+import { ip } from "../../support/netlink/namespace.js";
+import { dumpSas, hostSelector, keyOf, protectingPolicy, saOf } from "../../support/netlink/samples.js";
+
+const sa = saOf("ipv4", "transport");
+const policy = protectingPolicy("out", sa, hostSelector("ipv4", sa.source, sa.destination));
+
+function codeOf(error: KernelError | undefined): string {
+  return error === undefined ? "none" : describeKernelError(error).code;
+}
+
+async function batchGoesOn(): Promise<void> {
+  ip("xfrm", "state", "flush");
+  const socket = await openRequestSocket();
+  const spis = Array.from({ length: 300 }, (_, i) => 0x0300_0000 + (i % 200));
+  const refused = await socket.send(spis, (batch, spi) =>
+    appendSa(batch, "add", { ...sa, spi }, keyOf(20)),
+  );
+  assert.deepEqual(
+    refused.map(({ index, error }) => `${index} ${codeOf(error)}`),
+    Array.from({ length: 100 }, (_, i) => `${200 + i} EEXIST`),
+  );
+  assert.equal((await dumpSas(socket)).length, 200);
+  socket.close();
+}
+
+async function absentIsTold(): Promise<void> {
+  ip("xfrm", "state", "flush");
+  ip("xfrm", "policy", "flush");
+  const socket = await openRequestSocket();
+  const [noSa] = await socket.send([sa], appendDeleteSa);
+  const [noPolicy] = await socket.send([policy], appendDeletePolicy);
+  const [noUpdate] = await socket.send([sa], (batch, one) => appendSa(batch, "update", one, keyOf(20)));
+  assert.deepEqual([noSa, noPolicy, noUpdate].map((one) => codeOf(one?.error)), ["ESRCH", "ENOENT", "ESRCH"]);
+  const got = await socket.get((batch) => appendGetSa(batch, sa), readSa);
+  assert.ok("error" in got && codeOf(got.error) === "ESRCH");
+  const gotPolicy = await socket.get((batch) => appendGetPolicy(batch, policy), () => true);
+  assert.ok("error" in gotPolicy && codeOf(gotPolicy.error) === "ENOENT");
+  socket.close();
+}
+
+async function takenPolicyIsTold(): Promise<void> {
+  ip("xfrm", "policy", "flush");
+  const socket = await openRequestSocket();
+  const refused = await socket.send([policy, policy], (batch, one) => appendPolicy(batch, "add", one));
+  assert.deepEqual(refused.map(({ index, error }) => `${index} ${codeOf(error)}`), ["1 EEXIST"]);
+  socket.close();
+}
+
+async function wrongKeyLengthIsExplained(): Promise<void> {
+  ip("xfrm", "state", "flush");
+  const socket = await openRequestSocket();
+  const [refused] = await socket.send([sa], (batch, one) => appendSa(batch, "add", one, keyOf(19)));
+  const { code, message } = describeKernelError(refused!.error);
+  assert.equal(code, "EINVAL");
+  assert.match(message, /^Kernel was unable to initialize cryptographic operations: /);
+  assert.ok(!message.includes("0102"));
+  socket.close();
+}
+
+async function oneIsFound(): Promise<void> {
+  ip("xfrm", "state", "flush");
+  const socket = await openRequestSocket();
+  await socket.send([sa], (batch, one) => appendSa(batch, "add", one, keyOf(20)));
+  const got = await socket.get((batch) => appendGetSa(batch, sa), (payload) => readSa(payload)?.spi);
+  assert.deepEqual(got, { found: sa.spi });
+  assert.deepEqual(await socket.send([sa], appendDeleteSa), []);
+  assert.deepEqual(await dumpSas(socket), []);
+  socket.close();
+}
+
+export const errorCases: readonly KernelCase[] = [
+  { name: "a batch goes on past refused messages, and each is told by its place", run: batchGoesOn },
+  { name: "what is absent is refused as ESRCH or ENOENT", run: absentIsTold },
+  { name: "a policy that exists is refused as EEXIST", run: takenPolicyIsTold },
+  { name: "a key of a wrong length is explained in the kernel's words", run: wrongKeyLengthIsExplained },
+  { name: "one SA is asked for and deleted", run: oneIsFound },
+];
+
+async function noEsp(): Promise<void> {
+  const socket = await openRequestSocket();
+  const sas = [sa, saOf("ipv6", "transport")];
+  const refused = await socket.send(sas, (batch, one) => appendSa(batch, "add", one, keyOf(20)));
+  const described = refused.map(({ error }) => describeKernelError(error));
+  assert.deepEqual(described.map(({ code }) => code), ["EPROTONOSUPPORT", "EPROTONOSUPPORT"]);
+  for (const { message } of described) assert.match(message, /^Requested type not found/);
+  socket.close();
+}
+
+/** For a guest without the ESP modules. */
+export const noEspCases: readonly KernelCase[] = [
+  { name: "without ESP an SA is refused as EPROTONOSUPPORT", run: noEsp },
+];
+
+async function noCipher(): Promise<void> {
+  const socket = await openRequestSocket();
+  const [refused] = await socket.send([sa], (batch, one) => appendSa(batch, "add", one, keyOf(20)));
+  const { code, message } = describeKernelError(refused!.error);
+  assert.equal(code, "ENOSYS");
+  assert.match(message, /^Requested AEAD algorithm not found/);
+  socket.close();
+}
+
+/** For a guest without the cipher's modules. */
+export const noCipherCases: readonly KernelCase[] = [
+  { name: "without the cipher an SA is refused as ENOSYS", run: noCipher },
+];
