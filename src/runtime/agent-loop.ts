@@ -1,19 +1,16 @@
 /**
- * The one loop of an agent: feeds observations to the step, runs its effects through the ports, posts the results.
- * Synchronous: ports call back later. At most one effect of a kind is under way; one that failed blocks its kind until
- * its retry is due. The same loop runs in production, in the lab and in the simulator.
+ * The one loop of an agent: feeds inputs to the machine, runs the effects of its steps through the ports, posts the
+ * results. Synchronous: ports call back later. An effect that failed blocks its kind until its retry is due. The same
+ * loop runs in production, in the lab and in the simulator; with a recorder it tells what a replay needs.
  */
-import { limits } from "../core/limits.js";
 import type { IncarnationId, NodeName, RosterEntry } from "../core/node.js";
 import type { PersistentMap } from "../core/persistent-map.js";
 import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";
 import type { Effect, Note } from "../core/rotation/effect.js";
-import type { Observation } from "../core/rotation/observation.js";
-import { startAgent, type AgentOptions, type AgentState } from "../core/rotation/state.js";
-import { stepAgent } from "../core/rotation/step.js";
+import type { AgentOptions, AgentState } from "../core/rotation/state.js";
 import type { Clock } from "../ports/clock.js";
-import type { PortFailure, Stop } from "../ports/failure.js";
-import type { ApplyOutcome, KernelPort } from "../ports/kernel.js";
+import type { Done, PortFailure, Stop } from "../ports/failure.js";
+import type { ApplyOutcome, KernelPort, Recognise } from "../ports/kernel.js";
 import type { KeyFileReading, KeystorePort } from "../ports/keystore.js";
 import type { Log } from "../ports/log.js";
 import type { RegisterRequest, RegistryPort, WatchEvent } from "../ports/registry.js";
@@ -26,7 +23,10 @@ import {
   parseDurable,
   stateDocument,
 } from "./agent-documents.js";
-import { AgentWorld } from "./agent-world.js";
+import type { AgentInput, Chances, DataplaneChange, EffectEnd } from "./agent-input.js";
+import { AgentMachine, type StepAgent } from "./agent-machine.js";
+import type { AgentWorld } from "./agent-world.js";
+import { backoffMs } from "./backoff.js";
 import { logNote } from "./notes.js";
 
 export interface AgentPorts {
@@ -46,16 +46,15 @@ export interface AgentLoopOptions extends AgentOptions {
   readonly leaseMs: number;
 }
 
-export type StepAgent = typeof stepAgent;
+export type { StepAgent };
 
 export class AgentLoop {
   readonly #options: AgentLoopOptions;
   readonly #ports: AgentPorts;
-  readonly #step: StepAgent;
+  readonly #step: StepAgent | undefined;
   readonly #stops: Stop[] = [];
   readonly #attempts = new Map<string, number>();
-  #world: AgentWorld | null = null;
-  #state: AgentState | null = null;
+  #machine: AgentMachine | null = null;
   #spare: IncarnationId;
   #isTurnQueued = false;
   #isStopped = false;
@@ -64,10 +63,9 @@ export class AgentLoop {
   #keyFileMessage: string | null = null;
   #lastStage: Extract<Note, { kind: "staged" }> | null = null;
   #forcedRetires = 0;
-  #checkpointSavedAtMs: number | null = null;
   readonly writes = { report: 0, roster: 0, lease: 0 };
 
-  constructor(options: AgentLoopOptions, ports: AgentPorts, step: StepAgent = stepAgent) {
+  constructor(options: AgentLoopOptions, ports: AgentPorts, step?: StepAgent) {
     this.#options = options;
     this.#ports = ports;
     this.#step = step;
@@ -99,63 +97,70 @@ export class AgentLoop {
 
   /** What there is to show; null before the documents are loaded. */
   inspect(): AgentView | null {
-    if (this.#world === null || this.#state === null) return null;
+    const machine = this.#machine;
+    if (machine === null) return null;
     return {
-      state: this.#state,
-      world: this.#world,
+      state: machine.state,
+      world: machine.world,
       keyFileMessage: this.#keyFileMessage,
       lastStage: this.#lastStage,
       forcedRetires: this.#forcedRetires,
-      checkpointSavedAtMs: this.#checkpointSavedAtMs,
+      checkpointSavedAtMs: machine.world.checkpointSavedAtMs,
       writes: this.writes,
     };
   }
 
   #begin(durable: DurableState, checkpoint: PersistentMap<NodeName, CheckpointNode>): void {
     if (this.#isStopped) return;
-    const world = new AgentWorld(this.#options.name, durable, checkpoint);
-    this.#world = world;
-    this.#state = startAgent(durable, checkpoint);
-    const { registry, kernel, keystore } = this.#ports;
-    const seen = <T>(see: (event: T) => void) => (event: T): void => {
-      see.call(world, event);
-      this.#queueTurn();
-    };
-    const nowMs = this.#ports.clock.nowMs();
-    world.registryChangedAtMs = nowMs;
-    world.kernelChangedAtMs = nowMs;
-    this.#stops.push(registry.watchRoster(seen((event) => this.#seeRoster(world, event))));
+    const { registry, kernel, keystore, clock } = this.#ports;
+    const machine = new AgentMachine(this.#options, durable, checkpoint, this.#step);
+    this.#machine = machine;
+    machine.world.registryChangedAtMs = clock.nowMs();
+    machine.world.kernelChangedAtMs = clock.nowMs();
+    this.#stops.push(registry.watchRoster((event) => this.#seeRoster(machine, event)));
     if (this.#options.coordination === "barrier") {
-      this.#stops.push(registry.watchFleet(seen(world.seeFleet)));
+      this.#stops.push(registry.watchFleet((event) => this.#take(machine, { kind: "fleet", event })));
     } else {
-      this.#stops.push(registry.watchReports(seen(world.seeReports)));
-      this.#stops.push(registry.watchRequest(seen(world.seeRequest)));
+      this.#stops.push(registry.watchReports((event) => this.#take(machine, { kind: "reports", event })));
+      this.#stops.push(registry.watchRequest((event) => this.#take(machine, { kind: "request", event })));
     }
-    this.#stops.push(kernel.watch(seen((reason) => this.#seeConnection(world, reason))));
-    this.#stops.push(keystore.watch((reading) => this.#readKeys(world, reading)));
-    this.#renewLease(world);
+    this.#stops.push(kernel.watch((change) => this.#seeDataplane(machine, change)));
+    this.#stops.push(keystore.watch((reading) => this.#readKeys(machine, reading)));
+    this.#renewLease(machine);
     this.#queueTurn();
   }
 
-  #seeRoster(world: AgentWorld, event: WatchEvent<RosterEntry>): void {
+  /** All that the agent gets to know goes through here. */
+  #feed(machine: AgentMachine, input: AgentInput): void {
+    machine.take(input, this.#ports.clock.nowMs());
+  }
+
+  #take(machine: AgentMachine, input: AgentInput): void {
+    this.#feed(machine, input);
+    this.#queueTurn();
+  }
+
+  #seeRoster(machine: AgentMachine, event: WatchEvent<RosterEntry>): void {
+    const { world } = machine;
     const before = world.registryConnected;
-    world.seeRoster(event);
+    this.#take(machine, { kind: "roster", event });
     if (world.registryConnected === before) return;
     world.registryChangedAtMs = this.#ports.clock.nowMs();
     if (event.kind === "disconnected") this.#ports.log.write("warn", "registry away", { why: event.reason });
     else this.#ports.log.write("info", "registry connected", { nodes: world.roster.entries.size });
   }
 
-  #seeConnection(world: AgentWorld, reason: "connected" | "disconnected" | "foreign-change"): void {
+  #seeDataplane(machine: AgentMachine, change: DataplaneChange): void {
+    const { world } = machine;
     const before = world.kernel.connected;
-    world.seeConnection(reason);
+    this.#take(machine, { kind: "dataplane", change });
     if (world.kernel.connected === before) return;
     world.kernelChangedAtMs = this.#ports.clock.nowMs();
     const level = world.kernel.connected ? "info" : "warn";
     this.#ports.log.write(level, `dataplane ${world.kernel.connected ? "connected" : "away"}`, {});
   }
 
-  #readKeys(world: AgentWorld, reading: KeyFileReading): void {
+  #readKeys(machine: AgentMachine, reading: KeyFileReading): void {
     if (reading.kind === "valid") {
       this.#keyFileMessage = null;
       const keyIds = reading.keys.map((key) => key.keyId).join(",");
@@ -167,16 +172,15 @@ export class AgentLoop {
         why: reading.message,
       });
     }
-    world.offerKeys(reading.kind === "valid" ? reading.keys : null);
-    this.#queueTurn();
+    this.#take(machine, { kind: "keys", keys: reading.kind === "valid" ? reading.keys : null });
   }
 
-  #renewLease(world: AgentWorld): void {
+  #renewLease(machine: AgentMachine): void {
     if (this.#isStopped) return;
     const { clock, registry } = this.#ports;
-    const incarnation = world.saved.durable.incarnation;
+    const incarnation = machine.world.saved.durable.incarnation;
     this.#cancelLease?.();
-    this.#cancelLease = clock.setTimer(clock.nowMs() + this.#options.leaseMs / 3, () => this.#renewLease(world));
+    this.#cancelLease = clock.setTimer(clock.nowMs() + this.#options.leaseMs / 3, () => this.#renewLease(machine));
     if (incarnation === null) return;
     this.writes.lease += 1;
     registry.renewLease(this.#options.name, incarnation.id, this.#options.leaseMs, () => undefined);
@@ -193,17 +197,15 @@ export class AgentLoop {
   }
 
   #turn(): void {
-    const world = this.#world;
-    if (world === null || this.#state === null) return;
-    const { clock } = this.#ports;
-    const nowMs = clock.nowMs();
-    const observation: Observation = world.observe(this.#spare, this.#ports.chance());
-    const result = this.#step(this.#state, observation, nowMs, this.#options);
-    this.#state = result.state;
-    if (result.state.durable.incarnation?.id === this.#spare) this.#spare = this.#ports.randomIncarnationId();
-    for (const note of result.notes) this.#note(note);
-    for (const effect of result.effects) this.#run(world, effect);
-    this.#wakeAt(result.wakeAtMs, nowMs);
+    const machine = this.#machine;
+    if (machine === null) return;
+    const nowMs = this.#ports.clock.nowMs();
+    const chances: Chances = { spareIncarnationId: this.#spare, chance: this.#ports.chance() };
+    const step = machine.turn(chances, nowMs);
+    if (machine.state.durable.incarnation?.id === this.#spare) this.#spare = this.#ports.randomIncarnationId();
+    for (const note of step.notes) this.#note(note);
+    for (const effect of step.effects) this.#run(machine, effect);
+    this.#wakeAt(step.wakeAtMs, nowMs);
   }
 
   #note(note: Note): void {
@@ -220,115 +222,67 @@ export class AgentLoop {
     this.#cancelWake = this.#ports.clock.setTimer(dueMs, () => this.#queueTurn());
   }
 
-  #run(world: AgentWorld, effect: Effect): void {
-    const { kernel, registry, storage, keystore, clock, log } = this.#ports;
+  #run(machine: AgentMachine, effect: Effect): void {
+    const { kernel, registry, storage, keystore, log } = this.#ports;
+    const recognise: Recognise = (slot) => machine.world.recognise(slot);
+    const ending = <T>(endOf: (value: T) => EffectEnd): Done<T> => this.#ending(machine, effect, endOf);
     switch (effect.kind) {
       case "save-state":
-        world.inFlight.add(effect.kind);
-        storage.save(stateDocument, formatDurable(effect.durable), (result) => {
-          if (!result.ok) return this.#retry(world, effect, result.error);
-          world.saved = { ...world.saved, durable: effect.durable };
-          this.#finish(world, effect);
-        });
-        return;
-      case "save-checkpoint":
-        world.inFlight.add(effect.kind);
-        storage.save(checkpointDocument, formatCheckpoint(effect.checkpoint), (result) => {
-          if (!result.ok) return this.#retry(world, effect, result.error);
-          world.saved = { ...world.saved, checkpoint: effect.checkpoint };
-          this.#checkpointSavedAtMs = clock.nowMs();
-          world.touch(effect.peers);
-          this.#finish(world, effect);
-        });
-        return;
-      case "register":
-        world.inFlight.add(effect.kind);
+        return storage.save(stateDocument, formatDurable(effect.durable), ending(() => ({ kind: "state-saved" })));
+      case "save-checkpoint": {
+        const text = formatCheckpoint(effect.checkpoint);
+        return storage.save(checkpointDocument, text, ending(() => ({ kind: "checkpoint-saved" })));
+      }
+      case "register": {
         this.writes.roster += 1;
-        registry.register(registrationOf(this.#options.name, effect), (result) => {
-          if (!result.ok) return this.#retry(world, effect, result.error);
-          world.seeOwnEntry(result.value);
-          this.#renewLease(world);
-          log.write("info", "admitted", { index: result.value.index, revision: result.value.revision });
-          this.#finish(world, effect);
-        });
-        return;
+        const request = registrationOf(this.#options.name, effect);
+        return registry.register(request, ending((entry) => ({ kind: "admitted", entry })));
+      }
       case "apply":
-        world.inFlight.add(effect.kind);
-        kernel.apply(effect.stages, (slot) => world.recognise(slot), (result) => {
-          if (!result.ok) return this.#retry(world, effect, result.error);
-          world.seeOutcome(effect.peers, effect.stages.flat(), result.value);
-          this.#holdBack(world, effect.peers, result.value);
-          this.#finish(world, effect);
-        });
-        return;
+        return kernel.apply(effect.stages, recognise, ending((outcome) => ({ kind: "applied", outcome })));
       case "read-kernel":
-        world.inFlight.add(effect.kind);
-        return this.#dump(world, effect);
+        return kernel.dump(recognise, ending((dump) => ({ kind: "dumped", dump })));
       case "publish-report":
-        world.inFlight.add(effect.kind);
         this.writes.report += 1;
-        registry.publishReport(effect.report, (result) => {
-          if (!result.ok) return this.#retry(world, effect, result.error);
-          world.publishedReport = effect.report;
-          world.publishedAtMs = clock.nowMs();
-          this.#finish(world, effect);
-        });
-        return;
+        return registry.publishReport(effect.report, ending(() => ({ kind: "report-published" })));
       case "forget-key":
         keystore.forget(effect.key);
-        world.forgetKey(effect.key);
-        log.write("info", "key forgotten", { keyId: effect.key.keyId, check: effect.key.check });
-        return;
+        return log.write("info", "key forgotten", { keyId: effect.key.keyId, check: effect.key.check });
     }
   }
 
-  #dump(world: AgentWorld, effect: Effect): void {
-    const { kernel, clock } = this.#ports;
-    const start = world.beginDump();
-    kernel.dump((slot) => world.recognise(slot), (result) => {
-      if (result.ok) world.seeDump(result.value, start, clock.nowMs());
-      else world.seeConnection("foreign-change");
-      if (result.ok) this.#finish(world, effect);
-      else this.#retry(world, effect, result.error);
-    });
+  #ending<T>(machine: AgentMachine, effect: Effect, endOf: (value: T) => EffectEnd): Done<T> {
+    return (result) => {
+      if (!result.ok) return this.#retry(machine, effect, result.error);
+      this.#attempts.delete(effect.kind);
+      const end = endOf(result.value);
+      this.#take(machine, end);
+      if (end.kind === "admitted") this.#tellAdmitted(machine, end.entry);
+      if (end.kind === "applied") this.#tellFailures(machine.world, end.outcome);
+    };
   }
 
-  #finish(world: AgentWorld, effect: Effect): void {
-    this.#attempts.delete(effect.kind);
-    world.inFlight.delete(effect.kind);
-    this.#queueTurn();
+  /** From here on the lease counts: it is renewed at once. */
+  #tellAdmitted(machine: AgentMachine, { index, revision }: RosterEntry): void {
+    this.#renewLease(machine);
+    this.#ports.log.write("info", "admitted", { index, revision });
+  }
+
+  #tellFailures(world: AgentWorld, outcome: ApplyOutcome): void {
+    for (const [peer, { operation, code, message }] of world.failuresOf(outcome)) {
+      this.#ports.log.write("warn", "operation failed", { peer, operation: operation.kind, code, why: message });
+    }
   }
 
   /** The next step decides anew what to do; nothing of the failed effect is kept. */
-  #retry(world: AgentWorld, effect: Effect, failure: PortFailure): void {
+  #retry(machine: AgentMachine, effect: Effect, { code, message: why }: PortFailure): void {
+    const { log, clock } = this.#ports;
     const attempts = (this.#attempts.get(effect.kind) ?? 0) + 1;
-    this.#attempts.set(effect.kind, attempts);
     const retryMs = backoffMs(attempts);
-    this.#ports.log.write("warn", "retrying", {
-      effect: effect.kind,
-      code: failure.code,
-      why: failure.message,
-      attempt: attempts,
-      retryMs,
-    });
-    this.#ports.clock.setTimer(this.#ports.clock.nowMs() + retryMs, () => {
-      world.inFlight.delete(effect.kind);
-      this.#queueTurn();
-    });
-  }
-
-  #holdBack(world: AgentWorld, peers: readonly NodeName[], outcome: ApplyOutcome): void {
-    const failed = new Set<NodeName>();
-    for (const { operation, code, message } of outcome.failed) {
-      const peer = world.peerOf(operation);
-      if (failed.has(peer)) continue;
-      failed.add(peer);
-      const attempts = (world.heldBack.get(peer)?.attempts ?? 0) + 1;
-      const untilMs = this.#ports.clock.nowMs() + backoffMs(attempts);
-      world.heldBack.set(peer, { code, message, untilMs, attempts });
-      this.#ports.log.write("warn", "operation failed", { peer, operation: operation.kind, code, why: message });
-    }
-    for (const peer of peers) if (!failed.has(peer)) world.heldBack.delete(peer);
+    this.#attempts.set(effect.kind, attempts);
+    this.#feed(machine, { kind: "failed", effect: effect.kind, code, why });
+    log.write("warn", "retrying", { effect: effect.kind, code, why, attempt: attempts, retryMs });
+    clock.setTimer(clock.nowMs() + retryMs, () => this.#take(machine, { kind: "retry-due", effect: effect.kind }));
   }
 }
 
@@ -344,8 +298,4 @@ export interface AgentView {
 
 function registrationOf(name: NodeName, effect: Extract<Effect, { kind: "register" }>): RegisterRequest {
   return { name, incarnationId: effect.incarnationId, addresses: effect.addresses };
-}
-
-function backoffMs(attempts: number): number {
-  return Math.min(limits.retryMsMax, limits.retryMsMin * 2 ** Math.min(attempts - 1, 10));
 }

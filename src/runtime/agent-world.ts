@@ -32,8 +32,10 @@ import {
 } from "../core/sa.js";
 import { splitSpi } from "../core/spi.js";
 import { countErrors, type XfrmCounters } from "../core/xfrm-counters.js";
-import type { ApplyOutcome, KernelDump } from "../ports/kernel.js";
+import type { ApplyOutcome, FailedOperation, KernelDump } from "../ports/kernel.js";
 import type { SingleEvent, WatchEvent } from "../ports/registry.js";
+import type { DataplaneChange } from "./agent-input.js";
+import { backoffMs } from "./backoff.js";
 
 /** The name under which SAs and policies are kept that no known node explains. */
 const unexplained = "" as NodeName;
@@ -71,6 +73,7 @@ export class AgentWorld {
   saved: { durable: DurableState; checkpoint: PersistentMap<NodeName, CheckpointNode> };
   publishedReport: Report | null = null;
   publishedAtMs: number | null = null;
+  checkpointSavedAtMs: number | null = null;
   registryConnected = false;
   registryChangedAtMs = 0;
   kernelChangedAtMs = 0;
@@ -228,9 +231,9 @@ export class AgentWorld {
     if (event.kind === "value") this.request = event.object.value;
   }
 
-  seeConnection(reason: "connected" | "disconnected" | "foreign-change"): void {
-    const connected = reason !== "disconnected";
-    this.#kernel = { ...this.#kernel, connected, stale: this.#kernel.stale || reason !== "disconnected" };
+  seeConnection(change: DataplaneChange): void {
+    const connected = change !== "disconnected";
+    this.#kernel = { ...this.#kernel, connected, stale: this.#kernel.stale || connected };
   }
 
   /** Which key should be in `slot`, by the roster, else by the checkpoint of nodes that left while we were away. */
@@ -273,16 +276,8 @@ export class AgentWorld {
   }
 
   seeDump(dump: KernelDump, start: DumpStart, nowMs: number): void {
-    const fresh = new Map<NodeName, { sas: SaView[]; policies: PolicyView[] }>();
-    const listOf = (name: NodeName): { sas: SaView[]; policies: PolicyView[] } => {
-      const list = fresh.get(name) ?? { sas: [], policies: [] };
-      fresh.set(name, list);
-      return list;
-    };
-    for (const sa of dump.sas) listOf(this.#ownerOf(sa)).sas.push(sa);
-    for (const policy of dump.policies) listOf(this.#nodeNameAt(policy.slot.remote)).policies.push(policy);
     this.#peers.clear();
-    for (const [name, list] of fresh) this.#peers.set(name, list);
+    for (const [name, peer] of this.#byOwner(dump)) this.#peers.set(name, peer);
     this.#kernel = {
       ...this.#kernel,
       identity: dump.identity,
@@ -322,16 +317,36 @@ export class AgentWorld {
     }
   }
 
-  #byOwner(outcome: ApplyOutcome): Map<NodeName, { sas: SaView[]; policies: PolicyView[] }> {
+  #byOwner(read: Pick<KernelDump, "sas" | "policies">): Map<NodeName, { sas: SaView[]; policies: PolicyView[] }> {
     const owners = new Map<NodeName, { sas: SaView[]; policies: PolicyView[] }>();
     const listOf = (name: NodeName): { sas: SaView[]; policies: PolicyView[] } => {
       const list = owners.get(name) ?? { sas: [], policies: [] };
       owners.set(name, list);
       return list;
     };
-    for (const sa of outcome.sas) listOf(this.#ownerOf(sa)).sas.push(sa);
-    for (const policy of outcome.policies) listOf(this.#nodeNameAt(policy.slot.remote)).policies.push(policy);
+    for (const sa of read.sas) listOf(this.#ownerOf(sa)).sas.push(sa);
+    for (const policy of read.policies) listOf(this.#nodeNameAt(policy.slot.remote)).policies.push(policy);
     return owners;
+  }
+
+  /** Peers whose operations failed are not tried again before their time; the others of the plan are free. */
+  holdBack(peers: readonly NodeName[], outcome: ApplyOutcome, nowMs: number): void {
+    const failures = this.failuresOf(outcome);
+    for (const [peer, { code, message }] of failures) {
+      const attempts = (this.heldBack.get(peer)?.attempts ?? 0) + 1;
+      this.heldBack.set(peer, { code, message, untilMs: nowMs + backoffMs(attempts), attempts });
+    }
+    for (const peer of peers) if (!failures.has(peer)) this.heldBack.delete(peer);
+  }
+
+  /** The first failed operation of each peer. */
+  failuresOf(outcome: ApplyOutcome): ReadonlyMap<NodeName, FailedOperation> {
+    const failures = new Map<NodeName, FailedOperation>();
+    for (const failed of outcome.failed) {
+      const peer = this.#peerOf(failed.operation);
+      if (!failures.has(peer)) failures.set(peer, failed);
+    }
+    return failures;
   }
 
   #setPeer(name: NodeName, peer: PeerKernel): void {
@@ -340,8 +355,7 @@ export class AgentWorld {
     this.touch([name]);
   }
 
-  /** The peer that an operation is about, for holding it back after a failure. */
-  peerOf(operation: Operation): NodeName {
+  #peerOf(operation: Operation): NodeName {
     switch (operation.kind) {
       case "install-sa":
         return operation.sa.direction === "in" ? operation.sa.key.from.name : operation.sa.key.to.name;

@@ -1,0 +1,188 @@
+/**
+ * What a controller is without its ports: what it knows, its state, and the step between them. As with `AgentMachine`,
+ * the same inputs and turns give the same effects, whoever feeds them.
+ */
+import { assert } from "../core/assert.js";
+import {
+  newController,
+  type ControllerEffect,
+  type ControllerObservation,
+  type ControllerOptions,
+  type ControllerState,
+  type ControllerStep,
+  type ObservedLease,
+} from "../core/fleet/controller-state.js";
+import type { FleetRecord, OperatorRequest, RotationRecord } from "../core/fleet/record.js";
+import { stepController } from "../core/fleet/step.js";
+import type { NodeName, RosterEntry, RosterRevision } from "../core/node.js";
+import type { Report } from "../core/report.js";
+import { emptyRoster, type Roster } from "../core/roster.js";
+import type { LeaseView, SingleEvent, WatchEvent } from "../ports/registry.js";
+import type { ControllerEffectEnd, ControllerEffectKind, ControllerInput } from "./controller-input.js";
+
+export type StepController = typeof stepController;
+
+type EffectOf<K extends ControllerEffectKind> = Extract<ControllerEffect, { kind: K }>;
+
+export class ControllerMachine {
+  readonly #options: ControllerOptions;
+  readonly #step: StepController;
+  readonly #entries = new Map<NodeName, RosterEntry>();
+  readonly #reports = new Map<NodeName, Report>();
+  readonly #underWay = new Map<ControllerEffectKind, ControllerEffect>();
+  #leases: ReadonlyMap<NodeName, ObservedLease> = new Map();
+  #roster: Roster = { ...emptyRoster, entries: this.#entries };
+  #hasReports = false;
+  #fleet: { readonly version: number; readonly record: FleetRecord | null } | null = null;
+  #request: OperatorRequest | null = null;
+  #audit: RotationRecord | null | undefined = undefined;
+  #leading = false;
+  #watchingSinceMs: number | null = null;
+  #state: ControllerState = newController;
+
+  constructor(options: ControllerOptions, step: StepController = stepController) {
+    this.#options = options;
+    this.#step = step;
+  }
+
+  get state(): ControllerState {
+    return this.#state;
+  }
+
+  get fleetRecord(): FleetRecord | null {
+    return this.#fleet?.record ?? null;
+  }
+
+  isUnderWay(kind: ControllerEffectKind): boolean {
+    return this.#underWay.has(kind);
+  }
+
+  take(input: ControllerInput, nowMs: number): void {
+    switch (input.kind) {
+      case "roster":
+        return this.#seeRoster(input.event, nowMs);
+      case "reports":
+        return this.#seeReports(input.event, nowMs);
+      case "fleet":
+        return this.#seeFleet(input.event);
+      case "request":
+        if (input.event.kind === "value") this.#request = input.event.object.value;
+        return;
+      case "leading":
+        return this.#lead(input.leads, nowMs);
+      case "leases":
+        return this.#seeLeases(input.leases, nowMs);
+      case "audit":
+        this.#audit = input.newest;
+        return;
+      case "failed":
+        return;
+      case "retry-due":
+        this.#underWay.delete(input.effect);
+        return;
+      default:
+        return this.#takeEnd(input);
+    }
+  }
+
+  #takeEnd(input: ControllerEffectEnd): void {
+    switch (input.kind) {
+      case "fleet-written":
+        return this.#seeOwnWrite(this.#end("write-fleet").record, input.version);
+      case "rotation-put":
+        this.#audit = this.#end("put-rotation").rotation;
+        return;
+      case "request-cleared":
+        this.#end("clear-request");
+        return;
+    }
+  }
+
+  /** One step over all that is known. Its effects are under way from here on, until an input ends them. */
+  turn(wallAt: string, nowMs: number): ControllerStep {
+    const step = this.#step(this.#state, this.observe(wallAt), nowMs, this.#options);
+    this.#state = step.state;
+    for (const effect of step.effects) this.#underWay.set(effect.kind, effect);
+    return step;
+  }
+
+  /** @param wallAt wall clock, ISO 8601; only shown */
+  observe(wallAt: string): ControllerObservation {
+    return {
+      leading: this.#leading,
+      watchingSinceMs: this.#watchingSinceMs,
+      roster: this.#roster,
+      reports: this.#reports,
+      leases: this.#leases,
+      fleet: this.#fleet,
+      request: this.#request,
+      audit: this.#audit,
+      inFlight: new Set(this.#underWay.keys()),
+      wallAt,
+    };
+  }
+
+  #lead(leads: boolean, nowMs: number): void {
+    this.#leading = leads;
+    this.#state = { ...newController, beats: this.#state.beats };
+    if (leads) this.#audit = undefined;
+    this.#watchAgain(nowMs);
+  }
+
+  /** Silence is counted from here: before this moment the process could not see who is alive. */
+  #watchAgain(nowMs: number): void {
+    const sees = this.#leading && this.#roster.complete && this.#hasReports;
+    this.#watchingSinceMs = sees ? nowMs : null;
+  }
+
+  #seeLeases(leases: readonly LeaseView[] | null, nowMs: number): void {
+    if (leases === null) this.#watchAgain(nowMs);
+    else this.#leases = new Map(leases.map((lease) => [lease.name, lease] as const));
+  }
+
+  #seeRoster(event: WatchEvent<RosterEntry>, nowMs: number): void {
+    if (event.kind === "disconnected") return this.#lose();
+    if (event.kind === "listing") this.#entries.clear();
+    if (event.kind === "listing") for (const entry of event.items) this.#entries.set(entry.name, entry);
+    if (event.kind === "put") this.#entries.set(event.item.name, event.item);
+    if (event.kind === "removed") this.#entries.delete(event.name as NodeName);
+    const complete = this.#roster.complete || event.kind === "listing";
+    this.#roster = { ...this.#roster, complete, revision: event.revision as RosterRevision };
+    if (event.kind === "listing") this.#watchAgain(nowMs);
+  }
+
+  #seeReports(event: WatchEvent<Report>, nowMs: number): void {
+    if (event.kind === "disconnected") return this.#lose();
+    if (event.kind === "listing") this.#reports.clear();
+    if (event.kind === "listing") for (const report of event.items) this.#reports.set(report.node, report);
+    if (event.kind === "put") this.#reports.set(event.item.node, event.item);
+    if (event.kind === "removed") this.#reports.delete(event.name as NodeName);
+    this.#hasReports ||= event.kind === "listing";
+    if (event.kind === "listing") this.#watchAgain(nowMs);
+  }
+
+  /** Until both listings came again nothing is decided. */
+  #lose(): void {
+    this.#roster = { ...this.#roster, complete: false };
+    this.#hasReports = false;
+    this.#watchingSinceMs = null;
+  }
+
+  #seeFleet(event: SingleEvent<FleetRecord>): void {
+    if (event.kind === "disconnected") return;
+    this.#fleet = { version: event.object.version, record: event.object.value };
+  }
+
+  /** The watch brings the same value; seeing it now keeps a step in between from writing it again. */
+  #seeOwnWrite(record: FleetRecord, version: number): void {
+    if (this.#fleet !== null && this.#fleet.version >= version) return;
+    this.#fleet = { version, record };
+  }
+
+  #end<K extends ControllerEffectKind>(kind: K): EffectOf<K> {
+    const effect = this.#underWay.get(kind);
+    assert(effect?.kind === kind, "an effect that ends is under way");
+    this.#underWay.delete(kind);
+    return effect as EffectOf<K>;
+  }
+}
