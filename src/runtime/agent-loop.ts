@@ -28,6 +28,7 @@ import { AgentMachine, type StepAgent } from "./agent-machine.js";
 import type { AgentWorld } from "./agent-world.js";
 import { backoffMs } from "./backoff.js";
 import { logNote } from "./notes.js";
+import { outcomeOfAgent, recordingVersion, type Recorder } from "./recording.js";
 
 export interface AgentPorts {
   readonly clock: Clock;
@@ -36,6 +37,8 @@ export interface AgentPorts {
   readonly registry: RegistryPort;
   readonly storage: StoragePort;
   readonly log: Log;
+  /** Gets all that a replay needs. */
+  readonly recorder?: Recorder;
   /** 128 fresh random bits. */
   readonly randomIncarnationId: () => IncarnationId;
   /** A number in [0, 1). */
@@ -89,7 +92,9 @@ export class AgentLoop {
   }
 
   stop(): void {
+    if (this.#isStopped) return;
     this.#isStopped = true;
+    if (this.#machine !== null) this.#ports.recorder?.write({ atMs: this.#ports.clock.nowMs(), end: "stopped" });
     this.#cancelWake?.();
     this.#cancelLease?.();
     for (const stop of this.#stops) stop();
@@ -115,6 +120,7 @@ export class AgentLoop {
     const { registry, kernel, keystore, clock } = this.#ports;
     const machine = new AgentMachine(this.#options, durable, checkpoint, this.#step);
     this.#machine = machine;
+    this.#recordStart(durable, checkpoint);
     machine.world.registryChangedAtMs = clock.nowMs();
     machine.world.kernelChangedAtMs = clock.nowMs();
     this.#stops.push(registry.watchRoster((event) => this.#seeRoster(machine, event)));
@@ -130,9 +136,26 @@ export class AgentLoop {
     this.#queueTurn();
   }
 
+  #recordStart(durable: DurableState, checkpoint: PersistentMap<NodeName, CheckpointNode>): void {
+    const { recorder, clock } = this.#ports;
+    recorder?.write({
+      kind: "agent-recording",
+      schemaVersion: recordingVersion,
+      ...recorder.program,
+      wallAt: clock.wallAt(),
+      atMs: clock.nowMs(),
+      options: this.#options,
+      durable,
+      nodes: [...checkpoint].map(([, node]) => node),
+    });
+  }
+
   /** All that the agent gets to know goes through here. */
   #feed(machine: AgentMachine, input: AgentInput): void {
-    machine.take(input, this.#ports.clock.nowMs());
+    if (this.#isStopped) return;
+    const atMs = this.#ports.clock.nowMs();
+    this.#ports.recorder?.write({ atMs, input });
+    machine.take(input, atMs);
   }
 
   #take(machine: AgentMachine, input: AgentInput): void {
@@ -201,7 +224,9 @@ export class AgentLoop {
     if (machine === null) return;
     const nowMs = this.#ports.clock.nowMs();
     const chances: Chances = { spareIncarnationId: this.#spare, chance: this.#ports.chance() };
+    this.#ports.recorder?.write({ atMs: nowMs, turn: chances });
     const step = machine.turn(chances, nowMs);
+    this.#ports.recorder?.write({ did: outcomeOfAgent(step) });
     if (machine.state.durable.incarnation?.id === this.#spare) this.#spare = this.#ports.randomIncarnationId();
     for (const note of step.notes) this.#note(note);
     for (const effect of step.effects) this.#run(machine, effect);

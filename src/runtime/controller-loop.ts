@@ -21,11 +21,14 @@ import type { RegistryPort } from "../ports/registry.js";
 import type { ControllerEffectEnd, ControllerInput } from "./controller-input.js";
 import { ControllerMachine, type StepController } from "./controller-machine.js";
 import { logControllerNote } from "./notes.js";
+import { outcomeOfController, recordingVersion, type Recorder } from "./recording.js";
 
 export interface ControllerPorts {
   readonly clock: Clock;
   readonly registry: RegistryPort;
   readonly log: Log;
+  /** Gets all that a replay needs. */
+  readonly recorder?: Recorder;
 }
 
 export interface ControllerLoopOptions extends ControllerOptions {
@@ -53,7 +56,15 @@ export class ControllerLoop {
   }
 
   start(): void {
-    const { registry } = this.#ports;
+    const { registry, recorder, clock } = this.#ports;
+    recorder?.write({
+      kind: "controller-recording",
+      schemaVersion: recordingVersion,
+      ...recorder.program,
+      wallAt: clock.wallAt(),
+      atMs: clock.nowMs(),
+      options: this.#options,
+    });
     this.#stops.push(registry.watchRoster((event) => this.#take({ kind: "roster", event })));
     this.#stops.push(registry.watchReports((event) => this.#take({ kind: "reports", event })));
     this.#stops.push(registry.watchFleet((event) => this.#take({ kind: "fleet", event })));
@@ -63,7 +74,10 @@ export class ControllerLoop {
   }
 
   stop(): void {
+    if (this.#isStopped) return;
     this.#isStopped = true;
+    const hasStarted = this.#stops.length > 0;
+    if (hasStarted) this.#ports.recorder?.write({ atMs: this.#ports.clock.nowMs(), end: "stopped" });
     this.#cancelWake?.();
     this.#cancelLeases?.();
     for (const stop of this.#stops) stop();
@@ -83,8 +97,11 @@ export class ControllerLoop {
 
   /** All that the controller gets to know goes through here. A lost view alone is no reason for a turn. */
   #take(input: ControllerInput): void {
+    if (this.#isStopped) return;
+    const atMs = this.#ports.clock.nowMs();
     const before = this.#machine.fleetRecord?.phase;
-    this.#machine.take(input, this.#ports.clock.nowMs());
+    this.#ports.recorder?.write({ atMs, input });
+    this.#machine.take(input, atMs);
     this.#tellPhase(before);
     if ("event" in input && input.event.kind === "disconnected") return;
     if (input.kind !== "failed") this.#queueTurn();
@@ -134,10 +151,13 @@ export class ControllerLoop {
   }
 
   #turn(): void {
-    const { clock, log } = this.#ports;
+    const { clock, log, recorder } = this.#ports;
     const nowMs = clock.nowMs();
     this.#lastTurnMs = nowMs;
-    const step = this.#machine.turn(clock.wallAt(), nowMs);
+    const wallAt = clock.wallAt();
+    recorder?.write({ atMs: nowMs, turn: { wallAt } });
+    const step = this.#machine.turn(wallAt, nowMs);
+    recorder?.write({ did: outcomeOfController(step) });
     for (const note of step.notes) logControllerNote(log, note);
     for (const effect of step.effects) this.#run(effect);
     this.#cancelWake?.();

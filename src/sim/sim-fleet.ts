@@ -9,8 +9,8 @@ import { makePrng, type Prng } from "../core/prng.js";
 import type { AgentOptions } from "../core/rotation/state.js";
 import type { SaSlot } from "../core/sa.js";
 import type { Log } from "../ports/log.js";
-import { AgentLoop, type StepAgent } from "../runtime/agent-loop.js";
-import { ControllerLoop, type StepController } from "../runtime/controller-loop.js";
+import { AgentLoop, type AgentPorts, type StepAgent } from "../runtime/agent-loop.js";
+import { ControllerLoop, type ControllerPorts, type StepController } from "../runtime/controller-loop.js";
 import { agentDefaults, controllerDefaults } from "./defaults.js";
 import { SimKernel } from "./sim-kernel.js";
 import {
@@ -38,6 +38,9 @@ export interface SimOptions {
   /** Instead of the real machines: a mutant, or a checker around them. Chosen per node. */
   readonly step?: (name: NodeName) => StepAgent | undefined;
   readonly controllerStep?: StepController;
+  /** Around the ports of each program that starts: a mutant, or a recorder. */
+  readonly wrapAgentPorts?: (name: NodeName, ports: AgentPorts) => AgentPorts;
+  readonly wrapControllerPorts?: (name: string, ports: ControllerPorts) => ControllerPorts;
 }
 
 export interface SimController {
@@ -203,7 +206,8 @@ export class SimFleet {
       log: this.#log(name),
     };
     const options = { ...controllerDefaults, name, ...this.#options.controller };
-    const loop = new ControllerLoop(options, ports, this.#options.controllerStep);
+    const wrapped = this.#options.wrapControllerPorts?.(name, ports) ?? ports;
+    const loop = new ControllerLoop(options, wrapped, this.#options.controllerStep);
     const controller: SimController = { alive: true, link, loop };
     loop.start();
     return this.controllers.push(controller) - 1;
@@ -271,7 +275,8 @@ export class SimFleet {
       randomIncarnationId: () => this.#randomId(),
       chance: () => this.prng.share(),
     };
-    return new AgentLoop(options, ports, this.#options.step?.(node.name));
+    const wrapped = this.#options.wrapAgentPorts?.(node.name, ports) ?? ports;
+    return new AgentLoop(options, wrapped, this.#options.step?.(node.name));
   }
 
   #randomId(): IncarnationId {
