@@ -3,7 +3,8 @@
  * exists to show: a slow node, and today's order. It ends when the lab that started it is gone.
  */
 import { Command, Option } from "commander";
-import { advertiseFirst } from "../../lab/advertise-first.js";
+import { stepAgent } from "../../core/rotation/step.js";
+import { advertiseFirst } from "../../sim/scenarios/field/advertise-first.js";
 import { holdLeash } from "../../lab/fleet/leash.js";
 import { findConfig, loadAgentConfig } from "../config/load.js";
 import { runAgent, type AgentOverrides } from "../daemon/agent.js";
@@ -35,7 +36,7 @@ export function makeCommand(shell: Shell): Command {
 
 function overridesOf(flags: LabAgentFlags): AgentOverrides {
   return {
-    ...(flags.order === "advertise-first" ? { step: advertiseFirst } : {}),
+    ...(flags.order === "advertise-first" ? { step: advertiseFirst(stepAgent) } : {}),
     stagingDelayMs: Number(flags.stagingDelayMs ?? 0),
   };
 }

@@ -21,7 +21,7 @@ export function pairwiseDirective(
 ): Directive {
   const { current, next, retired, refused } = state.durable;
   const aborting = next !== null && includesKey(refused, next);
-  const emergency = isCompromised(observation, current);
+  const emergency = isCompromised(observation, current) && (next !== null || isSuperseded(observation, current, options.ring));
   const mayStage = next !== null && (waited || aborting || emergency);
   const hold = [current, mayStage ? next : null]
     .filter((key) => key !== null)
@@ -61,6 +61,15 @@ function sendsOnlyNext(state: AgentState): boolean {
 
 function isCompromised(observation: Observation, current: KeyIdentity | null): boolean {
   return current !== null && sameKey(observation.request?.compromised ?? null, current);
+}
+
+/** Does anybody offer a newer key? Without one the order is ahead of its rotation, and the fleet would fall silent. */
+function isSuperseded(observation: Observation, current: KeyIdentity | null, ring: KeyRing): boolean {
+  if (current === null) return false;
+  for (const { available } of observation.reports.values()) {
+    if (available.some((key) => isNewer(key.keyId, current.keyId, ring))) return true;
+  }
+  return false;
 }
 
 /** Names `next` from the key file, refuses it, or purges it. Returns the same object when nothing changed. */

@@ -29,10 +29,15 @@ export function advanceRetirement(
   return retire(drained, observation, old, forced && !isIdle, options, notes);
 }
 
-/** The key to get rid of, null while there is none or an abort goes back to it. */
+/**
+ * The key to get rid of, null while there is none or an abort goes back to it. A compromised one goes from a node that
+ * has no other, too; an order once seen is not forgotten (S5).
+ */
 function oldKey(state: AgentState, directive: Directive): KeyIdentity | null {
-  if (directive.next === null || directive.aborting) return null;
-  return sameKey(directive.current, state.durable.retired) ? null : directive.current;
+  const { deadline, retired } = state.durable;
+  const isOrdered = directive.emergency || (deadline?.emergency === true && sameKey(deadline.key, directive.current));
+  if (directive.aborting || (directive.next === null && !isOrdered)) return null;
+  return sameKey(directive.current, retired) ? null : directive.current;
 }
 
 /** A deadline runs from the first sight of its cause and is never renewed: not by a restart, not by a new reading. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CheckValue, KeyId, KeyIdentity } from "../core/key-id.js";
-import { stepAgent } from "../core/rotation/step.js";
-import type { StepAgent } from "../runtime/agent-loop.js";
-import { SimFleet } from "../sim/sim-fleet.js";
+import type { CheckValue, KeyId, KeyIdentity } from "../../../core/key-id.js";
+import { stepAgent } from "../../../core/rotation/step.js";
+import type { StepAgent } from "../../../runtime/agent-loop.js";
+import { SimFleet } from "../../sim-fleet.js";
 import { advertiseFirst } from "./advertise-first.js";
 
 function key(keyId: number): KeyIdentity {
@@ -37,7 +37,7 @@ function rotate(step: StepAgent): SimFleet {
 }
 
 test("advertise-first: peers send before the SA exists, and no other packet is lost", () => {
-  const lost = rotate(advertiseFirst).losses();
+  const lost = rotate(advertiseFirst(stepAgent)).losses();
   assert.ok(lost.length > 0, "today's order loses packets");
   assert.deepEqual([...new Set(lost.map(({ reason }) => reason))], ["XfrmInNoStates"]);
   assert.deepEqual([...new Set(lost.map(({ keyId }) => keyId))], [2]);

@@ -1,0 +1,27 @@
+/** All scenarios by name. */
+import { cilium29822 } from "./cilium-29822.js";
+import { cilium37920 } from "./cilium-37920.js";
+import { cilium44701 } from "./cilium-44701.js";
+import { compromisedKey } from "./compromised-key.js";
+import { controllerDiesInEachPhase } from "./controller-dies-in-each-phase.js";
+import { lateSecret } from "./late-secret.js";
+import { partitionInEachPhase } from "./partition-in-each-phase.js";
+import type { Scenario } from "./scenario.js";
+import { secondRotationInWindow } from "./second-rotation-in-window.js";
+import { swarm1954 } from "./swarm-1954.js";
+
+export const scenarios: readonly Scenario[] = [
+  cilium44701,
+  cilium29822,
+  cilium37920,
+  swarm1954,
+  secondRotationInWindow,
+  lateSecret,
+  controllerDiesInEachPhase,
+  partitionInEachPhase,
+  compromisedKey,
+];
+
+export function findScenario(name: string): Scenario | undefined {
+  return scenarios.find((scenario) => scenario.name === name);
+}

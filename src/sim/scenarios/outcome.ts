@@ -1,0 +1,115 @@
+/**
+ * What a run came to: packets lost by cause, what the script measured, which invariants broke. And the questions that
+ * scenarios ask of it; each answers with what is wrong, so that a failed run says all of it at once.
+ */
+import type { SimFleet } from "../sim-fleet.js";
+import type { Excuse, LostPacket } from "../traffic.js";
+import type { Play } from "./play.js";
+
+/** Packets lost for one reason on one key. */
+export interface LossGroup {
+  readonly reason: LostPacket["reason"];
+  /** 0: kept back by a policy. */
+  readonly keyId: number;
+  readonly excuse: Excuse | null;
+  readonly packets: number;
+  /** Ordered pairs of nodes. */
+  readonly pairs: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+  readonly firstPair: string;
+}
+
+export interface Outcome {
+  readonly sent: number;
+  readonly losses: readonly LossGroup[];
+  /** Packets that nothing excuses (S1). */
+  readonly unexcused: number;
+  readonly figures: ReadonlyMap<string, number>;
+  /** One (key, SPI) pair installed twice as an outbound SA (S4). */
+  readonly reusedOutbound: number;
+  /** Waits of the script that were in vain. */
+  readonly unmet: readonly string[];
+}
+
+export function outcomeOf(fleet: SimFleet, play: Play): Outcome {
+  return {
+    sent: fleet.traffic.sent + fleet.traffic.blocked,
+    losses: groupLosses(fleet.traffic.lost),
+    unexcused: fleet.losses().length,
+    figures: new Map(play.figures.map(({ name, value }) => [name, value])),
+    reusedOutbound: [...fleet.nodes.values()].reduce((sum, { kernel }) => sum + kernel.reusedOutbound.length, 0),
+    unmet: play.unmet,
+  };
+}
+
+/** In the order in which the first packet of each group was lost. */
+export function groupLosses(lost: readonly LostPacket[]): readonly LossGroup[] {
+  const groups = new Map<string, LostPacket[]>();
+  for (const packet of lost) {
+    const id = `${packet.reason} ${packet.keyId} ${packet.excuse}`;
+    const group = groups.get(id) ?? [];
+    groups.set(id, group);
+    group.push(packet);
+  }
+  return [...groups.values()].flatMap((packets) => {
+    const [first] = packets;
+    const last = packets.at(-1);
+    if (first === undefined || last === undefined) return [];
+    const { reason, keyId, excuse } = first;
+    const pairs = new Set(packets.map(({ from, to }) => `${from} ${to}`)).size;
+    const times = { firstMs: first.sentAtMs, lastMs: last.sentAtMs, firstPair: `${first.from} to ${first.to}` };
+    return [{ reason, keyId, excuse, packets: packets.length, pairs, ...times }];
+  });
+}
+
+/** An outcome in one line, for a table of before and after. */
+export function summarise(outcome: Outcome): string {
+  const { losses, unexcused, sent, figures, reusedOutbound, unmet } = outcome;
+  const reasons = [...new Set(losses.filter(({ excuse }) => excuse === null).map(({ reason }) => reason))];
+  const excuses = [...new Set(losses.map(({ excuse }) => excuse).filter((excuse) => excuse !== null))];
+  return [
+    unexcused === 0 ? "0 packets lost" : `${unexcused} of ${sent} packets lost (${reasons.join(", ")})`,
+    ...excuses.map((excuse) => `${countExcused(outcome, excuse)} excused as ${excuse}`),
+    ...[...figures].map(([name, value]) => `${name}: ${value}`),
+    ...(reusedOutbound > 0 ? [`${reusedOutbound} outbound SAs installed twice`] : []),
+    ...(unmet.length > 0 ? ["does not come to rest"] : []),
+  ].join("; ");
+}
+
+function countExcused(outcome: Outcome, excuse: Excuse): number {
+  return outcome.losses.filter((group) => group.excuse === excuse).reduce((sum, { packets }) => sum + packets, 0);
+}
+
+/** Unexcused packets with this reason and key. */
+export function countLost(outcome: Outcome, reason: LostPacket["reason"], keyId: number): number {
+  return outcome.losses
+    .filter((group) => group.reason === reason && group.keyId === keyId && group.excuse === null)
+    .reduce((sum, group) => sum + group.packets, 0);
+}
+
+/** Nothing lost that S1 does not excuse, no counter used twice, and the fleet came to rest as the script waits for. */
+export function expectHeld(outcome: Outcome): readonly string[] {
+  return [
+    ...(outcome.unexcused > 0 ? [`S1: ${outcome.unexcused} packets lost`] : []),
+    ...(outcome.reusedOutbound > 0 ? [`S4: ${outcome.reusedOutbound} outbound SAs installed twice`] : []),
+    ...outcome.unmet.map((what) => `L1: ${what}`),
+  ];
+}
+
+/** The reported symptom: this many packets, at least, lost with this counter on this key. */
+export function expectLost(
+  outcome: Outcome,
+  reason: LostPacket["reason"],
+  keyId: number,
+  atLeast: number,
+): readonly string[] {
+  const lost = countLost(outcome, reason, keyId);
+  return lost >= atLeast ? [] : [`only ${lost} packets counted as ${reason} on key ${keyId}, reported are ${atLeast}`];
+}
+
+export function expectFigure(outcome: Outcome, name: string, least: number, most: number): readonly string[] {
+  const value = outcome.figures.get(name);
+  if (value === undefined) return [`${name} was not measured`];
+  return value >= least && value <= most ? [] : [`${name} is ${value}, not between ${least} and ${most}`];
+}
