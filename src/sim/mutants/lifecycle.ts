@@ -1,0 +1,128 @@
+/** Mutants of starts, departures and lifetimes: what a restart keeps, what a departure takes, what a reboot ends. */
+import type { PolicySlot, Operation } from "../../core/sa.js";
+import { saSlotKey } from "../../core/sa.js";
+import type { NodeName, RosterEntry } from "../../core/node.js";
+import type { AgentPorts } from "../../runtime/agent-loop.js";
+import type { KernelDump, KernelPort } from "../../ports/kernel.js";
+import type { KeyFileReading } from "../../ports/keystore.js";
+import type { CheckValue, KeyId, KeyIdentity } from "../../core/key-id.js";
+import { stepAgent } from "../../core/rotation/step.js";
+import { withObservation } from "./falsify.js";
+import { everywhere, type Mutant } from "./mutant.js";
+
+/** cilium #44701: the first dump of a process is of a kernel that it has just emptied. */
+function flushed(kernel: KernelPort): KernelPort {
+  let isFirst = true;
+  return {
+    ...kernel,
+    dump: (recognise, done) => {
+      if (!isFirst) return kernel.dump(recognise, done);
+      isFirst = false;
+      kernel.dump(recognise, (found) => {
+        if (!found.ok) return done(found);
+        kernel.apply([deletionsOf(found.value)], recognise, () => kernel.dump(recognise, done));
+      });
+    },
+  };
+}
+
+function deletionsOf({ sas, policies }: KernelDump): readonly Operation[] {
+  const slots = new Map(sas.map(({ slot }) => [saSlotKey(slot), slot] as const));
+  return [
+    ...policies.map(({ slot }: { readonly slot: PolicySlot }): Operation => ({ kind: "delete-policy", policy: slot })),
+    ...[...slots.values()].map((slot): Operation => ({ kind: "delete-sa", slot })),
+  ];
+}
+
+/** cilium #33278: the deletion of a node is an event, and this one is lost. */
+function withoutDeletions({ registry, ...ports }: AgentPorts): AgentPorts {
+  const seen = new Map<NodeName, RosterEntry>();
+  return {
+    ...ports,
+    registry: {
+      ...registry,
+      watchRoster: (listener) =>
+        registry.watchRoster((event) => {
+          if (event.kind === "removed") return;
+          if (event.kind === "put") seen.set(event.item.name, event.item);
+          if (event.kind !== "listing") return listener(event);
+          for (const entry of event.items) seen.set(entry.name, entry);
+          listener({ ...event, items: [...seen.values()] });
+        }),
+    },
+  };
+}
+
+/** cilium #29822: a node restored from the checkpoint counts as live. */
+const resurrects = withObservation((observation, { checkpoint }) => {
+  const entries = new Map(observation.roster.entries);
+  for (const [name, { entry }] of checkpoint) if (!entries.has(name)) entries.set(name, entry);
+  if (entries.size === observation.roster.entries.size) return observation;
+  return { ...observation, roster: { ...observation.roster, entries }, touched: "all" };
+});
+
+/** The dataplane seems to be the one that the stored incarnation is bound to. */
+const keepsIncarnation = withObservation((observation, { durable }) => {
+  const dataplane = durable.incarnation?.dataplane;
+  if (dataplane === undefined || observation.kernel.identity === null) return observation;
+  return { ...observation, kernel: { ...observation.kernel, identity: dataplane }, touched: "all" };
+});
+
+/** A reading that is not valid is taken as far as it got: the newest key is there, with bytes that are not whole. */
+function committed(reading: KeyFileReading, before: readonly KeyIdentity[]): KeyFileReading {
+  const newest = before.at(-1);
+  if (reading.kind === "valid" || newest === undefined) return reading;
+  const torn = { keyId: (newest.keyId + 1) as KeyId, check: newest.check.split("").reverse().join("") as CheckValue };
+  return { kind: "valid", keys: [newest, torn] };
+}
+
+function withoutValidation({ keystore, ...ports }: AgentPorts): AgentPorts {
+  let before: readonly KeyIdentity[] = [];
+  return {
+    ...ports,
+    keystore: {
+      ...keystore,
+      watch: (read) =>
+        keystore.watch((reading) => {
+          const taken = committed(reading, before);
+          if (taken.kind === "valid") before = taken.keys;
+          read(taken);
+        }),
+    },
+  };
+}
+
+export const lifecycleMutants: readonly Mutant[] = [
+  {
+    name: "flush-on-start",
+    without: "an agent adopts what is in the kernel when it starts",
+    changes: { wrapAgentPorts: (_name, ports) => ({ ...ports, kernel: flushed(ports.kernel) }) },
+  },
+  {
+    name: "drop-a-deletion",
+    without: "a node that is missing from a complete listing has left",
+    changes: { wrapAgentPorts: (_name, ports) => withoutDeletions(ports) },
+  },
+  {
+    name: "resurrect-restored-node",
+    without: "a node that is known from the checkpoint alone is not live",
+    changes: everywhere(resurrects),
+  },
+  {
+    name: "incarnation-ignored",
+    without: "lost outbound state begins a new incarnation",
+    changes: everywhere(keepsIncarnation),
+  },
+  {
+    name: "commit-before-validate",
+    without: "a key file is taken up as a whole or not at all",
+    changes: { wrapAgentPorts: (_name, ports) => withoutValidation(ports) },
+  },
+  {
+    name: "jitter-ignored",
+    without: "agents spread the start of staging over the jitter window",
+    changes: everywhere((state, observation, nowMs, options) =>
+      stepAgent(state, observation, nowMs, { ...options, jitter: { ...options.jitter, enabled: false } }),
+    ),
+  },
+];
