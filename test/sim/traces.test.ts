@@ -10,7 +10,7 @@ import type { SimFleet } from "../../src/sim/sim-fleet.js";
 import type { StepAgent } from "../../src/runtime/agent-loop.js";
 import type { StepController } from "../../src/runtime/controller-loop.js";
 import { testKey } from "../support/fleet-snapshot.js";
-import * as mutants from "./mutants.js";
+import { mutantNamed } from "../../src/sim/mutants/named-mutants.js";
 import { ask, giveKeys, holds, isOn, isPhase, sendsOnly, startFleet, waitFor, type Script } from "./scripted.js";
 
 const [a, b, c] = ["a", "b", "c"] as NodeName[] as [NodeName, NodeName, NodeName];
@@ -19,7 +19,8 @@ interface Trace {
   readonly name: string;
   readonly rule: string;
   readonly options: Script;
-  readonly mutant: { readonly node: string; readonly step: StepAgent } | { readonly controller: StepController };
+  /** On one node, or in the controller when no node is named. */
+  readonly mutant: { readonly name: string; readonly node?: string };
   /** Plays the interleaving to the point at which the wrong rule has done its harm. */
   readonly play: (fleet: SimFleet) => void;
   /** Lets everything go on; the real rules then come to rest on this key. */
@@ -29,9 +30,11 @@ interface Trace {
 
 function optionsOf(trace: Trace): Script {
   const { mutant, options } = trace;
-  if ("controller" in mutant) return { ...options, controllerStep: mutant.controller };
-  const step = options.step;
-  return { ...options, step: (name) => (name === mutant.node ? mutant.step : step?.(name)) };
+  const { step, controllerStep } = mutantNamed(mutant.name).changes;
+  if (mutant.node !== undefined) {
+    return { ...options, step: (name) => (name === mutant.node ? step?.(name) : options.step?.(name)) };
+  }
+  return controllerStep === undefined ? options : { ...options, controllerStep };
 }
 
 /** C's kernel answers late: it is on the roster, and holds nothing yet. */
@@ -55,7 +58,7 @@ const traces: readonly Trace[] = [
     name: "join-3-steps",
     rule: "covered when the other side's record covers the sender (barrier)",
     options: { coordination: "barrier" },
-    mutant: { node: "a", step: mutants.coversBySender },
+    mutant: { name: "through-without-receiver", node: "a" },
     play: joinWithoutCpu,
     letGo: (fleet) => fleet.node(c).kernel.release(),
     restsOn: 1,
@@ -64,7 +67,7 @@ const traces: readonly Trace[] = [
     name: "join-3-steps",
     rule: "covered when the sender has staged (pairwise)",
     options: { coordination: "pairwise" },
-    mutant: { node: "a", step: mutants.assumesStaged },
+    mutant: { name: "through-without-receiver", node: "a" },
     play: joinWithoutCpu,
     letGo: (fleet) => fleet.node(c).kernel.release(),
     restsOn: 1,
@@ -73,7 +76,7 @@ const traces: readonly Trace[] = [
     name: "join-3-steps",
     rule: "the same after a reboot of C",
     options: { coordination: "barrier", nodes: ["a", "b", "c"] },
-    mutant: { node: "a", step: mutants.coversBySender },
+    mutant: { name: "through-without-receiver", node: "a" },
     play: (fleet) => rebootWithoutCpu(fleet, c),
     letGo: (fleet) => fleet.node(c).kernel.release(),
     restsOn: 1,
@@ -82,7 +85,7 @@ const traces: readonly Trace[] = [
     name: "reboot-3-steps",
     rule: "reports without incarnation",
     options: { coordination: "pairwise" },
-    mutant: { node: "b", step: mutants.ignoresIncarnations },
+    mutant: { name: "evidence-without-incarnation", node: "b" },
     play: (fleet) => rebootWithoutCpu(fleet, a),
     letGo: (fleet) => fleet.node(a).kernel.release(),
     restsOn: 1,
@@ -91,7 +94,7 @@ const traces: readonly Trace[] = [
     name: "stale-secret-18",
     rule: "'staged as newest', compared with >=: B reboots with an old Secret",
     options: { coordination: "pairwise" },
-    mutant: { node: "b", step: mutants.comparesNewest },
+    mutant: { name: "staged-as-newest", node: "b" },
     play: (fleet) => {
       for (const name of [a, b]) giveKeys(fleet, name, 1, 2);
       waitFor(fleet, "b gave its word", () => sendsOnly(fleet, b, testKey(2)));
@@ -108,7 +111,7 @@ const traces: readonly Trace[] = [
     name: "stale-secret-18",
     rule: "the same: C was away for the rotation, A has rebooted since, and C comes back with an old Secret",
     options: { coordination: "pairwise", nodes: ["a", "b", "c"] },
-    mutant: { node: "c", step: mutants.comparesNewest },
+    mutant: { name: "staged-as-newest", node: "c" },
     play: (fleet) => {
       fleet.killAgent(c);
       for (const name of [a, b, c]) giveKeys(fleet, name, 1, 2);
@@ -126,7 +129,7 @@ const traces: readonly Trace[] = [
     name: "skip-9",
     rule: "'staged as newest', compared with >=: B skips to 3, A sends 2",
     options: { coordination: "pairwise" },
-    mutant: { node: "a", step: mutants.comparesNewest },
+    mutant: { name: "staged-as-newest", node: "a" },
     play: (fleet) => {
       giveKeys(fleet, b, 1, 3);
       waitFor(fleet, "b staged 3", () => holds(fleet, b, testKey(3)));
@@ -141,7 +144,7 @@ const traces: readonly Trace[] = [
     name: "abort-pairwise-9",
     rule: "an abort deletes `next` at once: B acts on the old report",
     options: { coordination: "pairwise" },
-    mutant: { node: "a", step: mutants.deletesRefused },
+    mutant: { name: "abort-one-phase", node: "a" },
     play: (fleet) => {
       fleet.hold(a, "reports");
       fleet.hold(b, "request");
@@ -163,7 +166,7 @@ const traces: readonly Trace[] = [
     name: "abort-barrier-16",
     rule: "an abort deletes the target at once: A has switched and does not know",
     options: { coordination: "barrier" },
-    mutant: { controller: mutants.purgesAtOnce },
+    mutant: { name: "abort-one-phase" },
     play: (fleet) => {
       fleet.hold(b, "fleet");
       for (const name of [a, b]) giveKeys(fleet, name, 1, 2);
@@ -181,7 +184,7 @@ const traces: readonly Trace[] = [
     name: "abort-after-retire-13",
     rule: "'nobody has retired' seen locally: B gave its word, A retired, B goes back",
     options: { coordination: "pairwise" },
-    mutant: { node: "b", step: mutants.forgetsItsWord },
+    mutant: { name: "abort-after-retire", node: "b" },
     play: (fleet) => {
       fleet.hold(a, "request");
       for (const name of [a, b]) giveKeys(fleet, name, 1, 2);
@@ -202,7 +205,7 @@ const traces: readonly Trace[] = [
     name: "abort-after-retire-13",
     rule: "an abort in any phase (barrier): A retired, B goes back",
     options: { coordination: "barrier" },
-    mutant: { controller: mutants.abortsWhileDraining },
+    mutant: { name: "abort-after-retire" },
     play: (fleet) => {
       for (const name of [a, b]) giveKeys(fleet, name, 1, 2);
       waitFor(fleet, "the fleet drains", () => isPhase(fleet, "draining"));
@@ -221,7 +224,7 @@ const traces: readonly Trace[] = [
     name: "abandon-11",
     rule: "`next` is abandoned while its owner does not send with it: B acts on the old report",
     options: { coordination: "pairwise" },
-    mutant: { node: "a", step: mutants.abandonsUnsent },
+    mutant: { name: "abandon-reported", node: "a" },
     play: (fleet) => {
       fleet.hold(a, "reports");
       for (const name of [a, b]) giveKeys(fleet, name, 1, 2);
@@ -242,7 +245,7 @@ const traces: readonly Trace[] = [
     name: "abandon-barrier-14",
     rule: "the target changes although it may be in use",
     options: { coordination: "barrier" },
-    mutant: { controller: mutants.changesTargetWhenStaged },
+    mutant: { name: "abandon-reported" },
     play: (fleet) => {
       for (const name of [a, b]) giveKeys(fleet, name, 1, 2);
       waitFor(fleet, "the first barrier is passed", () => isPhase(fleet, "staged"));
@@ -278,6 +281,10 @@ for (const trace of traces) {
   });
 }
 
+function stepOf(mutant: string): StepAgent | undefined {
+  return mutantNamed(mutant).changes.step?.(a);
+}
+
 /** A names 2 and B skips to 3; then A is offered 3 as well. */
 function waitAtTwoTargets(step?: StepAgent): { readonly fleet: SimFleet; readonly hasRest: boolean } {
   const fleet = startFleet({ coordination: "pairwise", step: () => step });
@@ -295,7 +302,7 @@ test("two-targets-deadlock-11: A leaves 2 for 3, by both barriers, and nothing i
 });
 
 test("two-targets-deadlock-11: the mutant, which never abandons, waits at 2 and 3 for ever", () => {
-  const { fleet, hasRest } = waitAtTwoTargets(mutants.neverAbandons);
+  const { fleet, hasRest } = waitAtTwoTargets(stepOf("never-abandon"));
   assert.ok(!hasRest);
   assert.ok(holds(fleet, a, testKey(2)) && holds(fleet, b, testKey(3)));
 });
@@ -320,7 +327,7 @@ test("skip-bound-key: C refuses the key that it skipped, A and B are free to fol
 });
 
 test("skip-bound-key: the mutant, which refuses only its own `next`, waits at 2 and 3 until the deadline", () => {
-  const { fleet, hasRest } = skipBoundKey(mutants.keepsSkipped);
+  const { fleet, hasRest } = skipBoundKey(stepOf("keep-skipped"));
   assert.ok(!hasRest);
   assert.ok(holds(fleet, a, testKey(2)) && holds(fleet, c, testKey(3)));
 });
@@ -354,7 +361,7 @@ test("exclude-after-outage: the first leader after ten minutes excludes nobody",
 });
 
 test("exclude-after-outage: the mutant, which trusts stored ages, excludes the fleet", () => {
-  const fleet = sitOutOutage(mutants.trustsStoredAges);
+  const fleet = sitOutOutage(mutantNamed("exclude-after-outage").changes.controllerStep);
   const notes = fleet.logs.filter(({ message }) => message === "silent node excluded");
   assert.deepEqual([...new Set(notes.map(({ fields }) => fields["peer"]))].sort(), [a, b, c]);
 });

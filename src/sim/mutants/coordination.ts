@@ -44,14 +44,14 @@ export const coordinationMutants: readonly Mutant[] = [
     without: "what a node reported counts whenever one learns of it",
     changes: {
       wrapAgentPorts: (_name, ports) => ({ ...ports, registry: withoutListedReports(ports.registry) }),
-      wrapControllerPorts: (ports) => ({ ...ports, registry: withoutListedReports(ports.registry) }),
+      wrapControllerPorts: (_name, ports) => ({ ...ports, registry: withoutListedReports(ports.registry) }),
     },
   },
   {
     name: "two-leaders-no-cas",
     without: "a controller's write counts only if the record is still the one it decided upon",
     changes: {
-      wrapControllerPorts: (ports) => ({ ...ports, registry: overwriting(alwaysLeading(ports.registry)) }),
+      wrapControllerPorts: (_name, ports) => ({ ...ports, registry: overwriting(alwaysLeading(ports.registry)) }),
     },
   },
 ];
