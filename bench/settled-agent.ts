@@ -9,7 +9,7 @@ import type { Observation } from "../src/core/rotation/observation.js";
 import type { AgentOptions, AgentState } from "../src/core/rotation/state.js";
 import { stepAgent } from "../src/core/rotation/step.js";
 import type { RegistryPort } from "../src/ports/registry.js";
-import { SimFleet } from "../src/sim/sim-fleet.js";
+import { SimFleet } from "../src/sim/fleet.js";
 import { steadyReport, testKey } from "../test/support/fleet-snapshot.js";
 
 export interface SettledAgent {

@@ -2,8 +2,8 @@
 import { sameKey, type KeyIdentity } from "../../src/core/key-id.js";
 import type { NodeName } from "../../src/core/node.js";
 import { splitSpi } from "../../src/core/spi.js";
-import type { SimFleet } from "../../src/sim/sim-fleet.js";
-import type { SimNode } from "../../src/sim/sim-node.js";
+import type { SimFleet } from "../../src/sim/fleet.js";
+import type { SimNode } from "../../src/sim/model/host.js";
 
 export interface Violation {
   readonly invariant: "S1" | "S2" | "S4" | "S5" | "L1";

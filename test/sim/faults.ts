@@ -1,7 +1,7 @@
 /** What can go wrong in a swarm run. A fault says what it did, or null when it has no victim at this time. */
 import type { NodeName } from "../../src/core/node.js";
 import type { Prng } from "../../src/core/prng.js";
-import type { SimFleet } from "../../src/sim/sim-fleet.js";
+import type { SimFleet } from "../../src/sim/fleet.js";
 import type { Operator } from "./operator.js";
 
 export interface Scene {

@@ -1,7 +1,7 @@
 /** What a fleet costs its registry and disks: nothing at rest, a few reports per rotation, N(T+1) in a join storm. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimFleet } from "../../src/sim/sim-fleet.js";
+import { SimFleet } from "../../src/sim/fleet.js";
 import { testKey } from "../support/fleet-snapshot.js";
 import { isOn } from "./scripted.js";
 

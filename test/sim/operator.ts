@@ -5,7 +5,7 @@
 import type { OperatorRequest } from "../../src/core/fleet/record.js";
 import { sameKey, type KeyId, type KeyIdentity } from "../../src/core/key-id.js";
 import type { NodeName } from "../../src/core/node.js";
-import type { SimFleet } from "../../src/sim/sim-fleet.js";
+import type { SimFleet } from "../../src/sim/fleet.js";
 import { testKey } from "../support/fleet-snapshot.js";
 
 /** Longest time that a new file takes to reach a node. */

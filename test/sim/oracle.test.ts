@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { NodeName } from "../../src/core/node.js";
 import { makePrng } from "../../src/core/prng.js";
-import { SimFleet } from "../../src/sim/sim-fleet.js";
+import { SimFleet } from "../../src/sim/fleet.js";
 import { testKey } from "../support/fleet-snapshot.js";
 import { makeOracle, type Oracle } from "./oracle.js";
 import { isOn } from "./scripted.js";

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RotationRecord } from "../../src/core/fleet/record.js";
 import { stepAgent } from "../../src/core/rotation/step.js";
-import type { SimFleet } from "../../src/sim/sim-fleet.js";
+import type { SimFleet } from "../../src/sim/fleet.js";
 import { testKey } from "../support/fleet-snapshot.js";
 import {
   a,

@@ -9,8 +9,8 @@ import type { ControllerEffect } from "../../src/core/fleet/controller-state.js"
 import { stepController } from "../../src/core/fleet/step.js";
 import { saSlotKey } from "../../src/core/sa.js";
 import type { StepController } from "../../src/runtime/controller-loop.js";
-import type { SimFleet } from "../../src/sim/sim-fleet.js";
-import type { SimNode } from "../../src/sim/sim-node.js";
+import type { SimFleet } from "../../src/sim/fleet.js";
+import type { SimNode } from "../../src/sim/model/host.js";
 import { testKey } from "../support/fleet-snapshot.js";
 import {
   a,

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import type { FleetPhase } from "../../src/core/fleet/record.js";
 import { includesKey, sameKey, type KeyIdentity } from "../../src/core/key-id.js";
 import type { NodeName } from "../../src/core/node.js";
-import { SimFleet, type SimOptions } from "../../src/sim/sim-fleet.js";
+import { SimFleet } from "../../src/sim/fleet.js";
+import type { SimOptions } from "../../src/sim/options.js";
 import { testKey } from "../support/fleet-snapshot.js";
 
 export interface Script extends Partial<SimOptions> {

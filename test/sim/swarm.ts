@@ -3,7 +3,8 @@
  * must come to rest on a new key. Everything is drawn from the seed, so a seed replays byte for byte.
  */
 import { makePrng, type Prng } from "../../src/core/prng.js";
-import { SimFleet, type SimOptions } from "../../src/sim/sim-fleet.js";
+import { SimFleet } from "../../src/sim/fleet.js";
+import type { SimOptions } from "../../src/sim/options.js";
 import { findLeftovers, findViolations, hasConverged, RetiredKeyWatch, type Violation } from "./checkers.js";
 import { faults, freshAddresses, type FaultName, type Scene } from "./faults.js";
 import { Operator } from "./operator.js";

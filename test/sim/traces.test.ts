@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { NodeName } from "../../src/core/node.js";
-import type { SimFleet } from "../../src/sim/sim-fleet.js";
+import type { SimFleet } from "../../src/sim/fleet.js";
 import type { StepAgent } from "../../src/runtime/agent-loop.js";
 import type { StepController } from "../../src/runtime/controller-loop.js";
 import { testKey } from "../support/fleet-snapshot.js";

@@ -1,6 +1,6 @@
 /** Recordings of the programs of a simulated fleet, as texts. */
 import type { Recorder } from "../../src/runtime/recording.js";
-import type { SimOptions } from "../../src/sim/sim-fleet.js";
+import type { SimOptions } from "../../src/sim/options.js";
 
 export interface Recordings {
   /** Lines by program; a restarted program goes on in the same recording. */

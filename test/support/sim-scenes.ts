@@ -6,7 +6,8 @@ import type { NodeName } from "../../src/core/node.js";
 import type { AgentState } from "../../src/core/rotation/state.js";
 import type { SaSlot } from "../../src/core/sa.js";
 import { splitSpi } from "../../src/core/spi.js";
-import { SimFleet, type LogLine, type SimOptions } from "../../src/sim/sim-fleet.js";
+import { SimFleet, type LogLine } from "../../src/sim/fleet.js";
+import type { SimOptions } from "../../src/sim/options.js";
 import type { AgentView } from "../../src/runtime/agent-loop.js";
 import { testKey } from "./fleet-snapshot.js";
 

@@ -2,7 +2,7 @@
  * A guard of the protocol taken away, by name. A mutant wraps a pure function or a port from outside; production code has
  * no flag for it. What a mutant breaks proves that the guard is needed, and that a checker sees it.
  */
-import type { SimOptions } from "../sim-fleet.js";
+import type { SimOptions } from "../options.js";
 
 export interface Mutant {
   readonly name: string;

@@ -1,7 +1,7 @@
 /** What scenarios have in common: the durations of production, and the reclaim time of the field. */
 import { limits } from "../../core/limits.js";
 import { stepAgent } from "../../core/rotation/step.js";
-import type { SimOptions } from "../sim-fleet.js";
+import type { SimOptions } from "../options.js";
 import { retireByTimer } from "./field/retire-by-timer.js";
 
 /** `ipsec-key-rotation-duration` of cilium: so long after the load, the old key goes. */

@@ -2,8 +2,8 @@
  * What a run came to: packets lost by cause, what the script measured, which invariants broke. And the questions that
  * scenarios ask of it; each answers with what is wrong, so that a failed run says all of it at once.
  */
-import type { SimFleet } from "../sim-fleet.js";
-import type { Excuse, LostPacket } from "../traffic.js";
+import type { SimFleet } from "../fleet.js";
+import type { Excuse, LostPacket } from "../model/traffic.js";
 import type { Play } from "./play.js";
 
 /** Packets lost for one reason on one key. */

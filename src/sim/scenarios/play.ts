@@ -6,8 +6,8 @@ import type { FleetPhase, OperatorRequest } from "../../core/fleet/record.js";
 import { includesKey, sameKey } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
 import { splitSpi } from "../../core/spi.js";
-import type { SimFleet } from "../sim-fleet.js";
-import { routesBetween, type SimNode } from "../sim-node.js";
+import type { SimFleet } from "../fleet.js";
+import { routesBetween, type SimNode } from "../model/host.js";
 import { keyOf } from "./keys.js";
 
 /** A heading of the story: what the script did at this time. */

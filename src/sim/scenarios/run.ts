@@ -1,5 +1,5 @@
 /** Plays one run of a scenario to its end. One seed and one scenario give one story, byte for byte. */
-import { SimFleet } from "../sim-fleet.js";
+import { SimFleet } from "../fleet.js";
 import { outcomeOf, type Outcome } from "./outcome.js";
 import { Play } from "./play.js";
 import type { Scenario, ScenarioRun } from "./scenario.js";

@@ -2,7 +2,7 @@
  * A failure of the field as a script: the same events under the behaviour that failed and under ours. A scenario that
  * does not fail under the old behaviour shows nothing under the new one, so both runs say what to expect.
  */
-import type { SimOptions } from "../sim-fleet.js";
+import type { SimOptions } from "../options.js";
 import type { Outcome } from "./outcome.js";
 import type { Play } from "./play.js";
 

@@ -2,7 +2,7 @@
  * A run told in a page: under each act of the script, what nodes and controllers logged and which packets were lost,
  * alike things in one line. It names no packet, so it stays short at any size, and it is the golden trace.
  */
-import type { LogLine, SimFleet } from "../sim-fleet.js";
+import type { LogLine, SimFleet } from "../fleet.js";
 import { groupLosses, type LossGroup, type Outcome } from "./outcome.js";
 import type { Act, Play } from "./play.js";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { CheckValue, KeyId, KeyIdentity } from "../../../core/key-id.js";
 import { stepAgent } from "../../../core/rotation/step.js";
 import type { StepAgent } from "../../../runtime/agent-loop.js";
-import { SimFleet } from "../../sim-fleet.js";
+import { SimFleet } from "../../fleet.js";
 import { advertiseFirst } from "./advertise-first.js";
 
 function key(keyId: number): KeyIdentity {

@@ -1,15 +1,13 @@
-/** One host of a simulated fleet: what outlives its agent's process, and the ports that the process gets. */
-import type { IncarnationId, NodeAddresses, NodeName } from "../core/node.js";
-import { succeed } from "../core/result.js";
-import type { DurableState } from "../core/rotation/durable.js";
-import type { Endpoint } from "../core/sa.js";
-import type { Clock } from "../ports/clock.js";
-import type { KeyFileReading, KeystorePort } from "../ports/keystore.js";
-import type { StoragePort } from "../ports/storage.js";
-import type { AgentLoop } from "../runtime/agent-loop.js";
-import type { SimKernel } from "./sim-kernel.js";
-import type { Link, Stream } from "./sim-registry.js";
-import type { VirtualTime } from "./virtual-time.js";
+/** One host of a simulated fleet: what outlives its agent's process, and its clock. */
+import type { IncarnationId, NodeAddresses, NodeName } from "../../core/node.js";
+import type { DurableState } from "../../core/rotation/durable.js";
+import type { Endpoint } from "../../core/sa.js";
+import type { Clock } from "../../ports/clock.js";
+import type { KeyFileReading } from "../../ports/keystore.js";
+import type { AgentLoop } from "../../runtime/agent-loop.js";
+import type { SimKernel } from "./kernel.js";
+import type { Link, Stream } from "./registry.js";
+import type { VirtualTime } from "../engine/virtual-time.js";
 
 /** One run of the agent's program. */
 export interface SimAgent {
@@ -80,36 +78,5 @@ export function clockOf(node: SimNode, time: VirtualTime, isAlive: () => boolean
     ...clock,
     setTimer: (atMs, run) => clock.setTimer(atMs, ifAlive(run)),
     defer: (run) => clock.defer(ifAlive(run)),
-  };
-}
-
-export function keystoreOf(node: SimNode, time: VirtualTime, isAlive: () => boolean): KeystorePort {
-  return {
-    watch: (read) => {
-      node.keyWatchers.add(read);
-      time.at(time.nowMs, () => isAlive() && read(node.keys));
-      return () => node.keyWatchers.delete(read);
-    },
-    forget: () => undefined,
-  };
-}
-
-/** Saves are atomic and take `saveMs`; a process that dies meanwhile leaves the document before. */
-export function storageOf(
-  node: SimNode,
-  time: VirtualTime,
-  isAlive: () => boolean,
-  saveMs: () => number,
-): StoragePort {
-  return {
-    load: (name, done) => time.at(time.nowMs, () => isAlive() && done(succeed(node.disk.get(name) ?? null))),
-    save: (name, text, done) => {
-      time.at(time.nowMs + saveMs(), () => {
-        if (!isAlive()) return;
-        node.disk.set(name, text);
-        node.saves += 1;
-        done(succeed(null));
-      });
-    },
   };
 }

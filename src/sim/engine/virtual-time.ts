@@ -2,7 +2,7 @@
  * Virtual time: events in order of time, then of scheduling. Nothing here looks at a real clock, so one seed gives one
  * run, byte for byte, on any machine.
  */
-import type { Clock } from "../ports/clock.js";
+import type { Clock } from "../../ports/clock.js";
 
 interface Event {
   readonly atMs: number;

@@ -3,7 +3,7 @@
  * outlives the agent, and a reboot loses it. It knows keys by `KeyRef`: two SAs decrypt each other's packets when their
  * references are equal.
  */
-import type { AddressFamily } from "../core/node.js";
+import type { AddressFamily } from "../../core/node.js";
 import {
   policySlotKey,
   policySlotOf,
@@ -17,8 +17,8 @@ import {
   type SaSlot,
   type SaSpec,
   type SaView,
-} from "../core/sa.js";
-import type { XfrmCounterName } from "../core/xfrm-counters.js";
+} from "../../core/sa.js";
+import type { XfrmCounterName } from "../../core/xfrm-counters.js";
 import type {
   ApplyOutcome,
   DataplaneIdentity,
@@ -26,10 +26,10 @@ import type {
   KernelDump,
   KernelPort,
   Recognise,
-} from "../ports/kernel.js";
-import { fail, succeed } from "../core/result.js";
-import type { Done } from "../ports/failure.js";
-import type { VirtualTime } from "./virtual-time.js";
+} from "../../ports/kernel.js";
+import { fail, succeed } from "../../core/result.js";
+import type { Done } from "../../ports/failure.js";
+import type { VirtualTime } from "../engine/virtual-time.js";
 
 /** An SA in the kernel. Only packets change it. */
 export interface SimSa {

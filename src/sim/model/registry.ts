@@ -2,15 +2,15 @@
  * The registry in virtual time: commits in order, watchers that lag each at their own pace, partitions, compare-and-set.
  * It keeps what a real registry keeps through a crash of its clients; it does not itself crash.
  */
-import type { FleetRecord, OperatorRequest, RotationRecord } from "../core/fleet/record.js";
-import { limits } from "../core/limits.js";
-import { sameAddresses, type NodeName, type RosterEntry, type RosterRevision } from "../core/node.js";
-import type { Report } from "../core/report.js";
-import { fail, succeed } from "../core/result.js";
-import type { IncarnationNumber, NodeIndex } from "../core/spi.js";
-import type { Done, Stop } from "../ports/failure.js";
-import type { LeaseView, RegisterRequest, RegistryPort, SingleEvent, WatchEvent } from "../ports/registry.js";
-import type { VirtualTime } from "./virtual-time.js";
+import type { FleetRecord, OperatorRequest, RotationRecord } from "../../core/fleet/record.js";
+import { limits } from "../../core/limits.js";
+import { sameAddresses, type NodeName, type RosterEntry, type RosterRevision } from "../../core/node.js";
+import type { Report } from "../../core/report.js";
+import { fail, succeed } from "../../core/result.js";
+import type { IncarnationNumber, NodeIndex } from "../../core/spi.js";
+import type { Done, Stop } from "../../ports/failure.js";
+import type { LeaseView, RegisterRequest, RegistryPort, SingleEvent, WatchEvent } from "../../ports/registry.js";
+import type { VirtualTime } from "../engine/virtual-time.js";
 
 export type Stream = "roster" | "reports" | "fleet" | "request";
 

@@ -3,14 +3,14 @@
  * reason that S1 names, or a loss. A packet that a policy keeps back counts only when this pair, in these lifetimes,
  * had been able to send before. It changes nothing but packet counters.
  */
-import type { NodeName } from "../core/node.js";
-import type { Prng } from "../core/prng.js";
-import { saSlotOf } from "../core/sa.js";
-import type { XfrmCounterName } from "../core/xfrm-counters.js";
-import type { SimSa } from "./sim-kernel.js";
-import { routesBetween, type Route, type SimNode } from "./sim-node.js";
-import type { SimRegistry } from "./sim-registry.js";
-import type { VirtualTime } from "./virtual-time.js";
+import type { NodeName } from "../../core/node.js";
+import type { Prng } from "../../core/prng.js";
+import { saSlotOf } from "../../core/sa.js";
+import type { XfrmCounterName } from "../../core/xfrm-counters.js";
+import type { SimSa } from "./kernel.js";
+import { routesBetween, type Route, type SimNode } from "./host.js";
+import type { SimRegistry } from "./registry.js";
+import type { VirtualTime } from "../engine/virtual-time.js";
 
 /**
  * - peer-down: sent to a lifetime that had lost its state, by a sender that could not know yet

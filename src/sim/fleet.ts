@@ -2,46 +2,22 @@
  * A fleet in virtual time: the agents' and the controllers' own loops over modelled kernels, disks and registry, with
  * traffic between all pairs. It injects faults and counts packets; it decides nothing for the agents.
  */
-import type { ControllerOptions } from "../core/fleet/controller-state.js";
 import type { KeyIdentity } from "../core/key-id.js";
 import type { IncarnationId, NodeName } from "../core/node.js";
 import { makePrng, type Prng } from "../core/prng.js";
-import type { AgentOptions } from "../core/rotation/state.js";
 import type { SaSlot } from "../core/sa.js";
 import type { Log } from "../ports/log.js";
-import { AgentLoop, type AgentPorts, type StepAgent } from "../runtime/agent-loop.js";
-import { ControllerLoop, type ControllerPorts, type StepController } from "../runtime/controller-loop.js";
+import { AgentLoop, type AgentPorts } from "../runtime/agent-loop.js";
+import { ControllerLoop, type ControllerPorts } from "../runtime/controller-loop.js";
 import { agentDefaults, controllerDefaults } from "./defaults.js";
-import { SimKernel } from "./sim-kernel.js";
-import {
-  clockOf,
-  keystoreOf,
-  parseAddresses,
-  storageOf,
-  storedIncarnation,
-  type SimAgent,
-  type SimNode,
-} from "./sim-node.js";
-import { SimRegistry, type Link, type Stream } from "./sim-registry.js";
-import { Traffic, type LostPacket } from "./traffic.js";
-import { VirtualTime } from "./virtual-time.js";
-
-export interface SimOptions {
-  readonly seed: number;
-  readonly coordination: "barrier" | "pairwise";
-  readonly agent?: Partial<AgentOptions>;
-  readonly controller?: Partial<ControllerOptions>;
-  readonly registryDelayMs?: (prng: Prng) => number;
-  readonly operationMs?: (prng: Prng) => number;
-  /** Time between two packets of one pair. */
-  readonly packetIntervalMs?: number;
-  /** Instead of the real machines: a mutant, or a checker around them. Chosen per node. */
-  readonly step?: (name: NodeName) => StepAgent | undefined;
-  readonly controllerStep?: StepController;
-  /** Around the ports of each program that starts: a mutant, or a recorder. */
-  readonly wrapAgentPorts?: (name: NodeName, ports: AgentPorts) => AgentPorts;
-  readonly wrapControllerPorts?: (name: string, ports: ControllerPorts) => ControllerPorts;
-}
+import { VirtualTime } from "./engine/virtual-time.js";
+import { storageOf } from "./model/disk.js";
+import { clockOf, parseAddresses, storedIncarnation, type SimAgent, type SimNode } from "./model/host.js";
+import { SimKernel } from "./model/kernel.js";
+import { keystoreOf } from "./model/keystore.js";
+import { SimRegistry, type Link, type Stream } from "./model/registry.js";
+import { Traffic, type LostPacket } from "./model/traffic.js";
+import type { SimOptions } from "./options.js";
 
 export interface SimController {
   readonly loop: ControllerLoop;
@@ -200,7 +176,7 @@ export class SimFleet {
   addController(): number {
     const name = `controller-${this.controllers.length}`;
     const link: Link = { isAlive: () => controller.alive, isPartitioned: false, held: new Set() };
-    const ports = {
+    const ports: ControllerPorts = {
       clock: this.time.clock(this.prng.below(100_000)),
       registry: this.registry.port(link),
       log: this.#log(name),
@@ -265,7 +241,7 @@ export class SimFleet {
       coordination: this.#options.coordination,
       ...this.#options.agent,
     };
-    const ports = {
+    const ports: AgentPorts = {
       clock: clockOf(node, this.time, link.isAlive),
       kernel: node.kernel.port(link.isAlive),
       keystore: keystoreOf(node, this.time, link.isAlive),

@@ -1,0 +1,24 @@
+/** What a simulated fleet is made of: options of the code under test, knobs of the models, and the hooks around it. */
+import type { ControllerOptions } from "../core/fleet/controller-state.js";
+import type { NodeName } from "../core/node.js";
+import type { Prng } from "../core/prng.js";
+import type { AgentOptions } from "../core/rotation/state.js";
+import type { AgentPorts, StepAgent } from "../runtime/agent-loop.js";
+import type { ControllerPorts, StepController } from "../runtime/controller-loop.js";
+
+export interface SimOptions {
+  readonly seed: number;
+  readonly coordination: "barrier" | "pairwise";
+  readonly agent?: Partial<AgentOptions>;
+  readonly controller?: Partial<ControllerOptions>;
+  readonly registryDelayMs?: (prng: Prng) => number;
+  readonly operationMs?: (prng: Prng) => number;
+  /** Time between two packets of one pair. */
+  readonly packetIntervalMs?: number;
+  /** Instead of the real machines: a mutant, or a checker around them. Chosen per node. */
+  readonly step?: (name: NodeName) => StepAgent | undefined;
+  readonly controllerStep?: StepController;
+  /** Around the ports of each program that starts: a mutant, a recorder, or a behaviour of the field. */
+  readonly wrapAgentPorts?: (name: NodeName, ports: AgentPorts) => AgentPorts;
+  readonly wrapControllerPorts?: (name: string, ports: ControllerPorts) => ControllerPorts;
+}
