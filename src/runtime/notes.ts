@@ -44,7 +44,7 @@ export function logControllerNote(log: Log, note: ControllerNote): void {
         keyId: note.target?.keyId ?? null,
       });
     case "excluded":
-      return log.write("warn", "silent node excluded", { peer: note.node });
+      return log.write("warn", "node excluded", { peer: note.node });
     case "included":
       return log.write("info", "node counts again", { peer: note.node });
     case "condition":

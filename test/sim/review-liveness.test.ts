@@ -28,7 +28,7 @@ import {
 } from "../support/sim-scenes.js";
 
 function excludedNodes(fleet: SimFleet): readonly unknown[] {
-  return logged(fleet, "silent node excluded").map(({ fields }) => fields["peer"]);
+  return logged(fleet, "node excluded").map(({ fields }) => fields["peer"]);
 }
 
 test("review 11: a healthy node that joins a fleet of long standing is not excluded", () => {

@@ -356,12 +356,12 @@ function sitOutOutage(controllerStep?: StepController): SimFleet {
 test("exclude-after-outage: the first leader after ten minutes excludes nobody", () => {
   const fleet = sitOutOutage();
   assert.deepEqual(fleet.registry.fleet?.excluded, []);
-  assert.ok(!fleet.logs.some(({ message }) => message === "silent node excluded"));
+  assert.ok(!fleet.logs.some(({ message }) => message === "node excluded"));
   assert.deepEqual(fleet.losses(), []);
 });
 
 test("exclude-after-outage: the mutant, which trusts stored ages, excludes the fleet", () => {
   const fleet = sitOutOutage(mutantNamed("exclude-after-outage").changes.controllerStep);
-  const notes = fleet.logs.filter(({ message }) => message === "silent node excluded");
+  const notes = fleet.logs.filter(({ message }) => message === "node excluded");
   assert.deepEqual([...new Set(notes.map(({ fields }) => fields["peer"]))].sort(), [a, b, c]);
 });

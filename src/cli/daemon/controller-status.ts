@@ -35,7 +35,7 @@ export function controllerStatus(
     target: record.target,
     nodes: view.roster.entries.size,
     excluded: record.excluded.map(({ name }): NodeException => {
-      return { node: name, why: "silent; must restage before it counts", forMs: silentFor(name) };
+      return { node: name, why: "must restage before it counts", forMs: silentFor(name) };
     }),
     stragglers: stragglers.map(({ name, kind, why }) => ({ node: name, kind, why, forMs })),
     timeLeftMs: timeLeft(view, options, nowMs),

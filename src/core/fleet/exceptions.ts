@@ -53,7 +53,7 @@ function conflicts({ record, nodes }: ExceptionContext): readonly NodeException[
 }
 
 function exclusions({ record }: ExceptionContext): readonly NodeException[] {
-  const why = "excluded: silent, and must restage before it counts";
+  const why = "excluded: must restage before it counts";
   return record.excluded.map(({ name }) => ({ node: name, why, forMs: null }));
 }
 

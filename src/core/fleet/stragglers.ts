@@ -1,7 +1,7 @@
 /**
- * Who holds the fleet up, and who stops counting. A node is silent only after this process saw its lease unchanged for
- * `silentMs` on its own clock, counted from when it could first see leases at all: an age stored by someone else would
- * exclude a whole fleet after an outage (trace exclude-after-outage).
+ * Who holds the fleet up, and who stops counting: silent nodes, and slow ones when a key is compromised. A node is silent
+ * only after this process saw its lease unchanged for `silentMs` on its own clock, counted from when it could first see
+ * leases at all: an age stored by someone else would exclude a whole fleet after an outage (trace exclude-after-outage).
  */
 import { includesKey, type KeyIdentity } from "../key-id.js";
 import type { NodeName, RosterEntry } from "../node.js";
@@ -46,6 +46,7 @@ export function decideExclusions(
     const entry = entries.get(name);
     return entry !== undefined && !mayReturn(record, state, observation, entry, nowMs, options);
   });
+  kept.push(...leftBehind(record, kept, state, observation, nowMs, options));
   if (options.silent === "wait") return { excluded: sameOr(record, kept), held: [] };
   const known = new Set(kept.map(({ name }) => name));
   const silent = [...entries.values()].filter(
@@ -57,6 +58,29 @@ export function decideExclusions(
   }
   const added = silent.map(({ name, incarnationId }) => ({ name, incarnationId }));
   return { excluded: sameOr(record, [...kept, ...added]), held: [] };
+}
+
+/**
+ * A compromised key goes at its deadline whether or not everybody holds the target. Who does not by half of that time is
+ * left behind, alive or not, so that the others are on the target before the old key goes. Not when that is most of the
+ * fleet: there is nobody to save then.
+ */
+function leftBehind(
+  record: FleetRecord,
+  kept: readonly ExcludedNode[],
+  state: ControllerState,
+  observation: ControllerObservation,
+  nowMs: number,
+  options: ControllerOptions,
+): readonly ExcludedNode[] {
+  const { target, phase, emergency } = record;
+  const phaseMs = nowMs - (state.seen?.sinceMs ?? nowMs);
+  if (!emergency || phase !== "staging" || target === null || phaseMs < options.emergencyDeadlineMs / 2) return [];
+  const known = new Set(kept.map(({ name }) => name));
+  const entries = [...observation.roster.entries.values()].filter(({ name }) => !known.has(name));
+  const behind = entries.filter((entry) => !isEvidence(observation.reports.get(entry.name), entry, target));
+  if (behind.length + kept.length > observation.roster.entries.size / 2) return [];
+  return behind.map(({ name, incarnationId }) => ({ name, incarnationId }));
 }
 
 function sameOr(record: FleetRecord, excluded: readonly ExcludedNode[]): readonly ExcludedNode[] {
@@ -90,7 +114,7 @@ function neededKeys(record: FleetRecord): readonly KeyIdentity[] {
 /** Why each node holds up the present phase; empty when nobody does. */
 export function findStragglers(record: FleetRecord, state: ControllerState, observation: ControllerObservation, nowMs: number, options: ControllerOptions): readonly StragglerNote[] {
   if (record.phase === "steady" || record.target === null) return [];
-  const notes: StragglerNote[] = record.excluded.map(({ name }) => ({ name, kind: "excluded", why: "silent; must restage before it counts" }));
+  const notes: StragglerNote[] = record.excluded.map(({ name }) => ({ name, kind: "excluded", why: "must restage before it counts" }));
   const excluded = new Set(record.excluded.map(({ name }) => name));
   for (const entry of observation.roster.entries.values()) {
     if (excluded.has(entry.name)) continue;

@@ -5,6 +5,7 @@ import type { Play } from "./play.js";
 import type { Scenario } from "./scenario.js";
 
 const nodes = ["a", "b", "c", "d"];
+const others = "packets lost between nodes that have key 2";
 const lateMs = 600_000;
 const figure = "seconds until no kernel decrypts with key 1";
 
@@ -32,6 +33,7 @@ function script(play: Play, hasController: boolean): void {
   play.measure(figure, Math.round((play.nowMs - orderedMs) / 1_000));
   play.rest(2, 900_000);
   play.fleet.run(5_000);
+  play.measure(others, play.fleet.traffic.lost.filter(({ from, to }) => from !== "d" && to !== "d").length);
 }
 
 /** d loads key 2 after 10 minutes, and its clock runs 5 minutes from then. */
@@ -45,6 +47,7 @@ function expectAfter(outcome: Outcome): readonly string[] {
     ...(outcome.unexcused > 0 ? [`S1: ${outcome.unexcused} packets lost`] : []),
     ...outcome.unmet.map((what) => `L1: ${what}`),
     ...expectFigure(outcome, figure, 0, emergencyDeadlineMs / 1_000 + 1),
+    ...expectFigure(outcome, others, 0, 0),
   ];
 }
 

@@ -71,7 +71,7 @@ function describe({ message, fields }: LogLine): string | null {
     case "new incarnation":
       return `${message}: ${String(fields["why"])}`;
     case "departed node removed":
-    case "silent node excluded":
+    case "node excluded":
     case "node counts again":
       return `${message}: ${String(fields["peer"])}`;
     case "condition":
