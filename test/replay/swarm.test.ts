@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { replayRecording } from "../../src/sim/replay/replay.js";
-import { runSeed } from "../sim/swarm.js";
+import { runSwarmSeed } from "../../src/sim/swarm/swarm-seed.js";
 import { makeRecordings } from "../support/sim-recordings.js";
 
 const seeds = Array.from({ length: 20 }, (_, index) => 1_000 + index);
@@ -10,7 +10,7 @@ const seeds = Array.from({ length: 20 }, (_, index) => 1_000 + index);
 for (const seed of seeds) {
   test(`replay: every recording of swarm seed ${seed} does the same again`, () => {
     const { lines, options } = makeRecordings();
-    runSeed(seed, options);
+    runSwarmSeed(seed, { changes: options });
     assert.ok(lines.size > 1);
     for (const [name, recorded] of lines) {
       const { difference, faults, runs } = replayRecording(recorded);

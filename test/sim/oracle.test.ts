@@ -4,10 +4,10 @@ import { test } from "node:test";
 import type { NodeName } from "../../src/core/node.js";
 import { makePrng } from "../../src/core/prng.js";
 import { SimFleet } from "../../src/sim/fleet.js";
+import { runSwarmSeed } from "../../src/sim/swarm/swarm-seed.js";
 import { testKey } from "../support/fleet-snapshot.js";
 import { makeOracle, type Oracle } from "./oracle.js";
 import { isOn } from "./scripted.js";
-import { runSeed } from "./swarm.js";
 
 function assertAgrees({ counts, differences }: Oracle, peers: number): void {
   assert.deepEqual(differences, []);
@@ -20,7 +20,7 @@ const [from, to] = [1, 20];
 test(`oracle: seeds ${from} to ${to} of the swarm`, () => {
   const oracle = makeOracle();
   for (let seed = from; seed <= to; seed += 1) {
-    const { violations } = runSeed(seed, { step: () => oracle.step });
+    const { violations } = runSwarmSeed(seed, { changes: { step: () => oracle.step } });
     assert.deepEqual(violations, [], `seed ${seed}`);
     assert.deepEqual(oracle.differences, [], `seed ${seed}`);
   }

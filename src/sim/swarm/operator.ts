@@ -2,11 +2,13 @@
  * The people and tools around a simulated fleet: who writes key files, hands them out slowly and out of step, and asks
  * for rotations. Like `spindle keyfile next`, a file names the key that the fleet runs and then the new one.
  */
-import type { OperatorRequest } from "../../src/core/fleet/record.js";
-import { sameKey, type KeyId, type KeyIdentity } from "../../src/core/key-id.js";
-import type { NodeName } from "../../src/core/node.js";
-import type { SimFleet } from "../../src/sim/fleet.js";
-import { testKey } from "../support/fleet-snapshot.js";
+import { derivePairwise } from "../../core/fleet/pairwise-view.js";
+import type { OperatorRequest } from "../../core/fleet/record.js";
+import { sameKey, type KeyIdentity } from "../../core/key-id.js";
+import type { NodeName } from "../../core/node.js";
+import { agentDefaults } from "../defaults.js";
+import type { SimFleet } from "../fleet.js";
+import { keyOf } from "../scenarios/keys.js";
 
 /** Longest time that a new file takes to reach a node. */
 const distributionMs = 400;
@@ -16,8 +18,8 @@ export class Operator {
   readonly #coordination: "barrier" | "pairwise";
   readonly #fileVersions = new Map<NodeName, number>();
   readonly compromised: KeyIdentity[] = [];
-  newest = testKey(1);
-  #file: readonly KeyIdentity[] = [testKey(1)];
+  newest = keyOf(1);
+  #file: readonly KeyIdentity[] = [keyOf(1)];
   #version = 0;
   #requests = 0;
 
@@ -28,9 +30,14 @@ export class Operator {
 
   /** The key that the fleet runs, as `spindle status` would say. */
   running(): KeyIdentity {
-    const fleet = this.#fleet.registry.fleet;
-    if (this.#coordination === "barrier") return fleet?.current ?? this.#file[0] ?? this.newest;
-    return this.#known().find((key) => key.keyId === this.#oldestSent()) ?? this.newest;
+    const { registry } = this.#fleet;
+    const file = this.#file[0] ?? this.newest;
+    if (this.#coordination === "barrier") return registry.fleet?.current ?? file;
+    const nodes = this.#fleet.live().flatMap((name) => {
+      const entry = registry.entry(name);
+      return entry === undefined ? [] : [{ entry, report: registry.report(name) }];
+    });
+    return derivePairwise(nodes, agentDefaults.ring).current ?? file;
   }
 
   /** Does every live node hold the newest key, and only that? */
@@ -47,14 +54,14 @@ export class Operator {
   }
 
   rotate(): void {
-    this.newest = testKey(this.newest.keyId + 1);
+    this.newest = keyOf(this.newest.keyId + 1);
     this.#distribute([this.running(), this.newest], distributionMs);
   }
 
   /** After a disaster: a file with every key that anyone still uses, and a new one, at once. */
   repair(): void {
     const known = this.#known();
-    this.newest = testKey(this.newest.keyId + 1);
+    this.newest = keyOf(this.newest.keyId + 1);
     this.#distribute([...known, this.newest], 0);
   }
 
@@ -102,11 +109,6 @@ export class Operator {
         this.#fleet.setKeys(name, keys);
       });
     }
-  }
-
-  #oldestSent(): KeyId | undefined {
-    const sent = this.#fleet.live().flatMap((name) => this.#fleet.registry.report(name)?.sendingOldest ?? []);
-    return sent.sort((one, other) => one - other)[0];
   }
 
   /** Every key that a live node holds or has ever taken up, oldest first. No swarm runs around the ring. */

@@ -1,7 +1,7 @@
 /** What can go wrong in a swarm run. A fault says what it did, or null when it has no victim at this time. */
-import type { NodeName } from "../../src/core/node.js";
-import type { Prng } from "../../src/core/prng.js";
-import type { SimFleet } from "../../src/sim/fleet.js";
+import type { NodeName } from "../../core/node.js";
+import type { Prng } from "../../core/prng.js";
+import type { SimFleet } from "../fleet.js";
 import type { Operator } from "./operator.js";
 
 export interface Scene {
@@ -15,6 +15,7 @@ export interface Scene {
 export type Fault = (scene: Scene) => string | null;
 
 const nodesMax = 7;
+const lookAgainMs = 1_000;
 /** Longer than `silentMs` of the simulated controllers. */
 const longMs = 9_000;
 
@@ -67,6 +68,8 @@ export const faults = {
     if (scene.fleet.live().length <= 2) return null;
     const name = pickLive(scene);
     scene.fleet.leave(name);
+    // A registration that was under way may have come after: the operator looks again.
+    later(scene.fleet, lookAgainMs, () => scene.fleet.node(name).departed && scene.fleet.registry.remove(name));
     return name;
   },
   move: ({ fleet, prng, isDualStack }) => {

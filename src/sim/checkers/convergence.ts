@@ -1,0 +1,87 @@
+/** L1: when faults stop, every node ends on the newest key, with nothing left of who departed and nothing missing. */
+import { sameKey, type KeyIdentity } from "../../core/key-id.js";
+import type { NodeName } from "../../core/node.js";
+import { splitSpi } from "../../core/spi.js";
+import type { SimFleet } from "../fleet.js";
+import type { SimNode } from "../model/host.js";
+import { seconds, violationsMax, type Checker, type Violation } from "./checker.js";
+
+/** Does every live node hold and send with `key` and nothing else, by its own word? */
+export function hasConverged(fleet: SimFleet, key: KeyIdentity): boolean {
+  const live = fleet.live();
+  return live.every((name) => {
+    const report = fleet.registry.report(name);
+    const isHeld = report?.holds.length === 1 && sameKey(report.holds[0] ?? null, key);
+    return isHeld && (report.sendingOldest === key.keyId || live.length === 1);
+  });
+}
+
+export class ConvergenceChecker implements Checker {
+  readonly invariant = "L1";
+  readonly #fleet: SimFleet;
+  readonly #newest: () => KeyIdentity;
+
+  /** @param newest the key that the fleet must end on, asked for at the end */
+  constructor(fleet: SimFleet, newest: () => KeyIdentity) {
+    this.#fleet = fleet;
+    this.#newest = newest;
+  }
+
+  look(): void {
+    // Only the end counts.
+  }
+
+  finish(): readonly Violation[] {
+    const fleet = this.#fleet;
+    const key = this.#newest();
+    if (!hasConverged(fleet, key)) return [this.#violation(`no rest on key ${key.keyId}`, standing(fleet))];
+    const found = fleet.live().flatMap((name) => leftovers(fleet, fleet.node(name), key));
+    return found.slice(0, violationsMax).map((what) => this.#violation(what, null));
+  }
+
+  #violation(what: string, cause: string | null): Violation {
+    const atMs = this.#fleet.time.nowMs;
+    return { invariant: "L1", atMs, message: `${what} at ${seconds(atMs)}`, cause };
+  }
+}
+
+/** Where each node stands, by its own word. */
+function standing(fleet: SimFleet): string {
+  const nodes = fleet.live().map((name) => {
+    const report = fleet.registry.report(name);
+    if (report === undefined) return `${name} has no report`;
+    const held = report.holds.map((key) => key.keyId).join("+");
+    return `${name} holds ${held} and sends ${report.sendingOldest ?? 0} to ${report.sendingNewest ?? 0}`;
+  });
+  return nodes.join("; ");
+}
+
+/** What a kernel and a disk hold that they should not, or lack. */
+function leftovers(fleet: SimFleet, node: SimNode, key: KeyIdentity): readonly string[] {
+  const others = fleet.live().filter((one) => one !== node.name);
+  const addresses = new Set(others.flatMap((one) => Object.values(fleet.node(one).addresses)));
+  const families = [node.addresses.ipv4, node.addresses.ipv6].filter((address) => address !== null).length;
+  const expected = 2 * families * others.length;
+  const slots = [...node.kernel.slots()];
+  const policies = [...node.kernel.policies()];
+  const oldSa = slots.find((slot) => splitSpi(slot.spi).keyId !== key.keyId);
+  const strange = policies.find(({ remote, direction, action }) => {
+    return !addresses.has(remote.address) || (direction === "out" && action.kind !== "protect");
+  });
+  const known = checkpointNames(node);
+  const findings = [
+    slots.length === expected ? null : `has ${slots.length} SAs, not ${expected}`,
+    policies.length === expected ? null : `has ${policies.length} policies, not ${expected}`,
+    oldSa === undefined ? null : `has an SA of key ${splitSpi(oldSa.spi).keyId} for ${oldSa.remote.address}`,
+    strange === undefined ? null : `has a policy ${strange.direction} for ${strange.remote.address} that does not belong`,
+    known.join() === [...others].sort().join() ? null : `has a checkpoint of ${known.join()}`,
+  ];
+  return findings.filter((what) => what !== null).map((what) => `${node.name} ${what}`);
+}
+
+function checkpointNames(node: SimNode): readonly NodeName[] {
+  const text = node.disk.get("nodes.json");
+  if (text === undefined) return [];
+  const { nodes } = JSON.parse(text) as { nodes: readonly { entry: { name: NodeName } }[] };
+  return nodes.map(({ entry }) => entry.name).sort();
+}

@@ -1,0 +1,39 @@
+/** What a seed makes a fleet of: coordination, speeds, jitter, address families. */
+import type { Prng } from "../../core/prng.js";
+import type { SimFleet } from "../fleet.js";
+import type { SimOptions } from "../options.js";
+
+export interface SwarmOptions {
+  readonly sim: SimOptions;
+  readonly isDualStack: boolean;
+}
+
+/** Deadlines out of reach, so that a forced retire is a finding; only the emergency's is near. */
+const farMs = 3_600_000;
+
+export function drawOptions(seed: number, prng: Prng): SwarmOptions {
+  const slowestMs = [5, 20, 20, 150][prng.below(4)] ?? 20;
+  const operationMsMax = [0.2, 0.2, 5][prng.below(3)] ?? 0.2;
+  const coordination = prng.below(2) === 0 ? "barrier" : "pairwise";
+  const enabled = prng.below(2) === 0;
+  const mode = prng.below(2) === 0 ? "uniform" : "slotted";
+  const sim: SimOptions = {
+    seed,
+    coordination,
+    agent: {
+      massDeletionShare: 1,
+      retireDeadlineMs: farMs,
+      jitter: { enabled, mode, maxMs: 300, minNodes: 0 },
+    },
+    controller: { retireDeadlineMs: farMs },
+    registryDelayMs: (chance) => 1 + chance.below(slowestMs),
+    operationMs: (chance) => 0.05 + chance.share() * operationMsMax,
+    packetIntervalMs: 10,
+  };
+  return { sim, isDualStack: prng.below(4) === 0 };
+}
+
+export function describeOptions({ sim, isDualStack }: SwarmOptions, fleet: SimFleet): string {
+  const families = isDualStack ? ", IPv4 and IPv6" : "";
+  return `${sim.coordination}, ${fleet.nodes.size} nodes, ${fleet.controllers.length} controllers${families}`;
+}
