@@ -35,6 +35,8 @@ import type { VirtualTime } from "../engine/virtual-time.js";
 export interface SimSa {
   readonly spec: SaSpec;
   packets: number;
+  /** Inbound: the outbound SA whose sequence numbers its anti-replay window has followed so far. */
+  follows: SimSa | null;
 }
 
 export class SimKernel {
@@ -117,11 +119,17 @@ export class SimKernel {
     return sa.spec.source.address === local.address ? sa : "XfrmOutPolBlock";
   }
 
-  /** The inbound half: the SA that decrypts a packet of `sent`, or the counter of what drops it. */
-  accept(sent: SaSpec, remote: Endpoint): SimSa | XfrmCounterName {
-    const sa = this.#sas.get(saSlotKey({ direction: "in", spi: sent.spi, remote }));
+  /**
+   * The inbound half: the SA that decrypts a packet of `sent`, or the counter of what drops it. A sender that began the
+   * same SA anew counts from 1, far behind the window: with ESN its packets fail authentication (RFC 4303, A2.2), and a
+   * counter of weeks is not caught up with (cilium #39720).
+   */
+  accept(sent: SimSa, remote: Endpoint): SimSa | XfrmCounterName {
+    const { spi, key } = sent.spec;
+    const sa = this.#sas.get(saSlotKey({ direction: "in", spi, remote }));
     if (sa === undefined) return "XfrmInNoStates";
-    if (!sameKeyRef(sa.spec.key, sent.key)) return "XfrmInStateProtoError";
+    if (!sameKeyRef(sa.spec.key, key)) return "XfrmInStateProtoError";
+    if (sa.follows !== null && sa.follows !== sent) return "XfrmInStateProtoError";
     const slot = { direction: "in", family: familyOf(remote), remote } as const;
     return this.#policies.has(policySlotKey(slot)) ? sa : "XfrmInNoPols";
   }
@@ -218,7 +226,7 @@ export class SimKernel {
     const slot = saSlotKey(saSlotOf(spec));
     const before = this.#sas.get(slot);
     if (before !== undefined) return sameKeyRef(before.spec.key, spec.key) ? null : "EEXIST";
-    this.#sas.set(slot, { spec, packets: 0 });
+    this.#sas.set(slot, { spec, packets: 0, follows: null });
     this.#tampered.delete(slot);
     if (spec.direction === "out") this.#checkFresh(spec);
     return null;

@@ -147,10 +147,13 @@ export class Traffic {
   #receive({ flow, sa, isCounted }: Packet, sentAtMs: number): void {
     const { kernel } = flow.to;
     if (flow.inVersion !== kernel.version || flow.inFor !== sa) {
-      flow.in = kernel.accept(sa.spec, flow.route.local);
+      flow.in = kernel.accept(sa, flow.route.local);
       flow.inVersion = kernel.version;
       flow.inFor = sa;
-      if (typeof flow.in !== "string") this.#establish(flow, sa);
+      if (typeof flow.in !== "string") {
+        flow.in.follows = sa;
+        this.#establish(flow, sa);
+      }
     }
     if (typeof flow.in === "string") {
       kernel.count(flow.in);

@@ -1,6 +1,7 @@
 /** All scenarios by name. */
 import { cilium29822 } from "./cilium-29822.js";
 import { cilium37920 } from "./cilium-37920.js";
+import { cilium39720 } from "./cilium-39720.js";
 import { cilium44701 } from "./cilium-44701.js";
 import { compromisedKey } from "./compromised-key.js";
 import { controllerDiesInEachPhase } from "./controller-dies-in-each-phase.js";
@@ -13,6 +14,7 @@ import { swarm1954 } from "./swarm-1954.js";
 export const scenarios: readonly Scenario[] = [
   cilium44701,
   cilium29822,
+  cilium39720,
   cilium37920,
   swarm1954,
   secondRotationInWindow,

@@ -134,6 +134,6 @@ function canSend(from: SimNode, to: SimNode, keyId: number): boolean {
   return routesBetween(from, to).every((route) => {
     const sa = from.kernel.route(route);
     if (typeof sa === "string" || sa.spec.key.keyId !== keyId) return false;
-    return typeof to.kernel.accept(sa.spec, route.local) !== "string";
+    return typeof to.kernel.accept(sa, route.local) !== "string";
   });
 }
