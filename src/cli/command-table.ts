@@ -68,6 +68,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/lab.js"),
   },
   {
+    name: "simulate",
+    summary: "replay a recording through this version's steps",
+    load: () => import("./commands/simulate.js"),
+  },
+  {
     name: "lab-agent",
     summary: "the agent of a lab's node",
     load: () => import("./commands/lab-agent.js"),

@@ -132,6 +132,10 @@ export const limits = {
   registryConflictMsMin: 4,
   registryConflictMsMax: 256,
   registryConflictAttemptsMax: 200,
+  /** Size of a recording's file at which recording ends (`--record`). */
+  recordingBytesMax: 256 * 1024 * 1024,
+  /** Lines that the disk has not taken; beyond it recording ends. */
+  recordingWaitingBytesMax: 32 * 1024 * 1024,
   /** Packet records kept per node by the lab for per-packet accounting. */
   labPacketRecordsMax: 2_000_000,
 } as const;
@@ -157,4 +161,5 @@ assert(limits.registryPartBytes < limits.recordBytesMax, "a part is not larger t
 assert(limits.registryBacklogBytesMax > limits.registryFrameBytesMax, "a backlog holds a frame");
 assert(limits.registryReconnectMsMin < limits.registryReconnectMsMax, "reconnect limits are ordered");
 assert(limits.registryConflictMsMin < limits.registryConflictMsMax, "conflict limits are ordered");
+assert(limits.recordingWaitingBytesMax < limits.recordingBytesMax, "a recording holds what waits for it");
 assert(2 * limits.registryPingMs <= limits.registryRequestMsMax, "two pings fit in one request's time");

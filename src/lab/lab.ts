@@ -31,6 +31,8 @@ const aliveMs = 2_000;
 export interface LabHost {
   /** How to run `spindle`: program and first arguments. */
   readonly spindle: readonly string[];
+  /** Where every agent and the controller leave a recording, null for none. */
+  readonly recordDirectory?: string | null;
   /** Lines for people: what ended, what started again. */
   readonly note: (line: string) => void;
   /** Ends every wait with `LAB_INTERRUPTED`. */
@@ -275,7 +277,8 @@ export class Lab {
 
   #makeController(): Program {
     const { controllerConfig, controllerDirectory } = this.layout;
-    const command = [...this.#host.spindle, "lab-controller", "--config", controllerConfig];
+    const words = ["lab-controller", "--config", controllerConfig, ...this.#recordFlags("controller")];
+    const command = [...this.#host.spindle, ...words];
     const spec = {
       name: "controller",
       command: () => command,
@@ -294,6 +297,7 @@ export class Lab {
       name,
       layout: this.layout.nodes[node]!,
       spindle: this.#host.spindle,
+      recordFlags: this.#recordFlags(name),
       isAdvertiseFirst: this.options.order === "advertise-first",
       stagingDelayMs: node === this.slowNode ? this.options.slowNodeMs : 0,
       view: this.view,
@@ -304,6 +308,11 @@ export class Lab {
       note: this.#host.note,
       gaveUp: (why) => this.#patience.giveUp(why),
     });
+  }
+
+  #recordFlags(program: string): readonly string[] {
+    const { recordDirectory = null } = this.#host;
+    return recordDirectory === null ? [] : ["--record", join(recordDirectory, `${program}.jsonl`)];
   }
 
   async #kill(program: Program): Promise<void> {

@@ -13,6 +13,7 @@ import type { Done, PortFailure, Stop } from "../ports/failure.js";
 import type { ApplyOutcome, KernelPort, Recognise } from "../ports/kernel.js";
 import type { KeyFileReading, KeystorePort } from "../ports/keystore.js";
 import type { Log } from "../ports/log.js";
+import type { Recorder } from "../ports/recorder.js";
 import type { RegisterRequest, RegistryPort, WatchEvent } from "../ports/registry.js";
 import type { StoragePort } from "../ports/storage.js";
 import {
@@ -28,7 +29,7 @@ import { AgentMachine, type StepAgent } from "./agent-machine.js";
 import type { AgentWorld } from "./agent-world.js";
 import { backoffMs } from "./backoff.js";
 import { logNote } from "./notes.js";
-import { outcomeOfAgent, recordingVersion, type Recorder } from "./recording.js";
+import { outcomeOfAgent, recordingVersion, type RecordingLine } from "./recording.js";
 
 export interface AgentPorts {
   readonly clock: Clock;
@@ -38,7 +39,7 @@ export interface AgentPorts {
   readonly storage: StoragePort;
   readonly log: Log;
   /** Gets all that a replay needs. */
-  readonly recorder?: Recorder;
+  readonly recorder?: Recorder<RecordingLine>;
   /** 128 fresh random bits. */
   readonly randomIncarnationId: () => IncarnationId;
   /** A number in [0, 1). */

@@ -17,18 +17,19 @@ import type { FleetRecord } from "../core/fleet/record.js";
 import type { Clock } from "../ports/clock.js";
 import type { Done, PortFailure, Stop } from "../ports/failure.js";
 import type { Log } from "../ports/log.js";
+import type { Recorder } from "../ports/recorder.js";
 import type { RegistryPort } from "../ports/registry.js";
 import type { ControllerEffectEnd, ControllerInput } from "./controller-input.js";
 import { ControllerMachine, type StepController } from "./controller-machine.js";
 import { logControllerNote } from "./notes.js";
-import { outcomeOfController, recordingVersion, type Recorder } from "./recording.js";
+import { outcomeOfController, recordingVersion, type RecordingLine } from "./recording.js";
 
 export interface ControllerPorts {
   readonly clock: Clock;
   readonly registry: RegistryPort;
   readonly log: Log;
   /** Gets all that a replay needs. */
-  readonly recorder?: Recorder;
+  readonly recorder?: Recorder<RecordingLine>;
 }
 
 export interface ControllerLoopOptions extends ControllerOptions {

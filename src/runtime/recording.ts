@@ -8,25 +8,12 @@ import type { ControllerOptions, ControllerStep } from "../core/fleet/controller
 import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";
 import type { Effect } from "../core/rotation/effect.js";
 import type { AgentOptions } from "../core/rotation/state.js";
+import type { RecordedProgram } from "../ports/recorder.js";
 import type { AgentInput, Chances } from "./agent-input.js";
 import type { ControllerInput } from "./controller-input.js";
 
 /** Rises when a line changes its meaning; a replay refuses what it does not know. */
 export const recordingVersion = 1;
-
-/** Who records. */
-export interface RecordedProgram {
-  /** Name and version. */
-  readonly program: string;
-  /** The name of another step than the program's own, null for that. */
-  readonly step: string | null;
-}
-
-export interface Recorder {
-  readonly program: RecordedProgram;
-  /** Takes the line as it is now: what it refers to may change later. Never throws and never waits. */
-  write(line: RecordingLine): void;
-}
 
 interface Header extends RecordedProgram {
   readonly schemaVersion: typeof recordingVersion;

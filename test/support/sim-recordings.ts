@@ -1,5 +1,5 @@
 /** Recordings of the programs of a simulated fleet, as texts. */
-import type { Recorder } from "../../src/runtime/recording.js";
+import type { Recorder } from "../../src/ports/recorder.js";
 import type { SimOptions } from "../../src/sim/options.js";
 
 export interface Recordings {

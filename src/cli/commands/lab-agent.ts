@@ -15,6 +15,7 @@ interface LabAgentFlags {
   readonly config?: string;
   readonly order: "stage-first" | "advertise-first";
   readonly stagingDelayMs?: string;
+  readonly record?: string;
 }
 
 export function makeCommand(shell: Shell): Command {
@@ -22,6 +23,7 @@ export function makeCommand(shell: Shell): Command {
   return new Command("lab-agent")
     .option("--config <file>", "configuration file")
     .addOption(new Option("--order <order>", "what comes first").choices(orders).default("stage-first"))
+    .option("--record <file>", "where to append a recording")
     .option("--staging-delay-ms <n>", "milliseconds added to staging")
     .action(async (flags: LabAgentFlags) => {
       const { config, warnings } = await loadAgentConfig(findConfig(flags.config, shell.env));
@@ -30,13 +32,14 @@ export function makeCommand(shell: Shell): Command {
       holdLeash(process.stdin, { released: () => released.abort() });
       const signal = AbortSignal.any([shell.interrupted(), released.signal]);
       // An open pipe would keep a program alive that could not start.
-      await runAgent(config, warnings, signal, overridesOf(flags)).finally(() => process.stdin.destroy());
+      const ended = runAgent(config, warnings, signal, flags.record ?? null, overridesOf(flags));
+      await ended.finally(() => process.stdin.destroy());
     });
 }
 
 function overridesOf(flags: LabAgentFlags): AgentOverrides {
   return {
-    ...(flags.order === "advertise-first" ? { step: advertiseFirst(stepAgent) } : {}),
+    ...(flags.order === "advertise-first" ? { step: { name: flags.order, take: advertiseFirst(stepAgent) } } : {}),
     stagingDelayMs: Number(flags.stagingDelayMs ?? 0),
   };
 }

@@ -12,12 +12,13 @@ export function makeCommand(shell: Shell): Command {
   return new Command("lab-controller")
     .description("run a controller for `spindle lab`")
     .requiredOption("--config <file>", "configuration file")
-    .action(async (options: { config: string }) => {
+    .option("--record <file>", "where to append a recording")
+    .action(async (options: { config: string; record?: string }) => {
       const { config, warnings } = await loadControllerConfig(options.config);
       const released = new AbortController();
       holdLeash(process.stdin, { released: () => released.abort() });
       const signal = AbortSignal.any([shell.interrupted(), released.signal]);
       // An open pipe would keep a program alive that could not start.
-      await runController(config, warnings, signal).finally(() => process.stdin.destroy());
+      await runController(config, warnings, signal, options.record ?? null).finally(() => process.stdin.destroy());
     });
 }

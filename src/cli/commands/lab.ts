@@ -8,6 +8,7 @@ import { formatDuration, parseDuration } from "../duration.js";
 import { CliError } from "../exit.js";
 import { comparedRuns, isAsCompared } from "../lab/compare.js";
 import { describeComparison, describeReport } from "../lab/result-text.js";
+import { makeRecordDirectory } from "../lab/record-directory.js";
 import { runLab } from "../lab/run.js";
 import { addOutputOptions, formatOf, printResult, type OutputOptions } from "../output.js";
 import type { Shell } from "../shell.js";
@@ -28,6 +29,7 @@ interface LabFlags extends OutputOptions {
   readonly encapsulation: string;
   readonly keep?: true;
   readonly compare?: true;
+  readonly record?: string;
 }
 
 const examples = `
@@ -47,7 +49,7 @@ export function makeCommand(shell: Shell): Command {
   addPlaceOptions(command);
   addOutputOptions(command).addHelpText("after", examples);
   return command.action(async (flags: LabFlags) => {
-    if (flags.compare === true) refuseChosen(command, ["coordination", "order"]);
+    if (flags.compare === true) refuseChosen(command, ["coordination", "order", "record"]);
     await act(flags, shell);
   });
 }
@@ -61,6 +63,7 @@ function addFleetOptions(command: Command): void {
     .option("--rate <packets>", "packets per second from each node to each", parseWhole, rate)
     .option("--seed <number>", "which node is slow, and the traffic's rhythm", parseWhole, seed)
     .option("--keep", "leave the directory with configurations, logs and state")
+    .option("--record <directory>", "recordings of all agents and the controller, for simulate --replay")
     .option("--compare", "today's order, then ours, with the same slow node");
 }
 
@@ -89,7 +92,9 @@ async function act(flags: LabFlags, shell: Shell): Promise<void> {
   const options = toOptions(flags);
   const format = formatOf(flags);
   if (flags.compare === true) return compare(options, format, shell);
-  const report = await runLab(checked(options), "", shell);
+  const checkedOptions = checked(options);
+  const recordDirectory = flags.record === undefined ? null : await makeRecordDirectory(flags.record);
+  const report = await runLab(checkedOptions, "", shell, recordDirectory);
   await printResult(shell.stdout, format, report, (wide) =>
     describeReport(report, shell.stdout, wide),
   );
@@ -102,8 +107,8 @@ async function compare(
   shell: Shell,
 ): Promise<void> {
   const { today, ours } = comparedRuns(options);
-  const first = await runLab(checked(today), "today's order: ", shell);
-  const second = await runLab(checked(ours), "spindle: ", shell);
+  const first = await runLab(checked(today), "today's order: ", shell, null);
+  const second = await runLab(checked(ours), "spindle: ", shell, null);
   const ok = isAsCompared(first, second);
   const result = { schemaVersion: 1, runs: [first, second], ok };
   await printResult(shell.stdout, format, result, (wide) => {

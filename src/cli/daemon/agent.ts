@@ -17,27 +17,34 @@ import type { AgentConfig } from "../config/agent.js";
 import { CliError } from "../exit.js";
 import { agentHealth, agentReadiness, agentStatus } from "./agent-status.js";
 import { Closers } from "../../adapters/system/closers.js";
+import { openRecording, type Recording } from "./recording.js";
 import { serveStatus } from "./serve-status.js";
 import { skipLogger } from "./skip-logger.js";
 
 /** What the lab changes; `spindle agent` changes nothing. */
 export interface AgentOverrides {
-  readonly step?: StepAgent;
+  /** Another step than the agent's own, and the name that a recording gives it. */
+  readonly step?: { readonly name: string; readonly take: StepAgent };
   readonly stagingDelayMs?: number;
 }
 
-/** Ends when `signal` aborts. SAs and policies stay: the dataplane goes on without its agent. */
+/**
+ * Ends when `signal` aborts. SAs and policies stay: the dataplane goes on without its agent.
+ * @param recordPath the file to append a recording to, null for none
+ */
 export async function runAgent(
   config: AgentConfig,
   warnings: readonly string[],
   signal: AbortSignal,
+  recordPath: string | null,
   overrides: AgentOverrides = {},
 ): Promise<void> {
   const log = makeLog({ level: config.log.level, fields: { node: config.node.name } });
   for (const why of warnings) log.write("warn", "configuration", { why });
   const closers = new Closers();
   try {
-    const loop = await openAgent(config, log, overrides, closers);
+    const recording = openRecording(recordPath, overrides.step?.name ?? null, log, closers);
+    const loop = await openAgent(config, log, recording, overrides, closers);
     await runUntil(loop, signal);
   } finally {
     await closers.closeAll();
@@ -48,6 +55,7 @@ export async function runAgent(
 async function openAgent(
   config: AgentConfig,
   log: Log,
+  recording: Recording,
   overrides: AgentOverrides,
   closers: Closers,
 ): Promise<AgentLoop> {
@@ -61,8 +69,8 @@ async function openAgent(
   closers.add(() => registry.close());
   const keystore = makeKeystore(config, keyring, log);
   const chances = { randomIncarnationId, chance: Math.random };
-  const ports = { clock: systemClock, kernel, keystore, registry, storage, log, ...chances };
-  const loop = new AgentLoop(loopOptions(config), ports, overrides.step);
+  const ports = { clock: systemClock, kernel, keystore, registry, storage, log, ...recording, ...chances };
+  const loop = new AgentLoop(loopOptions(config), ports, overrides.step?.take);
   closers.add(() => loop.stop());
   closers.add(await serveAgent(config, loop, log));
   return loop;

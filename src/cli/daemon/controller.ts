@@ -14,6 +14,7 @@ import { ControllerLoop, type ControllerLoopOptions } from "../../runtime/contro
 import type { ControllerConfig } from "../config/controller.js";
 import { Closers } from "../../adapters/system/closers.js";
 import { controllerHealth, controllerReadiness, controllerStatus } from "./controller-status.js";
+import { openRecording } from "./recording.js";
 import { serveStatus } from "./serve-status.js";
 import { skipLogger } from "./skip-logger.js";
 
@@ -23,20 +24,25 @@ interface OpenRegistry {
   readonly close: () => Promise<void>;
 }
 
-/** Ends when `signal` aborts. The fleet record stays: the next controller goes on from it. */
+/**
+ * Ends when `signal` aborts. The fleet record stays: the next controller goes on from it.
+ * @param recordPath the file to append a recording to, null for none
+ */
 export async function runController(
   config: ControllerConfig,
   warnings: readonly string[],
   signal: AbortSignal,
+  recordPath: string | null,
 ): Promise<void> {
   const log = makeLog({ level: config.log.level, fields: { controller: config.name } });
   for (const why of warnings) log.write("warn", "configuration", { why });
   const closers = new Closers();
   try {
+    const recording = openRecording(recordPath, null, log, closers);
     const opened = await openRegistry(config, log);
     closers.add(opened.close);
     const options = loopOptions(config);
-    const loop = new ControllerLoop(options, { clock: systemClock, registry: opened.registry, log });
+    const loop = new ControllerLoop(options, { clock: systemClock, registry: opened.registry, log, ...recording });
     closers.add(() => loop.stop());
     closers.add(await serveController(config, options, loop, opened, log));
     if (config.coordination === "barrier") loop.start();

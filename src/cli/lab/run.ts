@@ -15,12 +15,20 @@ const restMs = 700;
 
 const spindle = [process.execPath, fileURLToPath(new URL("../main.js", import.meta.url))];
 
-/** @param title what the run is, in front of its progress; empty for a single run */
-export async function runLab(options: LabOptions, title: string, shell: Shell): Promise<LabReport> {
+/**
+ * @param title what the run is, in front of its progress; empty for a single run
+ * @param recordDirectory for recordings of all agents and the controller, null for none
+ */
+export async function runLab(
+  options: LabOptions,
+  title: string,
+  shell: Shell,
+  recordDirectory: string | null,
+): Promise<LabReport> {
   const signal = shell.interrupted();
   const startedMs = systemClock.nowMs();
   const note = (line: string): void => progress.note(`${elapsed(startedMs)} ${line}`);
-  const lab = await Lab.create(options, { spindle, note, signal });
+  const lab = await Lab.create(options, { spindle, note, signal, recordDirectory });
   const lines = (): readonly string[] => describeProgress(lab, title, systemClock.nowMs());
   const progress: Progress = startProgress({ stream: shell.stderr, lines });
   try {

@@ -22,6 +22,8 @@ export interface NodeUnitOptions {
   readonly layout: NodeLayout;
   /** How to run `spindle`. */
   readonly spindle: readonly string[];
+  /** More words for its agent: where to leave a recording. */
+  readonly recordFlags: readonly string[];
   readonly isAdvertiseFirst: boolean;
   readonly stagingDelayMs: number;
   readonly view: FleetView;
@@ -58,7 +60,7 @@ function makeAgent(options: NodeUnitOptions): Program {
     ...(options.isAdvertiseFirst ? ["--order", "advertise-first"] : []),
     ...(options.stagingDelayMs > 0 ? ["--staging-delay-ms", `${options.stagingDelayMs}`] : []),
   ];
-  const command = [...spindle, "lab-agent", "--config", layout.config, ...overrides];
+  const command = [...spindle, "lab-agent", "--config", layout.config, ...overrides, ...options.recordFlags];
   const spec = {
     name: `${name} agent`,
     command: () => command,
