@@ -40,7 +40,7 @@ const folder = process.env["HOME"] ?? "/run";
 function prebuild(items: readonly Item[]): Uint8Array {
   const batch = new MessageBatch();
   for (const item of items) appendItem(batch, item);
-  batch.number(1, 0);
+  batch.number(1, 0, 0);
   return batch.content().slice();
 }
 

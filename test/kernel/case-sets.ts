@@ -3,6 +3,7 @@ import type { KernelCase } from "../support/kernel-cases.js";
 import { codecCases } from "./cases/codec.js";
 import { errorCases, noCipherCases, noEspCases } from "./cases/errors.js";
 import { notificationCases } from "./cases/notifications.js";
+import { portCases } from "./cases/port.js";
 import { trafficCases } from "./cases/traffic.js";
 
 export interface CaseSet {
@@ -15,7 +16,7 @@ export interface CaseSet {
 export const caseSets: readonly CaseSet[] = [
   {
     name: "complete",
-    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases],
+    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases],
     withoutModules: [],
   },
   { name: "no-esp", cases: noEspCases, withoutModules: ["esp4", "esp6"] },

@@ -3,11 +3,11 @@
  * between readings, so a view never shows what was true before: each key is derived again, compared
  * as a digest, and wiped.
  */
-import { policySlotKey, policySlotOf, saSlotKey, saSlotOf } from "../../core/sa.js";
-import type { Operation, PolicySlot, PolicyView, SaSlot, SaView } from "../../core/sa.js";
+import type { Operation, PolicyView, SaView } from "../../core/sa.js";
 import type { KernelDump, Recognise } from "../../ports/kernel.js";
 import type { KeySource } from "../crypto/key-source.js";
 import { PortError } from "../port-error.js";
+import { touchedSlots } from "../touched-slots.js";
 import type { ControlConnection, PartListener } from "./control-connection.js";
 import type { PartReply } from "./control-protocol.js";
 import { digestBytes, digestKey } from "./key-digest.js";
@@ -65,20 +65,6 @@ export async function readTouched(
     await connection.list(request, collection.add);
   }
   return { sas: collection.sas, policies: collection.policies };
-}
-
-function touchedSlots(operations: readonly Operation[]): { sas: SaSlot[]; policies: PolicySlot[] } {
-  const sas = new Map<string, SaSlot>();
-  const policies = new Map<string, PolicySlot>();
-  const addSa = (slot: SaSlot): unknown => sas.set(saSlotKey(slot), slot);
-  const addPolicy = (slot: PolicySlot): unknown => policies.set(policySlotKey(slot), slot);
-  for (const operation of operations) {
-    if (operation.kind === "install-sa") addSa(saSlotOf(operation.sa));
-    else if (operation.kind === "delete-sa") addSa(operation.slot);
-    else if (operation.kind === "set-policy") addPolicy(policySlotOf(operation.policy));
-    else addPolicy(operation.policy);
-  }
-  return { sas: [...sas.values()], policies: [...policies.values()] };
 }
 
 function collect(nonce: Buffer, keySource: KeySource, recognise: Recognise): Collection {

@@ -33,7 +33,8 @@ async function changesAreHeard(): Promise<void> {
   ip("xfrm", "state", "flush");
   ip("xfrm", "policy", "flush");
   const heard: string[] = [];
-  const stop = await listenToXfrm(["sa", "policy", "expire"], (one) => heard.push(describe(one)));
+  const hear = (one: Heard): number => heard.push(describe(one));
+  const socket = listenToXfrm(await loadLibc(), ["sa", "policy", "expire"], hear);
   ipBatch([
     addSa(256),
     addSa(257),
@@ -53,7 +54,7 @@ async function changesAreHeard(): Promise<void> {
     ...["sa-added 258 77", "sa-expired 258 77"],
   ];
   await until(() => heard.length >= expected.length);
-  stop();
+  socket.close();
   assert.deepEqual(heard.slice(0, expected.length), expected);
 }
 

@@ -11,7 +11,7 @@ import type { Family, Mode, XfrmPolicy, XfrmSa } from "../../../src/adapters/net
 import { appendPolicy } from "../../../src/adapters/netlink/codec/policy.js";
 import { appendSa } from "../../../src/adapters/netlink/codec/sa.js";
 import type { RequestSocket } from "../../../src/adapters/netlink/socket/request-socket.js";
-import { parseXfrmStat } from "../../../src/adapters/netlink/xfrm-stat.js";
+import { openXfrmStat } from "../../../src/adapters/netlink/xfrm-stat.js";
 import type { XfrmCounters } from "../../../src/core/xfrm-counters.js";
 import type { KernelCase } from "../../support/kernel-cases.js";
 import { openDatagramSocket, openEncapsulationSocket } from "../../support/netlink/datagrams.js";
@@ -30,7 +30,6 @@ import {
   protectingPolicy,
   saOf,
 } from "../../support/netlink/samples.js";
-import { readFileSync } from "node:fs";
 
 interface Side {
   readonly namespace: Namespace;
@@ -177,8 +176,10 @@ async function collect(receiver: { receiveAll(): readonly string[] }): Promise<r
 }
 
 function countersOf({ namespace }: Side): XfrmCounters {
-  const text = namespace.within(() => readFileSync("/proc/thread-self/net/xfrm_stat", "latin1"));
-  return parseXfrmStat(text);
+  const stat = namespace.within(() => openXfrmStat());
+  const counters = stat.read();
+  stat.close();
+  return counters;
 }
 
 function packetsOf(sas: Awaited<ReturnType<typeof dumpSas>>, spi: number): number | undefined {

@@ -72,12 +72,14 @@ export class MessageBatch {
   /**
    * Gives each message its sequence number, the first one `first`; the last also gets `lastFlags`.
    * Numbers wrap after 2^32 - 1.
+   * @param portId of the sending socket: what the kernel announces of the change, it announces with it
    */
-  number(first: number, lastFlags: number): void {
+  number(first: number, lastFlags: number, portId: number): void {
     let sequence = first;
     for (let at = 0; at < this.#length; ) {
       const next = at + align(this.view.getUint32(at, true));
       this.view.setUint32(at + 8, sequence, true);
+      this.view.setUint32(at + 12, portId, true);
       if (next >= this.#length) {
         this.view.setUint16(at + 6, this.view.getUint16(at + 6, true) | lastFlags, true);
       }

@@ -102,9 +102,10 @@ test("codec: messages of a batch are numbered in order, and only the last asks f
   const batch = new MessageBatch(64);
   const sa = fc.sample(xfrmSa, { numRuns: 5, seed: 1 });
   for (const one of sa) appendSa(batch, "add", one, new Uint8Array(20));
-  batch.number(0xffff_fffe, netlinkFlag.acknowledge);
+  batch.number(0xffff_fffe, netlinkFlag.acknowledge, 4_711);
   const messages = messagesOf(batch.content());
   assert.deepEqual(messages.map(({ sequence }) => sequence), [0xffff_fffe, 0xffff_ffff, 0, 1, 2]);
+  assert.ok(messages.every(({ portId }) => portId === 4_711));
   assert.deepEqual(
     messages.map(({ flags }) => (flags & netlinkFlag.acknowledge) !== 0),
     [false, false, false, false, true],

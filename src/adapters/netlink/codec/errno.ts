@@ -32,6 +32,16 @@ export const errnos: ReadonlyMap<number, Errno> = new Map([
   row(105, "ENOBUFS", true, "an answer or notification did not fit the socket's buffer", "nothing; everything is read again. If it recurs, give the agent CAP_NET_ADMIN so that it may enlarge its buffers"),
 ]);
 
+/** Was there nothing to delete or to read? SAs answer ESRCH, policies ENOENT. */
+export function isAbsence({ errno }: KernelError): boolean {
+  return errno === 2 || errno === 3;
+}
+
+/** Is the slot taken (EEXIST)? */
+export function isCollision({ errno }: KernelError): boolean {
+  return errno === 17;
+}
+
 /** For a number that the table does not have. */
 const unknown = { code: "XFRM_REFUSED", retryable: true } as const;
 

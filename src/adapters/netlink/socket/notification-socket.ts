@@ -5,27 +5,32 @@
  */
 import type { node as koffiNode } from "koffi";
 import { limits } from "../../../core/limits.js";
-import type { Stop } from "../../../ports/failure.js";
 import { xfrmGroup } from "../codec/constants.js";
 import type { Notification } from "../codec/model.js";
 import { readNotification } from "../codec/notification.js";
 import { eachMessage } from "../codec/received.js";
 import { NetlinkDescriptor, type Received } from "./descriptor.js";
-import { loadLibc, type Libc } from "./libc.js";
+import type { Libc } from "./libc.js";
 
 export type Heard = Notification | { readonly kind: "lost" };
+
+/** @param portId of the socket whose request made the change, 0 for none */
+export type Hear = (heard: Heard, portId: number) => void;
 
 export type NotificationDescriptor = Pick<
   NetlinkDescriptor,
   "fd" | "receive" | "wipeReceived" | "close"
 >;
 
-/** @throws PortError, e.g. `EPERM` without CAP_NET_ADMIN. */
-export async function listenToXfrm(
+/**
+ * Opens it in the network namespace that the thread is in.
+ * @throws PortError, e.g. `EPERM` without CAP_NET_ADMIN
+ */
+export function listenToXfrm(
+  libc: Libc,
   groups: readonly (keyof typeof xfrmGroup)[],
-  hear: (heard: Heard) => void,
-): Promise<Stop> {
-  const libc = await loadLibc();
+  hear: Hear,
+): NotificationSocket {
   const descriptor = new NetlinkDescriptor(libc);
   try {
     for (const group of groups) descriptor.join(xfrmGroup[group]);
@@ -33,21 +38,24 @@ export async function listenToXfrm(
     descriptor.close();
     throw cause;
   }
-  const socket = new NotificationSocket(descriptor, libc.poll, hear);
-  return () => socket.close();
+  return new NotificationSocket(descriptor, libc.poll, hear);
 }
 
 export class NotificationSocket {
   readonly #descriptor: NotificationDescriptor;
   readonly #poll: Libc["poll"];
-  readonly #hear: (heard: Heard) => void;
+  readonly #hear: Hear;
   #handle: koffiNode.PollHandle | null = null;
+  #hasLost = false;
+  readonly #nowMs: () => number;
 
   constructor(
     descriptor: NotificationDescriptor,
     poll: Libc["poll"],
-    hear: (heard: Heard) => void,
+    hear: Hear,
+    nowMs = (): number => performance.now(),
   ) {
+    this.#nowMs = nowMs;
     this.#descriptor = descriptor;
     this.#poll = poll;
     this.#hear = hear;
@@ -69,30 +77,48 @@ export class NotificationSocket {
     this.#handle = null;
   }
 
-  /** Readiness is level-triggered: what this turn leaves is told again. */
+  /**
+   * Readiness is level-triggered: what this turn leaves is told again. But not an overrun, of which
+   * only the first receive call tells, so there is one however late the turn begins; and not that
+   * the queue has become empty, so as long as a loss is untold the next turn comes by itself.
+   */
   #readTurn(): void {
-    const endMs = performance.now() + limits.netlinkTurnMsMax;
-    while (this.#handle !== null && performance.now() < endMs) {
+    const endMs = this.#nowMs() + limits.netlinkTurnMsMax;
+    do {
       const received = this.#descriptor.receive(false);
-      if (received.kind === "nothing") break;
+      if (received.kind === "nothing") {
+        this.#tellLoss();
+        break;
+      }
       this.#take(received);
-    }
+    } while (this.#handle !== null && this.#nowMs() < endMs);
     this.#descriptor.wipeReceived();
+    if (this.#hasLost) setImmediate(() => this.#handle !== null && this.#readTurn());
+  }
+
+  /**
+   * Only when the queue is empty: after an overrun the kernel drops everything, without a further
+   * word, until it is (NETLINK_S_CONGESTED). A listener that reads earlier would miss what follows.
+   */
+  #tellLoss(): void {
+    if (!this.#hasLost) return;
+    this.#hasLost = false;
+    this.#hear({ kind: "lost" }, 0);
   }
 
   #take(received: Received): void {
     if (received.kind === "bytes") {
       eachMessage(received.content, (message) => {
         const notification = readNotification(message);
-        if (notification !== null) this.#hear(notification);
+        if (notification !== null) this.#hear(notification, message.portId);
       });
       return;
     }
+    this.#hasLost = true;
     if (received.kind === "overrun") this.#restartPoll();
-    this.#hear({ kind: "lost" });
   }
 
-  /** After an overrun the poll handle stays silent for ever (measured with koffi 3.3.4). */
+  /** libuv stops a poll handle whose descriptor has an error (seen with koffi 3.3.4). */
   #restartPoll(): void {
     this.#stopPoll();
     this.#startPoll();

@@ -26,6 +26,8 @@ export interface Refused {
   readonly error: KernelError;
 }
 
+export type Answer<T> = { readonly found: T } | { readonly error: KernelError };
+
 /** Appends exactly one message. */
 export type AppendMessage<T> = (batch: MessageBatch, item: T) => void;
 
@@ -50,6 +52,11 @@ export class RequestSocket {
   constructor(descriptor: RequestDescriptor) {
     this.#descriptor = descriptor;
     this.#portId = descriptor.portId();
+  }
+
+  /** The kernel's address of this socket: what it changes is announced with it. */
+  get portId(): number {
+    return this.#portId;
   }
 
   /**
@@ -88,17 +95,21 @@ export class RequestSocket {
   }
 
   /**
-   * Asks for one SA or policy.
-   * @returns what `read` made of the answer, or the kernel's error
+   * Asks for single SAs or policies.
+   * @returns for each item what `read` made of the answer, or the kernel's error
    */
-  get<T>(
-    append: (batch: MessageBatch) => void,
-    read: (payload: Uint8Array) => T,
-  ): Promise<{ readonly found: T } | { readonly error: KernelError }> {
+  getMany<T, R>(
+    items: readonly T[],
+    append: AppendMessage<T>,
+    read: (payload: Uint8Array) => R,
+  ): Promise<readonly Answer<R>[]> {
     return this.#inTurn(async () => {
-      append(this.#batch);
-      const sequence = await this.#transmit(0);
-      return this.#answerTo(sequence, read);
+      const answers: Answer<R>[] = [];
+      for (let start = 0; start < items.length; start += limits.netlinkBatchMessagesMax) {
+        if (start > 0) await nextTurn();
+        answers.push(...(await this.#getBatch(items, start, append, read)));
+      }
+      return answers;
     });
   }
 
@@ -132,10 +143,8 @@ export class RequestSocket {
     append: AppendMessage<T>,
     refused: Refused[],
   ): Promise<void> {
-    const end = Math.min(items.length, start + limits.netlinkBatchMessagesMax);
-    for (let index = start; index < end; index += 1) append(this.#batch, items[index]!);
+    const count = this.#fill(items, start, append);
     const first = await this.#transmit(netlinkFlag.acknowledge);
-    const count = end - start;
     const note = (place: number, error: KernelError | null): boolean => {
       if (error !== null) refused.push({ index: start + place, error });
       return place === count - 1;
@@ -143,12 +152,19 @@ export class RequestSocket {
     while (!this.#receiveErrors(first, count, note));
   }
 
+  /** @returns how many messages the batch has then */
+  #fill<T>(items: readonly T[], start: number, append: AppendMessage<T>): number {
+    const end = Math.min(items.length, start + limits.netlinkBatchMessagesMax);
+    for (let index = start; index < end; index += 1) append(this.#batch, items[index]!);
+    return end - start;
+  }
+
   /** Sends the batch and wipes it. @returns the sequence number of its first message */
   async #transmit(lastFlags: number): Promise<number> {
     const first = this.#sequence;
     const batch = this.#batch;
     this.#sequence = (first + batch.count) >>> 0;
-    batch.number(first, lastFlags);
+    batch.number(first, lastFlags, this.#portId);
     for (let attempt = 1; ; attempt += 1) {
       const number = this.#descriptor.send(batch.content());
       if (number === 0) break;
@@ -175,20 +191,24 @@ export class RequestSocket {
     return isDone;
   }
 
-  #answerTo<T>(
-    sequence: number,
-    read: (payload: Uint8Array) => T,
-  ): { readonly found: T } | { readonly error: KernelError } {
-    for (;;) {
-      let answer: { readonly found: T } | { readonly error: KernelError } | null = null;
+  async #getBatch<T, R>(
+    items: readonly T[],
+    start: number,
+    append: AppendMessage<T>,
+    read: (payload: Uint8Array) => R,
+  ): Promise<readonly Answer<R>[]> {
+    const count = this.#fill(items, start, append);
+    const first = await this.#transmit(0);
+    const answers = new Map<number, Answer<R>>();
+    while (answers.size < count) {
       this.#receiveAnswers((message) => {
-        if (message.sequence !== sequence) return;
+        const place = (message.sequence - first) >>> 0;
+        if (place >= count || message.type === netlinkType.done) return;
         const error = message.type === netlinkType.error ? readKernelError(message) : null;
-        if (error !== null) answer = { error };
-        else if (message.type > netlinkType.overrun) answer = { found: read(message.payload) };
+        answers.set(place, error === null ? { found: read(message.payload) } : { error });
       });
-      if (answer !== null) return answer;
     }
+    return Array.from({ length: count }, (_, place) => answers.get(place)!);
   }
 
   /** @returns false when the table changed while it was read, or a message of it was cut */

@@ -1,0 +1,151 @@
+/**
+ * The kernel's XFRM as the agent's dataplane. Invariants: plans and dumps run one at a time, in the
+ * order in which they were asked for; what they return was read from the kernel afterwards; what is
+ * not ours is never listed and never touched (S6). It works in the network namespace in which it was
+ * made. Not in this version: tunnel mode and ESP in UDP, which are refused.
+ */
+import { readFileSync, readlinkSync } from "node:fs";
+import { AssertionError } from "../../core/assert.js";
+import { fail, succeed } from "../../core/result.js";
+import type { Operation } from "../../core/sa.js";
+import type { Done, PortFailure, Stop } from "../../ports/failure.js";
+import type {
+  ApplyOutcome,
+  DataplaneIdentity,
+  KernelDump,
+  KernelPort,
+  Recognise,
+} from "../../ports/kernel.js";
+import type { KeySource } from "../crypto/key-source.js";
+import { PortError, toFailure } from "../port-error.js";
+import { isOwnPolicy, isOwnSa } from "./kernel/ownership.js";
+import { readAll, readTouched, type Reader } from "./kernel/read-back.js";
+import { runStages } from "./kernel/stage-runner.js";
+import type { LocalNode } from "./kernel/translate.js";
+import { NetlinkDescriptor } from "./socket/descriptor.js";
+import { loadLibc, type Libc } from "./socket/libc.js";
+import { listenToXfrm, type Heard, type NotificationSocket } from "./socket/notification-socket.js";
+import { RequestSocket } from "./socket/request-socket.js";
+import { openXfrmStat, type XfrmStat } from "./xfrm-stat.js";
+
+export interface NetlinkKernelOptions {
+  readonly local: LocalNode;
+  readonly keySource: KeySource;
+}
+
+type Watcher = (reason: "connected" | "disconnected" | "foreign-change") => void;
+
+/** @throws PortError, e.g. `EPERM`, `NETLINK_UNAVAILABLE`, `XFRM_STAT_UNREADABLE`. */
+export async function openNetlinkKernel(options: NetlinkKernelOptions): Promise<NetlinkKernel> {
+  return new NetlinkKernel(await loadLibc(), options);
+}
+
+export class NetlinkKernel implements KernelPort {
+  readonly #reader: Reader;
+  readonly #stat: XfrmStat;
+  readonly #notifications: NotificationSocket;
+  readonly #identity = readIdentity();
+  readonly #watchers = new Set<Watcher>();
+  #lastTurn: Promise<void> = Promise.resolve();
+  #isChangeTold = true;
+  #isOpen = true;
+
+  /** Opens everything in the network namespace that the thread is in. @throws PortError */
+  constructor(libc: Libc, { local, keySource }: NetlinkKernelOptions) {
+    this.#stat = openXfrmStat();
+    const socket = orClose(this.#stat, () => new RequestSocket(new NetlinkDescriptor(libc)));
+    this.#reader = { socket, local, keySource };
+    const hear = (heard: Heard, portId: number): void => this.#hear(heard, portId);
+    this.#notifications = orClose(this.#stat, () =>
+      orClose(socket, () => listenToXfrm(libc, ["sa", "policy", "expire"], hear)),
+    );
+  }
+
+  apply(
+    stages: readonly (readonly Operation[])[],
+    recognise: Recognise,
+    done: Done<ApplyOutcome>,
+  ): void {
+    this.#enqueue(async () => {
+      const failed = await runStages(this.#reader, stages);
+      return { ...(await readTouched(this.#reader, recognise, stages)), failed };
+    }, done);
+  }
+
+  dump(recognise: Recognise, done: Done<KernelDump>): void {
+    this.#enqueue(async () => {
+      const reading = await readAll(this.#reader, recognise);
+      return { ...reading, identity: this.#identity, counters: this.#stat.read() };
+    }, done);
+  }
+
+  /** The kernel is always there: a watcher is told so, later. */
+  watch(changed: Watcher): Stop {
+    const watcher: Watcher = (reason) => changed(reason);
+    this.#watchers.add(watcher);
+    setImmediate(() => this.#watchers.has(watcher) && watcher("connected"));
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  /** What is waiting fails with `NETLINK_CLOSED`; SAs and policies stay. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#watchers.clear();
+    this.#notifications.close();
+    this.#reader.socket.close();
+    this.#stat.close();
+  }
+
+  #enqueue<T>(request: () => Promise<T>, done: Done<T>): void {
+    const answer = this.#lastTurn.then(request);
+    // `done` runs in a turn of its own: what it throws is the caller's and must not end up in the
+    // queue.
+    this.#lastTurn = answer.then(
+      (value) => void setImmediate(() => done(succeed(value))),
+      (cause: unknown) => void setImmediate(() => done(fail(failureOf(cause)))),
+    );
+  }
+
+  /** Our own changes are announced like all others, with the address of our request socket. */
+  #hear(heard: Heard, portId: number): void {
+    if (portId === this.#reader.socket.portId || !this.#concernsUs(heard)) return;
+    if (!this.#isChangeTold) return;
+    this.#isChangeTold = false;
+    // Many changes at once are one reason to look.
+    setImmediate(() => {
+      this.#isChangeTold = true;
+      for (const watcher of [...this.#watchers]) watcher("foreign-change");
+    });
+  }
+
+  #concernsUs(heard: Heard): boolean {
+    const { ownership } = this.#reader.local;
+    if ("sa" in heard) return isOwnSa(heard.sa, ownership);
+    return "policy" in heard ? isOwnPolicy(heard.policy, ownership) : true;
+  }
+}
+
+function orClose<T>(resource: { close(): void }, open: () => T): T {
+  try {
+    return open();
+  } catch (cause) {
+    resource.close();
+    throw cause;
+  }
+}
+
+/** XFRM state lives as long as the boot and the namespace; the kernel has no other lifetime. */
+function readIdentity(): DataplaneIdentity {
+  return {
+    bootId: readFileSync("/proc/sys/kernel/random/boot_id", "ascii").trim(),
+    networkNamespace: readlinkSync("/proc/thread-self/ns/net"),
+    instance: "kernel",
+  };
+}
+
+/** A bug of ours is no failure of the kernel, and ends the program. */
+function failureOf(cause: unknown): PortFailure {
+  if (cause instanceof AssertionError || !(cause instanceof PortError)) throw cause;
+  return toFailure(cause, cause.code);
+}

@@ -1,0 +1,137 @@
+/**
+ * Reads SAs and policies of ours from the kernel and says which keys they have. Nothing is
+ * remembered between readings: each key is derived again, compared, and wiped.
+ */
+import { timingSafeEqual } from "node:crypto";
+import type { KeyRef, Operation, PolicySlot, PolicyView, SaSlot, SaView } from "../../../core/sa.js";
+import type { Recognise } from "../../../ports/kernel.js";
+import type { KeySource } from "../../crypto/key-source.js";
+import { touchedSlots } from "../../touched-slots.js";
+import { isAbsence } from "../codec/errno.js";
+import type { ListedPolicy, ListedSa } from "../codec/model.js";
+import { appendDumpPolicies, appendGetPolicy, readPolicy } from "../codec/policy.js";
+import { appendDumpSas, appendGetSa, readSa } from "../codec/sa.js";
+import { kernelFailure } from "../socket/failures.js";
+import type { Answer, RequestSocket } from "../socket/request-socket.js";
+import { isOwnPolicy, isOwnSa } from "./ownership.js";
+import {
+  isInSlot,
+  refuse,
+  slotOfSa,
+  viewOfPolicy,
+  xfrmPolicySlotOf,
+  xfrmSaIdOf,
+  type LocalNode,
+} from "./translate.js";
+
+export interface Reader {
+  readonly socket: RequestSocket;
+  readonly local: LocalNode;
+  readonly keySource: KeySource;
+}
+
+export interface Reading {
+  readonly sas: readonly SaView[];
+  readonly policies: readonly PolicyView[];
+}
+
+/** Everything of ours. @throws PortError when the kernel cannot be read. */
+export async function readAll(reader: Reader, recognise: Recognise): Promise<Reading> {
+  const { socket, local } = reader;
+  const sas: SaView[] = [];
+  const policies: PolicyView[] = [];
+  const addSa = (payload: Uint8Array): void => {
+    const sa = readSa(payload);
+    const slot = sa !== null && isOwnSa(sa, local.ownership) ? slotOfSa(sa, local) : null;
+    if (sa !== null && slot !== null) sas.push(viewOfSa(reader, sa, slot, recognise(slot)));
+  };
+  const addPolicy = (payload: Uint8Array): void => {
+    const policy = readPolicy(payload);
+    if (policy === null || !isOwnPolicy(policy, local.ownership)) return;
+    const view = viewOfPolicy(policy, local);
+    if (view !== null) policies.push(view);
+  };
+  await socket.dump(appendDumpSas, addSa, () => (sas.length = 0));
+  await socket.dump(appendDumpPolicies, addPolicy, () => (policies.length = 0));
+  return { sas, policies };
+}
+
+/** What is in the slots that a plan names, executed or not. @throws PortError */
+export async function readTouched(
+  reader: Reader,
+  recognise: Recognise,
+  stages: readonly (readonly Operation[])[],
+): Promise<Reading> {
+  const runnable = stages.flat().filter((operation) => refuse(operation, reader.local) === null);
+  const slots = touchedSlots(runnable);
+  const read = (payload: Uint8Array, slot: SaSlot): SaView | null => {
+    const sa = readSa(payload);
+    if (sa === null || !isOwnSa(sa, reader.local.ownership) || !isInSlot(sa, slot)) return null;
+    return viewOfSa(reader, sa, slot, recognise(slot));
+  };
+  const sas = await getSas(reader, slots.sas, read);
+  const policies = await getPolicies(reader, slots.policies);
+  return {
+    sas: sas.filter((sa) => sa !== null),
+    policies: policies.flatMap((policy) => {
+      const isOurs = policy !== null && isOwnPolicy(policy, reader.local.ownership);
+      const view = isOurs ? viewOfPolicy(policy, reader.local) : null;
+      return view === null ? [] : [view];
+    }),
+  };
+}
+
+/** Of each slot what `read` makes of the SA that the kernel has there, whoever's it is. */
+export async function getSas<T>(
+  { socket, local }: Reader,
+  slots: readonly SaSlot[],
+  read: (payload: Uint8Array, slot: SaSlot) => T,
+): Promise<readonly (T | null)[]> {
+  const ids = slots.map((slot) => xfrmSaIdOf(slot, local));
+  const payloads = await socket.getMany(ids, appendGetSa, (payload) => payload.slice());
+  return payloads.map((answer, place) => {
+    const payload = foundOrNull(answer);
+    if (payload === null) return null;
+    try {
+      return read(payload, slots[place]!);
+    } finally {
+      payload.fill(0);
+    }
+  });
+}
+
+/** Of each slot the policy that the kernel has there, whoever's it is. */
+export async function getPolicies(
+  { socket, local }: Reader,
+  slots: readonly PolicySlot[],
+): Promise<readonly (ListedPolicy | null)[]> {
+  const wanted = slots.map((slot) => xfrmPolicySlotOf(slot, local));
+  return (await socket.getMany(wanted, appendGetPolicy, readPolicy)).map(foundOrNull);
+}
+
+/** Null for what is absent (ENOENT, ESRCH). @throws PortError for any other refusal */
+function foundOrNull<T>(answer: Answer<T>): T | null {
+  if ("found" in answer) return answer.found;
+  if (isAbsence(answer.error)) return null;
+  throw kernelFailure(answer.error);
+}
+
+function viewOfSa(reader: Reader, sa: ListedSa, slot: SaSlot, key: KeyRef | null): SaView {
+  return {
+    slot,
+    key,
+    bytes: key === null ? "unverifiable" : compareKey(reader.keySource, sa, key),
+    packets: sa.packets,
+    sequence: slot.direction === "in" ? sa.receivedSequence : sa.sentSequence,
+  };
+}
+
+/** Are the bytes in the kernel those derived for the key? */
+export function compareKey(keySource: KeySource, sa: ListedSa, key: KeyRef): SaView["bytes"] {
+  const secret = keySource.derive(key);
+  if (secret === null || sa.aead === null) return "unverifiable";
+  const derived = secret.reveal();
+  const isEqual = derived.length === sa.aead.key.length && timingSafeEqual(derived, sa.aead.key);
+  secret.wipe();
+  return isEqual ? "match" : "mismatch";
+}

@@ -1,0 +1,194 @@
+/**
+ * Runs the stages of one plan. A stage starts when the one before it succeeded in full; within a
+ * stage every operation is tried, as the kernel goes on past a message that it refuses. What belongs
+ * to others is looked up first and left alone: the kernel would replace a policy with the same
+ * selector, whoever made it.
+ */
+import { limits } from "../../../core/limits.js";
+import { policySlotOf, saSlotOf, type Operation, type SaSpec } from "../../../core/sa.js";
+import { formatSpi } from "../../../core/spi.js";
+import type { FailedOperation } from "../../../ports/kernel.js";
+import type { Secret } from "../../crypto/secret.js";
+import type { MessageBatch } from "../codec/batch.js";
+import { describeKernelError, isAbsence, isCollision } from "../codec/errno.js";
+import type { KernelError } from "../codec/kernel-error.js";
+import { appendDeletePolicy, appendPolicy } from "../codec/policy.js";
+import { appendDeleteSa, appendSa, readSa } from "../codec/sa.js";
+import { isOwnPolicy, isOwnSa } from "./ownership.js";
+import { compareKey, getPolicies, getSas, type Reader } from "./read-back.js";
+import {
+  isInSlot,
+  refuse,
+  xfrmPolicyOf,
+  xfrmPolicySlotOf,
+  xfrmSaIdOf,
+  xfrmSaOf,
+} from "./translate.js";
+
+/** @returns what failed, all of it in one stage. @throws PortError when the kernel cannot be reached */
+export async function runStages(
+  reader: Reader,
+  stages: readonly (readonly Operation[])[],
+): Promise<readonly FailedOperation[]> {
+  for (const stage of stages) {
+    const failed = await runStage(reader, stage);
+    if (failed.length > 0) return failed;
+  }
+  return [];
+}
+
+async function runStage(
+  reader: Reader,
+  stage: readonly Operation[],
+): Promise<readonly FailedOperation[]> {
+  const failed: FailedOperation[] = [];
+  for (let start = 0; start < stage.length; start += limits.netlinkBatchMessagesMax) {
+    const slice = stage.slice(start, start + limits.netlinkBatchMessagesMax);
+    failed.push(...(await runSlice(reader, slice)));
+  }
+  return failed;
+}
+
+async function runSlice(
+  reader: Reader,
+  slice: readonly Operation[],
+): Promise<readonly FailedOperation[]> {
+  const failed: FailedOperation[] = [];
+  const runnable = slice.filter((operation) => {
+    const refusal = refuse(operation, reader.local);
+    if (refusal !== null) failed.push({ operation, ...refusal });
+    return refusal === null;
+  });
+  const foreign = await findForeign(reader, runnable);
+  const sendable: Sendable[] = [];
+  try {
+    for (const operation of runnable) {
+      const outcome = prepare(reader, operation, foreign);
+      if (outcome === "skip") continue;
+      if ("code" in outcome) failed.push(outcome);
+      else sendable.push(outcome);
+    }
+    failed.push(...(await send(reader, sendable)));
+  } finally {
+    for (const { secret } of sendable) secret?.wipe();
+  }
+  return failed;
+}
+
+/** An operation that will be sent, with the key that it needs. */
+interface Sendable {
+  readonly operation: Operation;
+  readonly secret: Secret | null;
+}
+
+/** Deletions of what is not there or not ours, and policies whose slot somebody else holds. */
+interface Foreign {
+  readonly nothingToDelete: ReadonlySet<Operation>;
+  readonly held: ReadonlySet<Operation>;
+}
+
+async function findForeign(reader: Reader, operations: readonly Operation[]): Promise<Foreign> {
+  const nothingToDelete = new Set<Operation>();
+  const held = new Set<Operation>();
+  const { ownership } = reader.local;
+  const deletions = operations.filter((operation) => operation.kind === "delete-sa");
+  const owns = await getSas(reader, deletions.map(({ slot }) => slot), (payload, slot) => {
+    const sa = readSa(payload);
+    return sa !== null && isOwnSa(sa, ownership) && isInSlot(sa, slot);
+  });
+  deletions.forEach((operation, index) => owns[index] !== true && nothingToDelete.add(operation));
+  const changes = operations.filter(
+    (operation) => operation.kind === "set-policy" || operation.kind === "delete-policy",
+  );
+  const slots = changes.map((change) =>
+    change.kind === "set-policy" ? policySlotOf(change.policy) : change.policy,
+  );
+  const present = await getPolicies(reader, slots);
+  changes.forEach((operation, index) => {
+    const policy = present[index] ?? null;
+    const isOurs = policy !== null && isOwnPolicy(policy, ownership);
+    if (operation.kind === "delete-policy" && !isOurs) nothingToDelete.add(operation);
+    if (operation.kind === "set-policy" && policy !== null && !isOurs) held.add(operation);
+  });
+  return { nothingToDelete, held };
+}
+
+function prepare(
+  reader: Reader,
+  operation: Operation,
+  { nothingToDelete, held }: Foreign,
+): Sendable | FailedOperation | "skip" {
+  if (nothingToDelete.has(operation)) return "skip";
+  if (held.has(operation)) return { operation, ...foreignHolder("policy") };
+  if (operation.kind !== "install-sa") return { operation, secret: null };
+  const secret = reader.keySource.derive(operation.sa.key);
+  if (secret !== null) return { operation, secret };
+  const message =
+    "the fleet key of this security association is not at hand, so its key cannot be derived";
+  return { operation, code: "KEY_NOT_AVAILABLE", message };
+}
+
+async function send(
+  reader: Reader,
+  sendable: readonly Sendable[],
+): Promise<readonly FailedOperation[]> {
+  const refused = await reader.socket.send(sendable, (batch, one) => append(batch, one, reader));
+  const failed: FailedOperation[] = [];
+  for (const { index, error } of refused) {
+    const { operation } = sendable[index]!;
+    const why = await judge(reader, operation, error);
+    if (why !== null) failed.push({ operation, ...why });
+  }
+  return failed;
+}
+
+function append(batch: MessageBatch, { operation, secret }: Sendable, { local }: Reader): void {
+  switch (operation.kind) {
+    case "install-sa":
+      return appendSa(batch, "add", xfrmSaOf(operation.sa, local), secret!.reveal());
+    case "delete-sa":
+      return appendDeleteSa(batch, xfrmSaIdOf(operation.slot, local));
+    case "set-policy":
+      return appendPolicy(batch, "set", xfrmPolicyOf(operation.policy, local));
+    case "delete-policy":
+      return appendDeletePolicy(batch, xfrmPolicySlotOf(operation.policy, local));
+  }
+}
+
+interface Why {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Null when the refusal means that all is as wanted: the absent was deleted, the equal installed. */
+async function judge(reader: Reader, operation: Operation, error: KernelError): Promise<Why | null> {
+  const isDeletion = operation.kind === "delete-sa" || operation.kind === "delete-policy";
+  if (isDeletion && isAbsence(error)) return null;
+  if (operation.kind === "install-sa" && isCollision(error))
+    return compareHolder(reader, operation.sa);
+  return describeKernelError(error);
+}
+
+/** Who holds the SA's slot? */
+async function compareHolder(reader: Reader, sa: SaSpec): Promise<Why | null> {
+  const slot = saSlotOf(sa);
+  const [holder] = await getSas(reader, [slot], (payload): "equal" | "other" | "foreign" => {
+    const listed = readSa(payload);
+    if (listed === null || !isOwnSa(listed, reader.local.ownership)) return "foreign";
+    const isSame =
+      isInSlot(listed, slot) &&
+      listed.mode === "transport" &&
+      listed.encapsulation === null &&
+      compareKey(reader.keySource, listed, sa.key) === "match";
+    return isSame ? "equal" : "other";
+  });
+  if (holder === "equal") return null;
+  if (holder === "foreign") return foreignHolder("security association");
+  const message = `another security association of ours holds ${sa.direction} ${formatSpi(sa.spi)}`;
+  return { code: "EEXIST", message };
+}
+
+function foreignHolder(what: string): Why {
+  const message = `a ${what} that is not ours holds the slot; it is left alone`;
+  return { code: "DATAPLANE_SLOT_FOREIGN", message };
+}
