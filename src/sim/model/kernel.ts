@@ -55,6 +55,8 @@ export class SimKernel {
   version = 0;
   /** Decides for each operation whether it fails, as for want of memory. */
   fails: () => boolean = () => false;
+  /** What this node gets of its CPU: operations take as much longer as it is below 1. */
+  cpuShare = 1;
   #instance = 0;
   #boot = 0;
   #busyUntilMs = 0;
@@ -172,7 +174,7 @@ export class SimKernel {
   #later<T>(operations: number, isAlive: () => boolean, done: Done<T>, run: () => T): void {
     let tookMs = 0;
     for (let i = 0; i < operations; i += 1) tookMs += this.#operationMs();
-    this.#busyUntilMs = Math.max(this.#busyUntilMs, this.#time.nowMs) + tookMs;
+    this.#busyUntilMs = Math.max(this.#busyUntilMs, this.#time.nowMs) + tookMs / this.cpuShare;
     const instance = this.#instance;
     const answer = (): void => {
       if (!isAlive()) return;

@@ -2,6 +2,8 @@
 import { cilium29822 } from "./cilium-29822.js";
 import { cilium37920 } from "./cilium-37920.js";
 import { cilium39720 } from "./cilium-39720.js";
+import { cilium42721 } from "./cilium-42721.js";
+import { cilium44335 } from "./cilium-44335.js";
 import { cilium44701 } from "./cilium-44701.js";
 import { compromisedKey } from "./compromised-key.js";
 import { controllerDiesInEachPhase } from "./controller-dies-in-each-phase.js";
@@ -12,7 +14,9 @@ import { secondRotationInWindow } from "./second-rotation-in-window.js";
 import { swarm1954 } from "./swarm-1954.js";
 
 export const scenarios: readonly Scenario[] = [
+  cilium44335,
   cilium44701,
+  cilium42721,
   cilium29822,
   cilium39720,
   cilium37920,

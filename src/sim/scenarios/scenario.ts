@@ -13,6 +13,8 @@ export interface Scenario {
   /** What happened there, and what to look at here. */
   readonly summary: string;
   readonly runs: readonly ScenarioRun[];
+  /** Where the size matters: the size of the report, and the same scenario at any size. `runs` is a small one. */
+  readonly sized?: { readonly reportedNodes: number; readonly at: (nodes: number) => Scenario };
 }
 
 export interface ScenarioRun {
