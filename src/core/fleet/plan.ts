@@ -27,10 +27,7 @@ export interface CoordinationPlan {
   readonly writes: number;
   /** Events that it delivers, to all watchers together. */
   readonly events: number;
-  /**
-   * Events due in the second of a rotation in which most are; jitter spreads staging, not what
-   * follows it.
-   */
+  /** Events due in the second of a rotation in which most are. */
   readonly peakEventsPerSecond: number;
   /**
    * Milliseconds from the start to the moment when the old key may go: proven unused, and drained.
@@ -76,24 +73,36 @@ function planBarrier(preflight: Preflight, options: PlanOptions): CoordinationPl
 
 /**
  * Every report goes to every other node. When the last node has staged, all switch their last pair
- * at once.
+ * at once; where jitter is on, they say so over half of it, and the end of the old key likewise.
  */
 function planPairwise(preflight: Preflight, options: PlanOptions): CoordinationPlan {
   const { nodes } = options;
   const burst = nodes * Math.max(0, nodes - 1);
   const burstMs = deliveryMs(burst, options);
+  const saidMs = Math.max(burstMs, preflight.jitterMs / 2);
   const stagedMs = preflight.jitterMs + options.keyDistributionMs + preflight.stagingMs;
   const drainMs = Math.min(options.drainMs, options.retireDeadlineMs);
   const stagingBurstMs = Math.max(0, burstMs - preflight.jitterMs);
-  const earliestRetireMs = Math.round(stagedMs + stagingBurstMs + burstMs + drainMs);
+  const earliestRetireMs = Math.round(stagedMs + stagingBurstMs + saidMs + drainMs);
   return {
     coordination: "pairwise",
     writes: reportsPerNode * nodes,
     events: reportsPerNode * burst,
-    peakEventsPerSecond: burst + stagingRate(burst, preflight),
+    peakEventsPerSecond: pairwisePeak(nodes, preflight),
     earliestRetireMs,
-    totalMs: Math.round(earliestRetireMs + burstMs),
+    totalMs: Math.round(earliestRetireMs + saidMs),
   };
+}
+
+/**
+ * While nodes stage, those that read the new file say so over half of the same time. Reports in a
+ * second are a matter of chance then: the busiest is taken to be four standard deviations above.
+ */
+function pairwisePeak(nodes: number, preflight: Preflight): number {
+  const others = Math.max(0, nodes - 1);
+  if (preflight.jitterMs === 0) return nodes * others + stagingRate(nodes * others, preflight);
+  const reports = nodes / (preflight.jitterMs / 2_000) + stagingRate(nodes, preflight);
+  return Math.round(others * Math.min(2 * nodes, reports + 4 * Math.sqrt(reports)));
 }
 
 /** Events per second while nodes stage, `events` being those of all reports of it. */

@@ -12,7 +12,7 @@ import type { Effect } from "./effect.js";
 import type { Observation } from "./observation.js";
 import { sendingPolicies } from "./incarnation.js";
 import { stageNames, type PeerPlan } from "./peer-plan.js";
-import { buildReport, publishAtMs } from "./publish.js";
+import { buildReport, publishAtMs, reportSpreadMs, sameReport } from "./publish.js";
 import { nextDrainDumpMs } from "./retire.js";
 import type { AgentOptions, AgentState } from "./state.js";
 
@@ -32,7 +32,7 @@ export function wantedEffects(
 ): Wanted {
   const effects: Effect[] = [];
   const wakes: number[] = [];
-  const next = wantSaves(state, observation, effects);
+  const next = noteUnsaid(wantSaves(state, observation, effects), observation, nowMs, options);
   if (next.durable === observation.saved.durable && !observation.inFlight.has("save-state")) {
     wantRegistration(next, observation, options, effects);
     wantKernel(next, observation, nowMs, drainMs, options, effects, wakes);
@@ -159,6 +159,16 @@ function sweepRetired(state: AgentState, observation: Observation, isHeldBack: I
   return peers.length === 0 ? null : { kind: "apply", stages: [operations], peers };
 }
 
+/** Where reports are spread, their slots count from the first thing that was not said yet. */
+function noteUnsaid(state: AgentState, observation: Observation, nowMs: number, options: AgentOptions): AgentState {
+  const last = observation.publishedReport;
+  const isSpread = last !== null && reportSpreadMs(observation, options) > 0;
+  const report = isSpread ? buildReport(state, observation, options) : null;
+  const isUnsaid = last !== null && report !== null && !sameReport(last, report);
+  const unsaidSinceMs = isUnsaid ? (state.unsaidSinceMs ?? nowMs) : null;
+  return unsaidSinceMs === state.unsaidSinceMs ? state : { ...state, unsaidSinceMs };
+}
+
 function wantReport(
   state: AgentState,
   observation: Observation,
@@ -171,7 +181,7 @@ function wantReport(
   if (observation.inFlight.has("publish-report") || observation.inFlight.has("apply")) return;
   const report = buildReport(state, observation, options);
   if (report === null) return;
-  const atMs = publishAtMs(report, observation, nowMs, options);
+  const atMs = publishAtMs(report, state, observation, nowMs, options);
   if (atMs === null) return;
   if (atMs <= nowMs) effects.push({ kind: "publish-report", report });
   else wakes.push(atMs);

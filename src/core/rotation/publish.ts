@@ -92,12 +92,40 @@ function refusedKeys(state: AgentState): readonly KeyIdentity[] {
 }
 
 /** May `report` be sent now? Otherwise when; null for never, as nothing changed. */
-export function publishAtMs(report: Report, observation: Observation, nowMs: number, options: AgentOptions): number | null {
+export function publishAtMs(
+  report: Report,
+  state: AgentState,
+  observation: Observation,
+  nowMs: number,
+  options: AgentOptions,
+): number | null {
   const last = observation.publishedReport;
-  if (last === null || !sameReport({ ...last, through: report.through }, report)) return nowMs;
-  if (last.through === report.through) return null;
+  if (last === null) return nowMs;
+  if (sameReport(last, report)) return null;
   const spacingMs = options.reportIntervalMs * (1 + nodeShare(options.name) / 2);
-  return (observation.publishedAtMs ?? 0) + spacingMs;
+  const spacedMs = (observation.publishedAtMs ?? 0) + spacingMs;
+  if (sameReport({ ...last, through: report.through }, report)) return spacedMs;
+  const spreadMs = isAwaited(last, report, state) ? 0 : reportSpreadMs(observation, options);
+  if (spreadMs === 0) return nowMs;
+  const slotMs = (state.unsaidSinceMs ?? nowMs) + Math.floor(nodeShare(options.name) * spreadMs);
+  return last.through === report.through ? slotMs : Math.min(slotMs, spacedMs);
+}
+
+/**
+ * Pairwise, every report goes to everybody: what all nodes have to say in the same moment (a new file, the last switch,
+ * the end of the old key) they say one after the other, over half of the jitter (cilium #42721). 0 where jitter is off.
+ */
+export function reportSpreadMs(observation: Observation, options: AgentOptions): number {
+  const { jitter, coordination } = options;
+  const isSmall = observation.roster.entries.size < jitter.minNodes;
+  const isEmergency = (observation.request?.compromised ?? null) !== null;
+  return coordination === "barrier" || !jitter.enabled || isSmall || isEmergency ? 0 : Math.floor(jitter.maxMs / 2);
+}
+
+/** A key that is held now, one that is refused, and all that an abort waits for. */
+function isAwaited(last: Report, report: Report, state: AgentState): boolean {
+  if (state.phase === "aborting" || last.incarnationId !== report.incarnationId) return true;
+  return !sameSet(last.refused, report.refused) || report.holds.some((key) => !includesKey(last.holds, key));
 }
 
 export function sameReport(one: Report, other: Report): boolean {

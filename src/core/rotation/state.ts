@@ -48,6 +48,8 @@ export interface AgentState {
   readonly stagingMs: number | null;
   /** Since when the present staging has had the key's bytes, null while there is none or it waits for them. */
   readonly stagingSinceMs: number | null;
+  /** Since when there has been something to report that was not published; null where reports are not spread. */
+  readonly unsaidSinceMs: number | null;
   readonly phase: AgentPhase;
   readonly phaseSinceMs: number;
   readonly deletionsHeld: boolean;
@@ -87,6 +89,7 @@ export function startAgent(
     through: 0 as RosterRevision,
     stagingMs: null,
     stagingSinceMs: null,
+    unsaidSinceMs: null,
     phase: "steady",
     phaseSinceMs: 0,
     deletionsHeld: false,

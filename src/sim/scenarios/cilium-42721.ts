@@ -62,10 +62,10 @@ function runsOf(nodes: number): readonly ScenarioRun[] {
     },
     ...(["uniform", "slotted"] as const).map((mode): ScenarioRun => ({
       label: `after, pairwise, ${mode}`,
-      rules: `the same after a wait of up to ${spreadMs / 1_000} s, ${mode === "uniform" ? "drawn" : "by a slot"}`,
+      rules: `staging waits up to ${spreadMs / 1_000} s, ${mode === "uniform" ? "drawn" : "by a slot"}; what nobody waits for is said over half of that`,
       options: () => ({ ...pairwise, agent: { ...pairwise.agent, jitter: jittered(mode) }, packetIntervalMs: 10_000 }),
       script: (play) => script(play, nodes, false),
-      expect: expectHeld,
+      expect: (outcome) => [...expectHeld(outcome), ...expectFigure(outcome, peakFigure, 0, (nodes * nodes) / 6)],
     })),
     {
       label: "after, barrier",
@@ -77,7 +77,7 @@ function runsOf(nodes: number): readonly ScenarioRun[] {
         packetIntervalMs: 10_000,
       }),
       script: (play) => script(play, nodes, true),
-      expect: expectHeld,
+      expect: (outcome) => [...expectHeld(outcome), ...expectFigure(outcome, peakFigure, 0, 5 * nodes)],
     },
   ];
 }

@@ -29,6 +29,7 @@ function script(play: Play, nodes: number, hasController: boolean): void {
     return play.reportsHolding(`n${nodes}`, 2) && stagingMsOf(play, nodes) !== null;
   };
   play.waitFor("the slowest node has staged", hasStaged, 120_000);
+  play.waitFor("it has both SAs of both keys", () => (hasStaged(), mostSas === 4 * (nodes - 1)), 300_000);
   play.rest(2, 300_000);
   play.measure(stagingFigure, Math.round((stagingMsOf(play, nodes) ?? 0) / 1_000));
   play.measure(sasFigure, mostSas);
@@ -50,7 +51,7 @@ function stagingMsOf(play: Play, nodes: number): number | null {
 }
 
 function runsOf(nodes: number): readonly ScenarioRun[] {
-  const packets = { packetIntervalMs: 200, operationMs: () => operationMs };
+  const packets = { packetIntervalMs: 500, operationMs: () => operationMs };
   return [
     {
       label: "before",
@@ -80,7 +81,7 @@ function runsOf(nodes: number): readonly ScenarioRun[] {
 function expectBefore(outcome: Outcome, nodes: number): readonly string[] {
   const slowest = Math.max(1, Math.floor(nodes / shares.length));
   return [
-    ...expectLost(outcome, "XfrmInNoStates", 2, slowest * (nodes - 1) * 5 * 10),
+    ...expectLost(outcome, "XfrmInNoStates", 2, slowest * (nodes - 1) * 2 * 10),
     ...expectFigure(outcome, stagingFigure, 28, 36),
     ...expectFigure(outcome, windowFigure, 25, 90),
   ];

@@ -18,7 +18,7 @@ export function advertiseFirst(inner: StepAgent): StepAgent {
     const effects = honest.effects.filter((effect) => effect.kind !== "publish-report");
     const isReady = mayPublish(honest.state, observation);
     const report = isReady ? claimNext(honest.state, observation, options) : null;
-    const atMs = report === null ? null : publishAtMs(report, observation, nowMs, options);
+    const atMs = report === null ? null : publishAtMs(report, honest.state, observation, nowMs, options);
     if (report === null || atMs === null) return { ...honest, effects };
     if (atMs > nowMs) return { ...honest, effects, wakeAtMs: earlier(honest.wakeAtMs, atMs) };
     return { ...honest, effects: [...effects, { kind: "publish-report", report }] };
