@@ -8,15 +8,9 @@ import { limits } from "../../../core/limits.js";
 import { MessageBatch } from "../codec/batch.js";
 import { netlinkFlag, netlinkType } from "../codec/constants.js";
 import { readKernelError, type KernelError } from "../codec/kernel-error.js";
-import { eachMessage, type ReceivedMessage } from "../codec/received.js";
+import { Answers } from "./answers.js";
 import { errno, NetlinkDescriptor } from "./descriptor.js";
-import {
-  answerLost,
-  dumpUnstable,
-  kernelFailure,
-  socketClosed,
-  systemFailure,
-} from "./failures.js";
+import { dumpUnstable, kernelFailure, socketClosed, systemFailure } from "./failures.js";
 import { loadLibc } from "./libc.js";
 import { nextTurn, pause } from "./turns.js";
 
@@ -44,6 +38,7 @@ export async function openRequestSocket(): Promise<RequestSocket> {
 export class RequestSocket {
   readonly #descriptor: RequestDescriptor;
   readonly #portId: number;
+  readonly #answers: Answers;
   readonly #batch = new MessageBatch();
   #sequence = 1;
   #last: Promise<unknown> = Promise.resolve();
@@ -52,6 +47,7 @@ export class RequestSocket {
   constructor(descriptor: RequestDescriptor) {
     this.#descriptor = descriptor;
     this.#portId = descriptor.portId();
+    this.#answers = new Answers(descriptor, this.#portId);
   }
 
   /** The kernel's address of this socket: what it changes is announced with it. */
@@ -122,7 +118,8 @@ export class RequestSocket {
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
     const result = this.#last.then(async () => {
       if (!this.#descriptor.isOpen) throw socketClosed();
-      if (this.#hasLeftovers) this.#drain();
+      if (this.#hasLeftovers) this.#answers.drain();
+      this.#hasLeftovers = false;
       try {
         return await run();
       } catch (cause) {
@@ -183,7 +180,7 @@ export class RequestSocket {
     note: (place: number, error: KernelError | null) => boolean,
   ): boolean {
     let isDone = false;
-    this.#receiveAnswers((message) => {
+    this.#answers.receiveAnswers((message) => {
       const place = (message.sequence - first) >>> 0;
       if (message.type !== netlinkType.error || place >= count) return;
       isDone = note(place, readKernelError(message)) || isDone;
@@ -201,7 +198,7 @@ export class RequestSocket {
     const first = await this.#transmit(0);
     const answers = new Map<number, Answer<R>>();
     while (answers.size < count) {
-      this.#receiveAnswers((message) => {
+      this.#answers.receiveAnswers((message) => {
         const place = (message.sequence - first) >>> 0;
         if (place >= count || message.type === netlinkType.done) return;
         const error = message.type === netlinkType.error ? readKernelError(message) : null;
@@ -236,7 +233,7 @@ export class RequestSocket {
     reading: DumpReading,
     visit: (payload: Uint8Array) => void,
   ): void {
-    const received = this.#receiveMessages((message) => {
+    const received = this.#answers.receive((message) => {
       if (message.sequence !== sequence) return;
       if ((message.flags & netlinkFlag.dumpInterrupted) !== 0) reading.isSpoilt = true;
       if (message.type !== netlinkType.done && message.type !== netlinkType.error) {
@@ -248,30 +245,6 @@ export class RequestSocket {
       if (error !== null) throw kernelFailure(error);
     });
     if (received === "cut") reading.isSpoilt = true;
-  }
-
-  /** An answer that is no dump is a few hundred bytes. */
-  #receiveAnswers(visit: (message: ReceivedMessage) => void): void {
-    if (this.#receiveMessages(visit) === "cut") throw answerLost("it was cut");
-  }
-
-  /** One receive call; what is not for this socket is dropped. */
-  #receiveMessages(visit: (message: ReceivedMessage) => void): "whole" | "cut" {
-    const received = this.#descriptor.receive(true);
-    if (received.kind === "cut") return "cut";
-    if (received.kind === "nothing") throw answerLost("none came");
-    if (received.kind === "overrun") throw answerLost("the socket's buffer was full");
-    const isWhole = eachMessage(received.content, (message) => {
-      if (message.portId === this.#portId) visit(message);
-    });
-    if (!isWhole) throw answerLost("it is malformed");
-    return "whole";
-  }
-
-  /** Throws away what a request that failed midway left behind, so that it ends too. */
-  #drain(): void {
-    while (this.#descriptor.receive(false).kind !== "nothing");
-    this.#hasLeftovers = false;
   }
 }
 

@@ -1,0 +1,169 @@
+/** What of an agent's plan the kernel can run, what it becomes, and what is recognised as ours. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { KeyId } from "../../../core/key-id.js";
+import type { IncarnationId, NodeName } from "../../../core/node.js";
+import type { Endpoint, KeyEnd, Operation, PolicyAction, SaSpec } from "../../../core/sa.js";
+import type { NodeIndex, Spi } from "../../../core/spi.js";
+import type { ListedPolicy, ListedSa, XfrmPolicy } from "../codec/model.js";
+import { defaultOwnership, isOwnPolicy, isOwnSa, peerPriority } from "./ownership.js";
+import {
+  refuse,
+  slotOfSa,
+  viewOfPolicy,
+  xfrmPolicyOf,
+  xfrmSaIdOf,
+  xfrmSaOf,
+  type LocalNode,
+} from "./translate.js";
+
+const local: LocalNode = {
+  addresses: { ipv4: "192.0.2.1", ipv6: null, udpPort: null },
+  ownership: defaultOwnership,
+  replayWindow: 1_024,
+};
+const spi = 0x0300_0010 as Spi;
+const at = (address: string, udpPort: number | null = null): Endpoint => ({ address, udpPort });
+const end: KeyEnd = {
+  name: "node" as NodeName,
+  index: 1 as NodeIndex,
+  incarnationId: "1".padStart(32, "0") as IncarnationId,
+};
+
+function sa(changes: Partial<SaSpec> = {}): SaSpec {
+  const key = { keyId: 3 as KeyId, from: end, to: end, family: "ipv4", mode: "transport" } as const;
+  const ends = { source: at("192.0.2.2"), destination: at("192.0.2.1") };
+  return { direction: "in", spi, ...ends, key, ...changes };
+}
+
+function policy(direction: "in" | "out", action: PolicyAction, remote = at("192.0.2.2")) {
+  return { direction, peer: end.name, family: "ipv4", remote, action } as const;
+}
+
+const set = (...args: Parameters<typeof policy>): Operation => ({
+  kind: "set-policy",
+  policy: policy(...args),
+});
+
+const install = (changes: Partial<SaSpec>): Operation => ({ kind: "install-sa", sa: sa(changes) });
+
+const operations: readonly [string, Operation, string | null][] = [
+  ["an inbound SA to its address", install({}), null],
+  ["an SA to another address", install({ destination: at("192.0.2.9") }), "DATAPLANE_NOT_LOCAL"],
+  ["an SA of a family that it lacks", install({ source: at("::2"), destination: at("::1") }), "DATAPLANE_NOT_LOCAL"],
+  ["ESP in UDP", install({ source: at("192.0.2.2", 4_500) }), "DATAPLANE_UNSUPPORTED"],
+  ["tunnel mode", install({ key: { ...sa().key, mode: "tunnel" } }), "DATAPLANE_UNSUPPORTED"],
+  ["protect outbound", set("out", { kind: "protect", spi }), null],
+  ["block outbound", set("out", { kind: "block" }), null],
+  ["plaintext outbound", set("out", { kind: "accept" }), "DATAPLANE_UNSUPPORTED"],
+  ["accept inbound", set("in", { kind: "accept" }), null],
+  ["an inbound policy pinned to an SPI", set("in", { kind: "protect", spi }), "DATAPLANE_UNSUPPORTED"],
+  ["a policy of a family that it lacks", set("in", { kind: "block" }, at("::2")), "DATAPLANE_UNSUPPORTED"],
+];
+
+for (const [what, operation, code] of operations) {
+  test(`kernel port: ${code === null ? "runs" : "refuses"} ${what}`, () => {
+    assert.equal(refuse(operation, local)?.code ?? null, code);
+  });
+}
+
+test("kernel port: an SA carries the reqid, ESN and the replay window, and no limits of its own", () => {
+  assert.deepEqual(xfrmSaOf(sa(), local), {
+    family: "ipv4",
+    source: "192.0.2.2",
+    destination: "192.0.2.1",
+    spi,
+    mode: "transport",
+    reqid: 0x5350_0001,
+    ifId: null,
+    replayWindow: 1_024,
+    esn: true,
+    encapsulation: null,
+  });
+});
+
+test("kernel port: the kernel's name of an SA is its destination, whichever end that is", () => {
+  const remote = at("192.0.2.2");
+  const idOf = (direction: "in" | "out") => xfrmSaIdOf({ direction, spi, remote }, local).destination;
+  assert.deepEqual([idOf("in"), idOf("out")], ["192.0.2.1", "192.0.2.2"]);
+});
+
+/** As the kernel lists what was set. */
+function listed(written: XfrmPolicy): ListedPolicy {
+  const templates = written.templates.map((template) => ({ ...template, protocol: 50 }));
+  return { ...written, index: 1, hasMark: false, templates };
+}
+
+test("kernel port: an outbound policy is pinned to its SPI, an inbound one is not, and each is recognised", () => {
+  const cases: readonly [ReturnType<typeof policy>, number | null | undefined][] = [
+    [policy("out", { kind: "protect", spi }), spi],
+    [policy("in", { kind: "accept" }), null],
+    [policy("out", { kind: "block" }), undefined],
+    [policy("in", { kind: "block" }), undefined],
+  ];
+  for (const [spec, pinned] of cases) {
+    const written = xfrmPolicyOf(spec, local);
+    assert.equal(written.templates[0]?.spi, pinned);
+    assert.equal(written.priority, defaultOwnership.priority + peerPriority);
+    const { direction, family, remote, action } = spec;
+    assert.ok(isOwnPolicy(listed(written), defaultOwnership));
+    assert.deepEqual(viewOfPolicy(listed(written), local), { slot: { direction, family, remote }, action });
+  }
+});
+
+const ownSa: ListedSa = {
+  ...xfrmSaOf(sa(), local),
+  protocol: 50,
+  hasMark: false,
+  encapsulation: null,
+  aead: { name: "rfc4106(gcm(aes))", icvBits: 128, key: new Uint8Array(20) },
+  packets: 0,
+  bytes: 0,
+  usedAt: 0,
+  receivedSequence: 0,
+  sentSequence: 0,
+};
+
+test("kernel port: an SA is ours by its reqid, and only without marks, if_id or another cipher", () => {
+  assert.ok(isOwnSa(ownSa, defaultOwnership));
+  const foreign: readonly Partial<ListedSa>[] = [
+    { reqid: 1 },
+    { protocol: 51 },
+    { hasMark: true },
+    { ifId: 1 },
+    { aead: null },
+  ];
+  for (const change of foreign) {
+    assert.ok(!isOwnSa({ ...ownSa, ...change }, defaultOwnership), JSON.stringify(change));
+  }
+});
+
+test("kernel port: a policy is ours by its band, and only without marks, if_id or another's template", () => {
+  const own = listed(xfrmPolicyOf(policy("in", { kind: "accept" }), local));
+  const { priority } = defaultOwnership;
+  const foreign: readonly Partial<ListedPolicy>[] = [
+    { priority: priority - 1 },
+    { priority: priority + 256 },
+    { hasMark: true },
+    { ifId: 1 },
+    { templates: [{ ...own.templates[0]!, reqid: 1 }] },
+  ];
+  for (const change of foreign) {
+    assert.ok(!isOwnPolicy({ ...own, ...change }, defaultOwnership), JSON.stringify(change));
+  }
+});
+
+test("kernel port: what neither starts nor ends here has no slot", () => {
+  assert.equal(slotOfSa({ ...ownSa, destination: "192.0.2.9" }, local), null);
+  const remote = at("192.0.2.2");
+  assert.deepEqual(slotOfSa(ownSa, local), { direction: "in", spi, remote });
+  const outbound = { ...ownSa, source: "192.0.2.1", destination: "192.0.2.2" };
+  assert.deepEqual(slotOfSa(outbound, local), { direction: "out", spi, remote });
+});
+
+test("kernel port: a policy of ours for more than one peer is not listed as a peer's", () => {
+  const own = listed(xfrmPolicyOf(policy("in", { kind: "block" }), local));
+  const wide = { ...own.selector, source: { address: "0.0.0.0", length: 0 } };
+  assert.equal(viewOfPolicy({ ...own, selector: wide }, local), null);
+  assert.equal(viewOfPolicy({ ...own, direction: "forward" }, local), null);
+});
