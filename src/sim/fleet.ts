@@ -177,7 +177,7 @@ export class SimFleet {
     const name = `controller-${this.controllers.length}`;
     const link: Link = { isAlive: () => controller.alive, isPartitioned: false, held: new Set() };
     const ports: ControllerPorts = {
-      clock: this.time.clock(this.prng.below(100_000)),
+      clock: this.time.clock(-this.prng.below(100_000)),
       registry: this.registry.port(link),
       log: this.#log(name),
     };

@@ -3,94 +3,74 @@
  * run, byte for byte, on any machine.
  */
 import type { Clock } from "../../ports/clock.js";
-
-interface Event {
-  readonly atMs: number;
-  readonly order: number;
-  readonly run: () => void;
-  cancelled: boolean;
-}
+import { EventQueue, type Callback } from "./event-queue.js";
 
 export class VirtualTime {
   #nowMs = 0;
-  #order = 0;
-  readonly #heap: Event[] = [];
+  #events = 0;
+  readonly #queue = new EventQueue();
 
   get nowMs(): number {
     return this.#nowMs;
   }
 
+  /** Events that ran so far. */
+  get events(): number {
+    return this.#events;
+  }
+
+  get pending(): number {
+    return this.#queue.pending;
+  }
+
   /** Runs `run` once at `atMs`, or now if that has passed. The result cancels it. */
-  at(atMs: number, run: () => void): () => void {
-    const event: Event = { atMs: Math.max(atMs, this.#nowMs), order: this.#order, run, cancelled: false };
-    this.#order += 1;
-    this.#heap.push(event);
-    this.#siftUp(this.#heap.length - 1);
-    return () => {
-      event.cancelled = true;
-    };
+  at(atMs: number, run: Callback): () => void {
+    const queue = this.#queue;
+    const slot = queue.push(Math.max(atMs, this.#nowMs), run);
+    const order = queue.lastOrder;
+    return () => queue.cancel(slot, order);
+  }
+
+  /** As `at`, for an event that nobody cancels. */
+  post(atMs: number, run: Callback): void {
+    this.#queue.push(Math.max(atMs, this.#nowMs), run);
   }
 
   /** Runs all events up to and including `endMs`. */
   runUntil(endMs: number): void {
-    for (let event = this.#heap[0]; event !== undefined && event.atMs <= endMs; event = this.#heap[0]) {
-      this.#pop();
-      if (event.cancelled) continue;
-      this.#nowMs = event.atMs;
-      event.run();
+    const queue = this.#queue;
+    for (let atMs = queue.firstMs; atMs <= endMs; atMs = queue.firstMs) {
+      const run = queue.pop();
+      if (run === null) continue;
+      this.#nowMs = atMs;
+      this.#events += 1;
+      run();
     }
     this.#nowMs = Math.max(this.#nowMs, endMs);
   }
 
-  /** The clock of one node; `skewMs` moves its zero, as boots at different times do. */
-  clock(skewMs = 0): Clock {
+  /**
+   * The clock of one node.
+   * @param zeroMs when it showed zero: a boot
+   * @param rate its milliseconds per millisecond of virtual time: a quartz is off by some 50 millionths
+   */
+  clock(zeroMs = 0, rate = 1): Clock {
+    const shownAt = (atMs: number): number => (atMs - zeroMs) * rate;
     return {
-      nowMs: () => this.#nowMs + skewMs,
+      nowMs: () => shownAt(this.#nowMs),
       wallAt: () => `T+${this.#nowMs.toFixed(0)}ms`,
-      setTimer: (atMs, callback) => this.at(atMs - skewMs, callback),
-      defer: (callback) => {
-        this.at(this.#nowMs, callback);
-      },
+      setTimer: (dueMs, callback) => this.at(this.#whenShown(dueMs, zeroMs, rate), callback),
+      defer: (callback) => this.post(this.#nowMs, callback),
     };
   }
 
-  #pop(): void {
-    const last = this.#heap.pop();
-    if (last === undefined || this.#heap.length === 0) return;
-    this.#heap[0] = last;
-    this.#siftDown();
-  }
-
-  #siftUp(start: number): void {
-    let child = start;
-    while (child > 0) {
-      const parent = (child - 1) >> 1;
-      if (!this.#isBefore(child, parent)) return;
-      this.#swap(child, parent);
-      child = parent;
-    }
-  }
-
-  #siftDown(): void {
-    let parent = 0;
-    for (;;) {
-      const left = 2 * parent + 1;
-      const smaller = left + 1 < this.#heap.length && this.#isBefore(left + 1, left) ? left + 1 : left;
-      if (smaller >= this.#heap.length || !this.#isBefore(smaller, parent)) return;
-      this.#swap(parent, smaller);
-      parent = smaller;
-    }
-  }
-
-  #isBefore(one: number, other: number): boolean {
-    const first = this.#heap[one] as Event;
-    const second = this.#heap[other] as Event;
-    return first.atMs < second.atMs || (first.atMs === second.atMs && first.order < second.order);
-  }
-
-  #swap(one: number, other: number): void {
-    const kept = this.#heap[one] as Event;
-    this.#heap[one] = this.#heap[other] as Event;
-    this.#heap[other] = kept;
+  /** Rounding must not ring a timer at a moment at which the clock still shows less than `dueMs`. */
+  #whenShown(dueMs: number, zeroMs: number, rate: number): number {
+    const atMs = zeroMs + dueMs / rate;
+    const isEarly = (atMs - zeroMs) * rate < dueMs;
+    return isEarly ? atMs + roundingMs : atMs;
   }
 }
+
+/** More than a double loses in a run of a year, and less than anything here takes. */
+const roundingMs = 1e-4;

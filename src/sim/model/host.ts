@@ -70,7 +70,7 @@ export function parseAddresses(text: string): NodeAddresses {
 }
 
 export function clockOf(node: SimNode, time: VirtualTime, isAlive: () => boolean): Clock {
-  const clock = time.clock(-node.bootedAtMs);
+  const clock = time.clock(node.bootedAtMs);
   const ifAlive = (run: () => void) => (): void => {
     if (isAlive()) run();
   };
