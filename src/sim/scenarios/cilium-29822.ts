@@ -1,7 +1,7 @@
 /** A node is deleted while another node's agent is down; then its address is given to a new node. */
 import { stepAgent } from "../../core/rotation/step.js";
 import { overlookDeparted } from "./field/overlook-departed.js";
-import { expectFigure, expectHeld, expectLost, type Outcome } from "./outcome.js";
+import { expectBroken, expectFigure, expectHeld, expectLost, type Outcome } from "./outcome.js";
 import { pairwise, barrier } from "./options.js";
 import type { Play } from "./play.js";
 import type { Scenario } from "./scenario.js";
@@ -43,6 +43,7 @@ function expectBefore(outcome: Outcome): readonly string[] {
     ...expectFigure(outcome, "SAs of a beyond those of its 2 peers", 2, 2),
     ...expectFigure(outcome, "policies of a beyond those of its 2 peers", 2, 2),
     ...expectLost(outcome, "XfrmInStateProtoError", 1, 90),
+    ...expectBroken(outcome, "S1", "L1"),
   ];
 }
 

@@ -1,5 +1,5 @@
 /** Half of the fleet has the new key, the other half has not, for twenty minutes. */
-import { expectFigure, expectHeld, expectLost, type Outcome } from "./outcome.js";
+import { expectBroken, expectFigure, expectHeld, expectLost, type Outcome } from "./outcome.js";
 import { barrier, pairwise, reclaiming } from "./options.js";
 import type { Play } from "./play.js";
 import type { Scenario } from "./scenario.js";
@@ -27,6 +27,7 @@ function expectBefore(outcome: Outcome): readonly string[] {
     ...expectLost(outcome, "XfrmInNoStates", 1, 9 * 8_900),
     ...expectLost(outcome, "XfrmOutPolBlock", 0, 9 * 8_900),
     ...expectFigure(outcome, "pairs that lost packets, of 30", 18, 18),
+    ...expectBroken(outcome, "S1", "S2"),
   ];
 }
 

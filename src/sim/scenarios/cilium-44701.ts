@@ -1,7 +1,7 @@
 /** The key changes while an agent is down; when it is back it speaks before it can hear. */
 import { stepAgent } from "../../core/rotation/step.js";
 import { advertiseFirst } from "./field/advertise-first.js";
-import { expectFigure, expectHeld, expectLost, type Outcome } from "./outcome.js";
+import { expectBroken, expectFigure, expectHeld, expectLost, type Outcome } from "./outcome.js";
 import { barrier, pairwise } from "./options.js";
 import type { Play } from "./play.js";
 import type { Scenario } from "./scenario.js";
@@ -42,6 +42,7 @@ function expectBefore(outcome: Outcome): readonly string[] {
   return [
     ...expectLost(outcome, "XfrmInNoStates", 2, 3 * 300),
     ...expectFigure(outcome, "seconds of loss", 30, 33),
+    ...expectBroken(outcome, "S1"),
   ];
 }
 

@@ -1,5 +1,5 @@
 /** The fleet key has leaked and must go now, with a node that does not get the new one and an agent that restarts. */
-import { expectFigure, type Outcome } from "./outcome.js";
+import { expectFigure, expectHeld, type Outcome } from "./outcome.js";
 import { barrier, emergencyDeadlineMs, pairwise, reclaiming } from "./options.js";
 import type { Play } from "./play.js";
 import type { Scenario } from "./scenario.js";
@@ -44,8 +44,7 @@ function expectBefore(outcome: Outcome): readonly string[] {
 /** Here S5 beats S1: what the stragglers lose is excused as forced, and nothing else may be lost. */
 function expectAfter(outcome: Outcome): readonly string[] {
   return [
-    ...(outcome.unexcused > 0 ? [`S1: ${outcome.unexcused} packets lost`] : []),
-    ...outcome.unmet.map((what) => `L1: ${what}`),
+    ...expectHeld(outcome),
     ...expectFigure(outcome, figure, 0, emergencyDeadlineMs / 1_000 + 1),
     ...expectFigure(outcome, others, 0, 0),
   ];

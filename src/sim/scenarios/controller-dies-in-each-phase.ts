@@ -1,7 +1,7 @@
 /** The controller dies in each phase of a rotation, and another one takes over. */
 import type { FleetPhase } from "../../core/fleet/record.js";
 import { forgetRotation } from "./field/forget-rotation.js";
-import { expectHeld, type Outcome } from "./outcome.js";
+import { expectBroken, expectHeld, expectLost, type Outcome } from "./outcome.js";
 import { barrier } from "./options.js";
 import type { Play } from "./play.js";
 import type { Scenario } from "./scenario.js";
@@ -41,7 +41,7 @@ function script(play: Play): void {
 
 /** Whoever has not yet staged when the record calls the rotation done has neither key in common with the others. */
 function expectBefore(outcome: Outcome): readonly string[] {
-  return outcome.unexcused >= 100 ? [] : [`only ${outcome.unexcused} packets lost`];
+  return [...expectLost(outcome, "XfrmInNoStates", 1, 100), ...expectBroken(outcome, "S1", "S2")];
 }
 
 export const controllerDiesInEachPhase: Scenario = {

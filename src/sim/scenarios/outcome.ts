@@ -2,6 +2,7 @@
  * What a run came to: packets lost by cause, what the script measured, which invariants broke. And the questions that
  * scenarios ask of it; each answers with what is wrong, so that a failed run says all of it at once.
  */
+import type { Invariant, Violation } from "../checkers/checker.js";
 import type { SimFleet } from "../fleet.js";
 import type { Excuse, LostPacket } from "../model/traffic.js";
 import type { Play } from "./play.js";
@@ -26,19 +27,19 @@ export interface Outcome {
   /** Packets that nothing excuses (S1). */
   readonly unexcused: number;
   readonly figures: ReadonlyMap<string, number>;
-  /** One (key, SPI) pair installed twice as an outbound SA (S4). */
-  readonly reusedOutbound: number;
+  /** What the checkers found, each with its first cause. */
+  readonly violations: readonly Violation[];
   /** Waits of the script that were in vain. */
   readonly unmet: readonly string[];
 }
 
-export function outcomeOf(fleet: SimFleet, play: Play): Outcome {
+export function outcomeOf(fleet: SimFleet, play: Play, violations: readonly Violation[]): Outcome {
   return {
     sent: fleet.traffic.sent + fleet.traffic.blocked,
     losses: groupLosses(fleet.traffic.lost),
     unexcused: fleet.losses().length,
     figures: new Map(play.figures.map(({ name, value }) => [name, value])),
-    reusedOutbound: [...fleet.nodes.values()].reduce((sum, { kernel }) => sum + kernel.reusedOutbound.length, 0),
+    violations,
     unmet: play.unmet,
   };
 }
@@ -65,14 +66,15 @@ export function groupLosses(lost: readonly LostPacket[]): readonly LossGroup[] {
 
 /** An outcome in one line, for a table of before and after. */
 export function summarise(outcome: Outcome): string {
-  const { losses, unexcused, sent, figures, reusedOutbound, unmet } = outcome;
+  const { losses, unexcused, sent, figures, unmet } = outcome;
+  const broken = brokenInvariants(outcome);
   const reasons = [...new Set(losses.filter(({ excuse }) => excuse === null).map(({ reason }) => reason))];
   const excuses = [...new Set(losses.map(({ excuse }) => excuse).filter((excuse) => excuse !== null))];
   return [
     unexcused === 0 ? "0 packets lost" : `${unexcused} of ${sent} packets lost (${reasons.join(", ")})`,
     ...excuses.map((excuse) => `${countExcused(outcome, excuse)} excused as ${excuse}`),
     ...[...figures].map(([name, value]) => `${name}: ${value}`),
-    ...(reusedOutbound > 0 ? [`${reusedOutbound} outbound SAs installed twice`] : []),
+    ...(broken.length > 0 ? [`breaks ${broken.join(", ")}`] : []),
     ...(unmet.length > 0 ? ["does not come to rest"] : []),
   ].join("; ");
 }
@@ -88,13 +90,20 @@ export function countLost(outcome: Outcome, reason: LostPacket["reason"], keyId:
     .reduce((sum, group) => sum + group.packets, 0);
 }
 
-/** Nothing lost that S1 does not excuse, no counter used twice, and the fleet came to rest as the script waits for. */
+/** No checker found anything, and all that the script waits for came true. */
 export function expectHeld(outcome: Outcome): readonly string[] {
-  return [
-    ...(outcome.unexcused > 0 ? [`S1: ${outcome.unexcused} packets lost`] : []),
-    ...(outcome.reusedOutbound > 0 ? [`S4: ${outcome.reusedOutbound} outbound SAs installed twice`] : []),
-    ...outcome.unmet.map((what) => `L1: ${what}`),
-  ];
+  const violations = outcome.violations.map(({ invariant, message }) => `${invariant}: ${message}`);
+  return [...violations, ...outcome.unmet];
+}
+
+export function brokenInvariants(outcome: Outcome): readonly Invariant[] {
+  return [...new Set(outcome.violations.map(({ invariant }) => invariant))];
+}
+
+/** The reported failure, by the name of what it breaks. */
+export function expectBroken(outcome: Outcome, ...invariants: readonly Invariant[]): readonly string[] {
+  const broken = brokenInvariants(outcome);
+  return invariants.filter((one) => !broken.includes(one)).map((one) => `${one} was not broken`);
 }
 
 /** The reported symptom: this many packets, at least, lost with this counter on this key. */

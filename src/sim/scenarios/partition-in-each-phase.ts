@@ -1,7 +1,7 @@
 /** A node is cut off from the registry for eight minutes, in each phase of a rotation. */
 import type { FleetPhase } from "../../core/fleet/record.js";
 import type { AgentPhase } from "../../core/rotation/state.js";
-import { expectHeld, expectLost, type Outcome } from "./outcome.js";
+import { expectBroken, expectHeld, expectLost, type Outcome } from "./outcome.js";
 import { barrier, pairwise, reclaiming } from "./options.js";
 import type { Play } from "./play.js";
 import type { Scenario } from "./scenario.js";
@@ -44,7 +44,7 @@ function barrierScript(play: Play): void {
 
 /** The others never heard that d holds key 2, and have nothing else left to send to it with. */
 function expectBefore(outcome: Outcome): readonly string[] {
-  return expectLost(outcome, "XfrmOutPolBlock", 0, 3 * 1_700);
+  return [...expectLost(outcome, "XfrmOutPolBlock", 0, 3 * 1_700), ...expectBroken(outcome, "S1")];
 }
 
 export const partitionInEachPhase: Scenario = {

@@ -3,7 +3,7 @@
  * vain is no exception but a fact of the run: under the old behaviour it can be the very symptom.
  */
 import type { FleetPhase, OperatorRequest } from "../../core/fleet/record.js";
-import { includesKey, sameKey } from "../../core/key-id.js";
+import { includesKey, sameKey, type KeyIdentity } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
 import { splitSpi } from "../../core/spi.js";
 import type { SimFleet } from "../fleet.js";
@@ -28,6 +28,9 @@ export class Play {
   readonly acts: Act[] = [];
   readonly figures: Figure[] = [];
   readonly unmet: string[] = [];
+  readonly compromised: KeyIdentity[] = [];
+  /** The key that the fleet was last waited for to rest on. */
+  newestKeyId = 1;
   #requests = 0;
 
   constructor(fleet: SimFleet) {
@@ -66,6 +69,7 @@ export class Play {
 
   ask(kind: OperatorRequest["kind"], keyId: number): void {
     this.#requests += 1;
+    if (kind === "rotate") this.compromised.push(keyOf(keyId));
     this.fleet.registry.setRequest({
       schemaVersion: 1,
       id: `request-${this.#requests}`,
@@ -98,6 +102,7 @@ export class Play {
 
   /** Waits until every live node holds and sends with this key alone, by its own word and by its kernel. */
   rest(keyId: number, limitMs = 60_000): boolean {
+    this.newestKeyId = keyId;
     return this.waitFor(`rest on key ${keyId}`, () => this.isAtRest(keyId), limitMs);
   }
 

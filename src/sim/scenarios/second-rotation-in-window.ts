@@ -2,7 +2,7 @@
 import { stepAgent } from "../../core/rotation/step.js";
 import { retireByTimer } from "./field/retire-by-timer.js";
 import { lesserKey } from "./field/lesser-key.js";
-import { expectHeld, expectLost, type Outcome } from "./outcome.js";
+import { expectBroken, expectHeld, expectLost, type Outcome } from "./outcome.js";
 import { pairwise, barrier, reclaimMs } from "./options.js";
 import type { Play } from "./play.js";
 import type { Scenario, ScenarioRun } from "./scenario.js";
@@ -26,7 +26,7 @@ function script(play: Play, hasController: boolean): void {
 
 /** a, b and c choose min(2, 3) = 2 towards d, which never had it. */
 function expectBefore(outcome: Outcome): readonly string[] {
-  return expectLost(outcome, "XfrmInNoStates", 2, 3 * 1_100);
+  return [...expectLost(outcome, "XfrmInNoStates", 2, 3 * 1_100), ...expectBroken(outcome, "S1")];
 }
 
 const before: ScenarioRun = {

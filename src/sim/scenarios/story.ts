@@ -2,6 +2,7 @@
  * A run told in a page: under each act of the script, what nodes and controllers logged and which packets were lost,
  * alike things in one line. It names no packet, so it stays short at any size, and it is the golden trace.
  */
+import type { Violation } from "../checkers/checker.js";
 import type { LogLine, SimFleet } from "../fleet.js";
 import { groupLosses, type LossGroup, type Outcome } from "./outcome.js";
 import type { Act, Play } from "./play.js";
@@ -101,8 +102,12 @@ function tellEnd(play: Play, outcome: Outcome): readonly string[] {
     ...play.figures.map(({ name, value }) => `    ${name}: ${value}`),
     `    packets: ${outcome.sent} sent, ${outcome.unexcused} lost, ${excused} excused`,
     ...outcome.unmet.map((what) => `    in vain: ${what}`),
-    ...(outcome.reusedOutbound > 0 ? [`    outbound SAs installed twice: ${outcome.reusedOutbound}`] : []),
+    ...outcome.violations.map(tellViolation),
   ];
+}
+
+function tellViolation({ invariant, message, cause }: Violation): string {
+  return `    ${invariant} broken: ${message}${cause === null ? "" : `: ${cause}`}`;
 }
 
 function span(firstMs: number, lastMs: number): string {

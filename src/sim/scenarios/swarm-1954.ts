@@ -1,6 +1,6 @@
 /** The leader changes in the middle of a rotation, and the new one rotates again. */
 import { rotateAgain } from "./field/forget-rotation.js";
-import { expectHeld, expectLost, type Outcome } from "./outcome.js";
+import { expectBroken, expectHeld, expectLost, type Outcome } from "./outcome.js";
 import { barrier } from "./options.js";
 import type { Play } from "./play.js";
 import type { Scenario } from "./scenario.js";
@@ -34,7 +34,7 @@ function reportedSending(play: Play, name: string): number | null {
 
 /** Those who switched to key 2 are told of keys 1 and 3: two keys changed at once. */
 function expectBefore(outcome: Outcome): readonly string[] {
-  return expectLost(outcome, "XfrmInNoStates", 2, 100);
+  return [...expectLost(outcome, "XfrmInNoStates", 2, 100), ...expectBroken(outcome, "S1", "S2")];
 }
 
 export const swarm1954: Scenario = {
