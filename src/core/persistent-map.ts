@@ -1,31 +1,28 @@
 /**
  * An immutable map by string key that shares structure with the map it was made from: a change costs the depth of the
  * tree (two levels at 1,000 keys), so a state can be kept, compared and thrown away per step. A hash array mapped trie
- * (Bagwell, 2001) with 32-way nodes. Iteration order depends on the keys alone, never on the history.
+ * (Bagwell, 2001) with 32-way branches that hold their entries themselves, as compressed ones do (Steindorfer and Vinju,
+ * 2015): an entry costs two cells. Iteration order depends on the keys alone, never on the history.
  */
 
-interface Leaf<V> {
-  readonly kind: "leaf";
-  readonly hash: number;
-  readonly items: readonly (readonly [string, V])[];
-}
-
-interface Branch<V> {
-  readonly kind: "branch";
+/**
+ * For each set bit, in their order, two cells: a key and its value, or null and the branch below. Where the hash has no
+ * bits left, keys of one hash stand in order without a bitmap.
+ */
+interface Branch {
   readonly bitmap: number;
-  readonly children: readonly Trie<V>[];
+  readonly cells: readonly unknown[];
 }
 
-type Trie<V> = Leaf<V> | Branch<V>;
-
-const emptyBranch: Branch<never> = { kind: "branch", bitmap: 0, children: [] };
+const emptyBranch: Branch = { bitmap: 0, cells: [] };
 const levelBits = 5;
+const hashBits = 32;
 
 export class PersistentMap<K extends string, V> {
   readonly size: number;
-  readonly #root: Branch<V>;
+  readonly #root: Branch;
 
-  private constructor(root: Branch<V>, size: number) {
+  private constructor(root: Branch, size: number) {
     this.#root = root;
     this.size = size;
   }
@@ -43,7 +40,7 @@ export class PersistentMap<K extends string, V> {
   }
 
   get(key: K): V | undefined {
-    return find(this.#root, hashOf(key), key);
+    return this.size === 0 ? undefined : (find(this.#root, hashOf(key), key) as V | undefined);
   }
 
   has(key: K): boolean {
@@ -55,20 +52,20 @@ export class PersistentMap<K extends string, V> {
     const hash = hashOf(key);
     const before = find(this.#root, hash, key);
     if (before === value && before !== undefined) return this;
-    const root = insert(this.#root, 0, hash, key, value) as Branch<V>;
+    const root = insert(this.#root, 0, hash, key, value);
     return new PersistentMap<K, V>(root, before === undefined ? this.size + 1 : this.size);
   }
 
   delete(key: K): PersistentMap<K, V> {
+    if (this.size === 0) return this;
     const hash = hashOf(key);
     if (find(this.#root, hash, key) === undefined) return this;
     if (this.size === 1) return PersistentMap.empty<K, V>();
-    const root = remove(this.#root, 0, hash, key);
-    return new PersistentMap<K, V>((root ?? emptyBranch) as Branch<V>, this.size - 1);
+    return new PersistentMap<K, V>(remove(this.#root, 0, hash, key), this.size - 1);
   }
 
-  *entries(): IterableIterator<readonly [K, V]> {
-    yield* entriesOf(this.#root) as IterableIterator<readonly [K, V]>;
+  entries(): IterableIterator<readonly [K, V]> {
+    return new Entries<K, V>(this.#root);
   }
 
   *keys(): IterableIterator<K> {
@@ -80,6 +77,40 @@ export class PersistentMap<K extends string, V> {
   }
 }
 
+/** Goes through a trie depth first. By hand, as generators within generators cost several times the rest. */
+class Entries<K, V> implements IterableIterator<readonly [K, V]> {
+  readonly #above: { readonly branch: Branch; readonly at: number }[] = [];
+  #branch: Branch;
+  #at = 0;
+
+  constructor(root: Branch) {
+    this.#branch = root;
+  }
+
+  next(): IteratorResult<readonly [K, V], undefined> {
+    for (;;) {
+      const { cells } = this.#branch;
+      const at = this.#at;
+      if (at < cells.length) {
+        this.#at = at + 2;
+        if (cells[at] !== null) return { done: false, value: [cells[at] as K, cells[at + 1] as V] };
+        this.#above.push({ branch: this.#branch, at: this.#at });
+        this.#branch = cells[at + 1] as Branch;
+        this.#at = 0;
+        continue;
+      }
+      const above = this.#above.pop();
+      if (above === undefined) return { done: true, value: undefined };
+      this.#branch = above.branch;
+      this.#at = above.at;
+    }
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+}
+
 /** FNV-1a, 32 bits. */
 function hashOf(key: string): number {
   let hash = 0x811c9dc5;
@@ -87,22 +118,26 @@ function hashOf(key: string): number {
   return hash >>> 0;
 }
 
-function find<V>(root: Branch<V>, hash: number, key: string): V | undefined {
-  let trie: Trie<V> | undefined = root;
-  for (let shift = 0; trie !== undefined && trie.kind === "branch"; shift += levelBits) {
-    trie = childAt(trie, bitAt(hash, shift));
+function find(root: Branch, hash: number, key: string): unknown {
+  let branch = root;
+  for (let shift = 0; shift < hashBits; shift += levelBits) {
+    const bit = bitAt(hash, shift);
+    if ((branch.bitmap & bit) === 0) return undefined;
+    const at = cellOf(branch, bit);
+    const found = branch.cells[at];
+    if (found !== null) return found === key ? branch.cells[at + 1] : undefined;
+    branch = branch.cells[at + 1] as Branch;
   }
-  if (trie === undefined) return undefined;
-  for (const item of trie.items) if (item[0] === key) return item[1];
-  return undefined;
+  const at = cellOfKey(branch, key);
+  return branch.cells[at] === key ? branch.cells[at + 1] : undefined;
 }
 
 function bitAt(hash: number, shift: number): number {
   return 1 << ((hash >>> shift) & 31);
 }
 
-function positionOf(bitmap: number, bit: number): number {
-  return countBits(bitmap & (bit - 1));
+function cellOf(branch: Branch, bit: number): number {
+  return 2 * countBits(branch.bitmap & (bit - 1));
 }
 
 function countBits(value: number): number {
@@ -111,66 +146,61 @@ function countBits(value: number): number {
   return Math.imul((bits + (bits >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-function childAt<V>(branch: Branch<V>, bit: number): Trie<V> | undefined {
-  if ((branch.bitmap & bit) === 0) return undefined;
-  return branch.children[positionOf(branch.bitmap, bit)];
+/** Below the last level: where `key` is, or belongs. */
+function cellOfKey({ cells }: Branch, key: string): number {
+  let at = 0;
+  while (at < cells.length && (cells[at] as string) < key) at += 2;
+  return at;
 }
 
-function withChild<V>(branch: Branch<V>, bit: number, child: Trie<V>): Branch<V> {
-  const position = positionOf(branch.bitmap, bit);
-  const replaces = (branch.bitmap & bit) !== 0;
-  const children = branch.children.slice();
-  children.splice(position, replaces ? 1 : 0, child);
-  return { kind: "branch", bitmap: branch.bitmap | bit, children };
-}
-
-function insert<V>(trie: Trie<V>, shift: number, hash: number, key: string, value: V): Trie<V> {
-  if (trie.kind === "leaf") return insertIntoLeaf(trie, shift, hash, key, value);
+function insert(branch: Branch, shift: number, hash: number, key: string, value: unknown): Branch {
+  if (shift >= hashBits) return insertByKey(branch, key, value);
   const bit = bitAt(hash, shift);
-  const child = childAt(trie, bit);
-  if (child === undefined) return withChild(trie, bit, { kind: "leaf", hash, items: [[key, value]] });
-  return withChild(trie, bit, insert(child, shift + levelBits, hash, key, value));
+  const at = cellOf(branch, bit);
+  if ((branch.bitmap & bit) === 0) return withCells(branch.bitmap | bit, branch.cells, at, 0, key, value);
+  const found = branch.cells[at] as string | null;
+  if (found === key) return withCells(branch.bitmap, branch.cells, at, 2, key, value);
+  const child =
+    found === null
+      ? (branch.cells[at + 1] as Branch)
+      : insert(emptyBranch, shift + levelBits, hashOf(found), found, branch.cells[at + 1]);
+  return withCells(branch.bitmap, branch.cells, at, 2, null, insert(child, shift + levelBits, hash, key, value));
 }
 
-function insertIntoLeaf<V>(leaf: Leaf<V>, shift: number, hash: number, key: string, value: V): Trie<V> {
-  if (leaf.hash === hash) {
-    const others = leaf.items.filter(([itemKey]) => itemKey !== key);
-    const items = [...others, [key, value] as const].sort(([one], [other]) => (one < other ? -1 : 1));
-    return { kind: "leaf", hash, items };
-  }
-  const split = withChild(emptyBranch as Branch<V>, bitAt(leaf.hash, shift), leaf);
-  return insert(split, shift, hash, key, value);
+function insertByKey(branch: Branch, key: string, value: unknown): Branch {
+  const at = cellOfKey(branch, key);
+  return withCells(0, branch.cells, at, branch.cells[at] === key ? 2 : 0, key, value);
 }
 
-function remove<V>(trie: Trie<V>, shift: number, hash: number, key: string): Trie<V> | undefined {
-  if (trie.kind === "leaf") {
-    const items = trie.items.filter(([itemKey]) => itemKey !== key);
-    return items.length === 0 ? undefined : { kind: "leaf", hash: trie.hash, items };
-  }
+/** Made to size: an array that grew keeps room that every branch of every agent would pay for. */
+function withCells(
+  bitmap: number,
+  cells: readonly unknown[],
+  at: number,
+  replaced: number,
+  key: string | null,
+  value: unknown,
+): Branch {
+  if (replaced === 0) return { bitmap, cells: cells.toSpliced(at, 0, key, value) };
+  const changed = cells.slice();
+  changed[at] = key;
+  changed[at + 1] = value;
+  return { bitmap, cells: changed };
+}
+
+/** `key` is there, and not alone. */
+function remove(branch: Branch, shift: number, hash: number, key: string): Branch {
+  if (shift >= hashBits) return { bitmap: 0, cells: branch.cells.toSpliced(cellOfKey(branch, key), 2) };
   const bit = bitAt(hash, shift);
-  const child = childAt(trie, bit);
-  if (child === undefined) return trie;
-  return withoutOrWith(trie, bit, remove(child, shift + levelBits, hash, key), shift);
+  const at = cellOf(branch, bit);
+  if (branch.cells[at] !== null) return { bitmap: branch.bitmap & ~bit, cells: branch.cells.toSpliced(at, 2) };
+  const child = remove(branch.cells[at + 1] as Branch, shift + levelBits, hash, key);
+  return withBranch(branch, at, child);
 }
 
-/** Keeps the trie canonical: a branch below the root with one leaf is that leaf. */
-function withoutOrWith<V>(branch: Branch<V>, bit: number, child: Trie<V> | undefined, shift: number): Trie<V> | undefined {
-  if (child !== undefined) {
-    const changed = withChild(branch, bit, child);
-    return shift > 0 && changed.children.length === 1 && child.kind === "leaf" ? child : changed;
-  }
-  const children = branch.children.slice();
-  children.splice(positionOf(branch.bitmap, bit), 1);
-  const only = children[0];
-  if (only === undefined) return undefined;
-  if (shift > 0 && children.length === 1 && only.kind === "leaf") return only;
-  return { kind: "branch", bitmap: branch.bitmap & ~bit, children };
-}
-
-function* entriesOf<V>(trie: Trie<V>): IterableIterator<readonly [string, V]> {
-  if (trie.kind === "leaf") {
-    yield* trie.items;
-    return;
-  }
-  for (const child of trie.children) yield* entriesOf(child);
+/** Keeps the trie canonical: a branch below the root with one entry is that entry. */
+function withBranch(branch: Branch, at: number, child: Branch): Branch {
+  const isOneEntry = child.cells.length === 2 && child.cells[0] !== null;
+  const [key, value] = isOneEntry ? [child.cells[0] as string, child.cells[1]] : [null, child];
+  return withCells(branch.bitmap, branch.cells, at, 2, key, value);
 }

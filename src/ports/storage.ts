@@ -7,6 +7,9 @@ export interface StoragePort {
    * after the log said so.
    */
   load(name: string, done: Done<string | null>): void;
-  /** Replaces the document atomically and durably: after `done`, a crash at any byte leaves this text or a newer one. */
-  save(name: string, text: string, done: Done<null>): void;
+  /**
+   * Replaces the document atomically and durably: after `done`, a crash at any byte leaves this text or a newer one.
+   * `format` makes the text of an immutable value when it is needed: of a document that a newer one overtakes, never.
+   */
+  save(name: string, format: () => string, done: Done<null>): void;
 }

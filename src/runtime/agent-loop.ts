@@ -254,11 +254,17 @@ export class AgentLoop {
     const ending = <T>(endOf: (value: T) => EffectEnd): Done<T> => this.#ending(machine, effect, endOf);
     switch (effect.kind) {
       case "save-state":
-        return storage.save(stateDocument, formatDurable(effect.durable), ending(() => ({ kind: "state-saved" })));
-      case "save-checkpoint": {
-        const text = formatCheckpoint(effect.checkpoint);
-        return storage.save(checkpointDocument, text, ending(() => ({ kind: "checkpoint-saved" })));
-      }
+        return storage.save(
+          stateDocument,
+          () => formatDurable(effect.durable),
+          ending(() => ({ kind: "state-saved" })),
+        );
+      case "save-checkpoint":
+        return storage.save(
+          checkpointDocument,
+          () => formatCheckpoint(effect.checkpoint),
+          ending(() => ({ kind: "checkpoint-saved" })),
+        );
       case "register": {
         this.writes.roster += 1;
         const request = registrationOf(this.#options.name, effect);

@@ -52,7 +52,7 @@ async function load(state: StateDirectory, name: string): Promise<string | null>
 }
 
 async function save(state: StateDirectory, name: string, text: string): Promise<void> {
-  const result = await outcome<null>((done) => state.save(name, text, done));
+  const result = await outcome<null>((done) => state.save(name, () => text, done));
   assert.ok(result.ok, JSON.stringify(result));
 }
 
@@ -93,7 +93,7 @@ test("state directory: every done tells of its own text or a newer one", async (
   const found: number[] = [];
   const saves = Array.from({ length: 100 }, (_, index) =>
     outcome<null>((done) =>
-      state.save("nodes.json", String(index), (result) => {
+      state.save("nodes.json", () => String(index), (result) => {
         found[index] = Number(documentIn(directory));
         done(result);
       }),
@@ -106,9 +106,9 @@ test("state directory: every done tells of its own text or a newer one", async (
 test("state directory: a save that waits is overtaken by the newest text", async (t) => {
   const { directory, state } = await openScratch(t);
   const first = outcome<string>((done) =>
-    state.save("nodes.json", "1", () => done({ ok: true, value: documentIn(directory) })),
+    state.save("nodes.json", () => "1", () => done({ ok: true, value: documentIn(directory) })),
   );
-  for (let text = 2; text <= 50; text += 1) state.save("nodes.json", String(text), () => undefined);
+  for (let text = 2; text <= 50; text += 1) state.save("nodes.json", () => String(text), () => undefined);
   assert.deepEqual(await first, { ok: true, value: "50" });
 });
 
@@ -119,8 +119,8 @@ function documentIn(directory: string): string {
 
 test("state directory: a load waits for the saves before it", async (t) => {
   const { state } = await openScratch(t);
-  state.save("nodes.json", "1", () => undefined);
-  state.save("nodes.json", "2", () => undefined);
+  state.save("nodes.json", () => "1", () => undefined);
+  state.save("nodes.json", () => "2", () => undefined);
   assert.equal(await load(state, "nodes.json"), "2");
 });
 
@@ -170,7 +170,7 @@ test("state directory: a text above the limit is refused and the old one stays",
   const { state } = await openScratch(t);
   await save(state, "nodes.json", "small");
   const large = "x".repeat(limits.checkpointBytesMax);
-  const result = await outcome<null>((done) => state.save("nodes.json", large, done));
+  const result = await outcome<null>((done) => state.save("nodes.json", () => large, done));
   assert.ok(!result.ok && result.error.code === "STATE_DOCUMENT_TOO_LARGE");
   assert.equal(await load(state, "nodes.json"), "small");
 });
@@ -179,7 +179,7 @@ test("state directory: a write or read that fails is told, the next can succeed"
   const { directory, state } = await openScratch(t);
   const path = join(directory, "nodes.json");
   await mkdir(join(path, "in the way"), { recursive: true });
-  const written = await outcome<null>((done) => state.save("nodes.json", "1", done));
+  const written = await outcome<null>((done) => state.save("nodes.json", () => "1", done));
   assert.ok(!written.ok && written.error.code === "STATE_WRITE_FAILED" && written.error.retryable);
   const read = await outcome<string | null>((done) => state.load("nodes.json", done));
   assert.ok(!read.ok && read.error.code === "STATE_READ_FAILED");
@@ -281,7 +281,7 @@ test("state directory: kill -9 while saving loses nothing acknowledged", async (
   const { directory, log } = await scratch(t);
   const work = `
     let count = 0;
-    const next = () => state.save("count.json", String(count) + " ".repeat(count * 64), () => {
+    const next = () => state.save("count.json", () => String(count) + " ".repeat(count * 64), () => {
       console.log(count);
       count += 1;
       next();

@@ -45,7 +45,7 @@ async function warnOfOpenMode(directory: string, log: Log): Promise<void> {
 }
 
 interface WaitingSave {
-  text: string;
+  format: () => string;
   readonly dones: Done<null>[];
 }
 
@@ -76,18 +76,18 @@ export class StateDirectory implements StoragePort {
     });
   }
 
-  save(name: string, text: string, done: Done<null>): void {
+  save(name: string, format: () => string, done: Done<null>): void {
     const queue = this.#queueOf(name);
     if (queue.waiting !== null) {
-      queue.waiting.text = text;
+      queue.waiting.format = format;
       queue.waiting.dones.push(done);
       return;
     }
-    const waiting: WaitingSave = { text, dones: [done] };
+    const waiting: WaitingSave = { format, dones: [done] };
     queue.waiting = waiting;
     queue.tail = queue.tail.then(async () => {
       queue.waiting = null;
-      const result = await attempt(() => this.#write(name, waiting.text), "STATE_WRITE_FAILED");
+      const result = await attempt(() => this.#write(name, waiting.format()), "STATE_WRITE_FAILED");
       for (const one of waiting.dones) one(result);
     });
   }

@@ -68,6 +68,7 @@ export function isCounted(context: Context, entry: RosterEntry): boolean {
   return !context.evidence.record.excluded.some((one) => one.name === entry.name);
 }
 
+/** Do both give every peer the same facts? */
 export function sameContext(one: Context | null, other: Context | null): boolean {
   if (one === null || other === null) return one === other;
   return (
@@ -78,7 +79,7 @@ export function sameContext(one: Context | null, other: Context | null): boolean
     sameKeys(one.installable, other.installable) &&
     sameKeys(one.candidates, other.candidates) &&
     sameKeys(one.refused, other.refused) &&
-    sameSource(one.evidence, other.evidence) &&
+    sameSource(one, other) &&
     one.mayDelete === other.mayDelete
   );
 }
@@ -87,7 +88,17 @@ function sameKeys(one: readonly KeyIdentity[], other: readonly KeyIdentity[]): b
   return one.length === other.length && one.every((key, i) => sameKey(key, other[i] ?? null));
 }
 
-function sameSource(one: EvidenceSource, other: EvidenceSource): boolean {
-  if (one.kind === "pairwise" || other.kind === "pairwise") return one.kind === other.kind;
-  return one.version === other.version;
+/** What `isCovered` and `isCounted` read. A record that differs elsewhere changes no peer's facts. */
+function sameSource(one: Context, other: Context): boolean {
+  const [mine, others] = [one.evidence, other.evidence];
+  if (mine.kind === "pairwise" || others.kind === "pairwise") return mine.kind === others.kind;
+  if (mine.record === others.record) return true;
+  return (
+    one.candidates.every((key) => throughOf(mine.record, key) === throughOf(others.record, key)) &&
+    sameNames(mine.record.excluded, others.record.excluded)
+  );
+}
+
+function sameNames(one: FleetRecord["excluded"], other: FleetRecord["excluded"]): boolean {
+  return one.length === other.length && one.every(({ name }, i) => name === other[i]?.name);
 }

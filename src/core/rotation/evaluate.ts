@@ -11,6 +11,7 @@ import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { Note } from "./effect.js";
 import { noPeerKernel, type Observation } from "./observation.js";
 import { evaluatePeer, type PeerFacts } from "./peer.js";
+import { sameFacts } from "./same-facts.js";
 import type { AgentOptions, AgentState } from "./state.js";
 import { addToTally, noTally } from "./tally.js";
 
@@ -48,17 +49,16 @@ export function evaluate(
     return { ...state, context, peers: PersistentMap.empty(), tally: noTally, unsettled: PersistentMap.empty() };
   }
   const everyone = observation.touched === "all" || !sameContext(context, state.context);
-  const base = everyone ? { ...state, peers: PersistentMap.empty<NodeName, PeerFacts>(), tally: noTally } : state;
-  const fresh = everyone ? { ...base, unsettled: PersistentMap.empty<NodeName, PeerFacts>() } : base;
   const names = everyone ? everyName(state, observation) : (observation.touched);
-  const evaluated = evaluateNames({ ...fresh, context }, observation, context, names, options.name, notes);
+  const evaluated = evaluateNames({ ...state, context }, observation, context, names, options.name, notes);
   return holdDeletions(evaluated, options, notes);
 }
 
 function everyName(state: AgentState, observation: Observation): ReadonlySet<NodeName> {
   const names = new Set<NodeName>(observation.roster.entries.keys());
   for (const name of observation.kernel.peers.keys()) names.add(name);
-  for (const name of state.checkpoint.keys()) names.add(name);
+  for (const [name] of state.checkpoint) names.add(name);
+  for (const [name] of state.peers) names.add(name);
   return names;
 }
 
@@ -66,7 +66,7 @@ function evaluateNames(
   state: AgentState,
   observation: Observation,
   context: Context,
-  names: ReadonlySet<NodeName>,
+  names: Iterable<NodeName>,
   selfName: NodeName,
   notes: Note[],
 ): AgentState {
@@ -76,8 +76,8 @@ function evaluateNames(
   for (const name of names) {
     if (name === selfName) continue;
     const before = peers.get(name);
-    if (before !== undefined) removed.push(before);
-    const facts = factsOf(observation, context, name);
+    const found = factsOf(observation, context, name);
+    const facts = found !== null && before !== undefined && sameFacts(before, found) ? before : found;
     const known = checkpoint.get(name);
     const record = nextRecord(context, observation.roster.entries.get(name), facts, known);
     if (record !== known) {
@@ -85,8 +85,10 @@ function evaluateNames(
       checkpoint = record === undefined ? checkpoint.delete(name) : checkpoint.set(name, record);
       unrecorded = unrecorded.set(name, true);
     }
+    if (facts === (before ?? null)) continue;
     peers = facts === null ? peers.delete(name) : peers.set(name, facts);
     unsettled = facts !== null && isUnsettled(facts) ? unsettled.set(name, facts) : unsettled.delete(name);
+    if (before !== undefined) removed.push(before);
     if (facts !== null) added.push(facts);
   }
   return { ...state, peers, unsettled, checkpoint, unrecorded, tally: addToTally(state.tally, added, removed) };

@@ -43,6 +43,13 @@ export interface PathOutcome {
   readonly lost: boolean;
 }
 
+/** The plan for a peer with nothing to do: one for all of them. */
+const noPlan: PeerPlan = { block: [], inbound: [], outbound: [], switch: [], delete: [] };
+
+export function planOf(draft: Draft): PeerPlan {
+  return countOperations(draft) === 0 ? noPlan : draft;
+}
+
 export function emptyDraft(): Draft {
   return { block: [], inbound: [], outbound: [], switch: [], delete: [] };
 }

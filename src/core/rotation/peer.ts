@@ -15,6 +15,7 @@ import {
   deleteUnwanted,
   emptyDraft,
   hasSa,
+  planOf,
   planPath,
   type Draft,
   type PathOutcome,
@@ -100,7 +101,7 @@ function departedFacts(context: Context, kernel: PeerKernel): PeerFacts {
     outboundLost: false,
     leftovers: something,
     operations: draft.delete.length,
-    plan: draft,
+    plan: planOf(draft),
   };
 }
 
@@ -143,7 +144,7 @@ function liveFacts(context: Context, entry: RosterEntry, inputs: PeerInputs, pla
     outboundLost: sends.some((path) => path.lost),
     leftovers: false,
     operations: countOperations(draft),
-    plan: draft,
+    plan: planOf(draft),
   };
 }
 

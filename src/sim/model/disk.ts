@@ -12,11 +12,11 @@ export function storageOf(
   saveMs: () => number,
 ): StoragePort {
   return {
-    load: (name, done) => time.at(time.nowMs, () => isAlive() && done(succeed(node.disk.get(name) ?? null))),
-    save: (name, text, done) => {
+    load: (name, done) => time.at(time.nowMs, () => isAlive() && done(succeed(node.disk.get(name)?.() ?? null))),
+    save: (name, format, done) => {
       time.at(time.nowMs + saveMs(), () => {
         if (!isAlive()) return;
-        node.disk.set(name, text);
+        node.disk.set(name, format);
         node.saves += 1;
         done(succeed(null));
       });

@@ -20,7 +20,8 @@ export interface SimNode {
   readonly name: NodeName;
   addresses: NodeAddresses;
   readonly kernel: SimKernel;
-  readonly disk: Map<string, string>;
+  /** Its documents; their text is made when somebody reads it. */
+  readonly disk: Map<string, () => string>;
   /** Documents written so far. */
   saves: number;
   keys: KeyFileReading;
@@ -39,7 +40,7 @@ export interface SimNode {
 
 /** The incarnation on its disk, null before the first. */
 export function storedIncarnation(node: SimNode): IncarnationId | null {
-  const text = node.disk.get("state.json");
+  const text = node.disk.get("state.json")?.();
   return text === undefined ? null : ((JSON.parse(text) as DurableState).incarnation?.id ?? null);
 }
 
