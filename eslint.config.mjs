@@ -15,7 +15,8 @@ const layers = {
   adapters: ["core", "ports"],
   http: ["core", "ports"],
   lab: ["core", "ports", "runtime", "adapters"],
-  cli: ["core", "ports", "runtime", "adapters", "http", "lab", "sim", "modelcheck"],
+  dashboard: ["core", "sim"],
+  cli: ["core", "ports", "runtime", "adapters", "http", "lab", "sim", "modelcheck", "dashboard"],
 };
 const pureLayers = ["core", "ports", "runtime", "sim", "modelcheck"];
 

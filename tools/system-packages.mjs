@@ -20,6 +20,7 @@ export const systemPackages = [
   { name: "user-mode-linux", file: "/usr/bin/linux.uml", neededFor: kernelTests },
   { name: "kmod", file: "/sbin/modprobe", neededFor: kernelTests },
   { name: "iproute2", file: "/sbin/ip", neededFor: kernelTests },
+  { name: "chromium", file: "/usr/bin/chromium", neededFor: "tests of pages in a browser" },
 ];
 
 /** @param {readonly SystemPackage[]} table */

@@ -69,7 +69,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: "simulate",
-    summary: "replay a recording through this version's steps",
+    summary: "a fleet in virtual time: rotations, failures of the field, replays",
     load: () => import("./commands/simulate.js"),
   },
   {

@@ -1,0 +1,55 @@
+/**
+ * A large fleet needs a larger heap than Node.js takes by itself, and that can only be said at its start: so the program
+ * starts itself again with the heap that the fleet wants, on the same terminal.
+ */
+import { spawn } from "node:child_process";
+import { totalmem } from "node:os";
+import { getHeapStatistics } from "node:v8";
+import { CliError } from "../exit.js";
+import type { Shell } from "../shell.js";
+
+const mebibyte = 1024 * 1024;
+/** Measured on full meshes of 100 to 300 nodes at the top of a rotation: what one pair, and what one node, takes. */
+const bytesPerPair = 14_000;
+const bytesPerNode = 200_000;
+const bytesAtLeast = 512 * mebibyte;
+/** The rest of the machine needs some, too. */
+const shareMax = 0.85;
+
+/** Bytes of heap for a fleet of `nodes`, each with `peers`. */
+export function heapBytesFor(nodes: number, peers: number): number {
+  return bytesAtLeast + nodes * bytesPerNode + nodes * peers * bytesPerPair;
+}
+
+/**
+ * @returns true when another process has done the work and set the exit code
+ * @throws CliError `FLEET_TOO_LARGE` when this machine has not that much memory
+ */
+export async function runWithHeap(bytes: number, shell: Shell): Promise<boolean> {
+  if (bytes <= getHeapStatistics().heap_size_limit) return false;
+  if (bytes > totalmem() * shareMax) throw tooLarge(bytes);
+  if (process.execArgv.some((argument) => argument.startsWith(heapFlag))) return false;
+  const flag = `${heapFlag}${Math.ceil(bytes / mebibyte)}`;
+  const child = spawn(process.execPath, [flag, ...process.argv.slice(1)], { stdio: "inherit" });
+  // On SIGINT the terminal tells both; SIGTERM reaches this process alone.
+  shell.interrupted().addEventListener("abort", () => child.kill("SIGTERM"));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", resolve);
+  });
+  shell.exitWith(exitCodes.find((known) => known === code) ?? 1);
+  return true;
+}
+
+const heapFlag = "--max-old-space-size=";
+const exitCodes = [0, 1, 2, 3, 4] as const;
+
+function tooLarge(bytes: number): CliError {
+  const gibibytes = (of: number): string => `${(of / 1024 / mebibyte).toFixed(1)} GiB`;
+  return new CliError({
+    exitCode: 2,
+    code: "FLEET_TOO_LARGE",
+    message: `this fleet wants about ${gibibytes(bytes)} of memory, and this machine has ${gibibytes(totalmem())}`,
+    hint: "fewer nodes",
+  });
+}

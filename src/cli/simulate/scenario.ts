@@ -1,0 +1,61 @@
+/** `spindle simulate --scenario NAME`: a failure of the field under the behaviour that failed, and under ours. */
+import { setImmediate } from "node:timers/promises";
+import { findScenario, scenarios } from "../../sim/scenarios/catalogue.js";
+import { summarise } from "../../sim/scenarios/outcome.js";
+import { playRun, tellScenario, type PlayedRun } from "../../sim/scenarios/run.js";
+import type { Scenario } from "../../sim/scenarios/scenario.js";
+import { CliError } from "../exit.js";
+import { formatOf, printResult, type OutputOptions } from "../output.js";
+import { startProgress } from "../progress.js";
+import type { Shell } from "../shell.js";
+import { nearest } from "./nearest.js";
+
+export async function playScenario(name: string, seed: number, output: OutputOptions, shell: Shell): Promise<void> {
+  const scenario = findScenario(name);
+  if (scenario === undefined) throw unknownScenario(name);
+  const runs = await playAll(scenario, seed, shell);
+  const complete = runs.length === scenario.runs.length;
+  const ok = complete && runs.every(({ findings }) => findings.length === 0);
+  const value = { schemaVersion: 1, scenario: name, source: scenario.source, seed, runs: runs.map(viewOf), ok };
+  await printResult(shell.stdout, formatOf(output), value, () => tellScenario(scenario, runs).trimEnd());
+  if (!ok) shell.exitWith(1);
+}
+
+async function playAll(scenario: Scenario, seed: number, shell: Shell): Promise<readonly PlayedRun[]> {
+  let playing = "";
+  const signal = shell.interrupted();
+  const progress = startProgress({ stream: shell.stderr, lines: () => [`${scenario.name}: ${playing}`] });
+  const runs: PlayedRun[] = [];
+  try {
+    for (const run of scenario.runs) {
+      playing = run.label;
+      await setImmediate();
+      if (signal.aborted) break;
+      runs.push(playRun(run, seed));
+    }
+  } finally {
+    progress.stop();
+  }
+  return runs;
+}
+
+function viewOf({ run, outcome, findings }: PlayedRun): object {
+  const { sent, losses, unexcused, figures, unmet } = outcome;
+  const asExpected = findings.length === 0;
+  return {
+    label: run.label,
+    rules: run.rules,
+    summary: summarise(outcome),
+    packets: { sent, lost: unexcused, losses },
+    figures: Object.fromEntries(figures),
+    violations: outcome.violations,
+    unmet,
+    findings,
+    asExpected,
+  };
+}
+
+function unknownScenario(name: string): CliError {
+  const message = `there is no scenario ${name}; ${nearest(name, scenarios.map((scenario) => scenario.name))}`;
+  return new CliError({ exitCode: 2, code: "BAD_USAGE", message, hint: "spindle simulate --list" });
+}

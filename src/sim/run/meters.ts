@@ -1,0 +1,97 @@
+/** Reads a running fleet from outside, slice by slice: packets, registry load, phases. What was read is not kept. */
+import type { SimFleet } from "../fleet.js";
+import type { RotationWatch } from "./rotation-watch.js";
+import { lossReason, type PacketCounts, type RegistryFigures, type SimulationResult } from "./simulation-result.js";
+import { TimeSeries } from "./time-series.js";
+
+export class Meters {
+  readonly #fleet: SimFleet;
+  readonly #sliceMs: number;
+  readonly #series: TimeSeries;
+  /** Nodes by phase. */
+  readonly #phases = new Map<string, number>();
+  /** Registry events of the slices of the last second. */
+  readonly #lastSecond: number[] = [];
+  #lossesSeen = 0;
+  #eventsSeen = 0;
+  #peakEvents = 0;
+  #before = { writes: 0, events: 0, sent: 0, received: 0 };
+
+  constructor(fleet: SimFleet, sliceMs: number) {
+    this.#fleet = fleet;
+    this.#sliceMs = sliceMs;
+    this.#series = new TimeSeries(sliceMs);
+    this.#phases.set("steady", fleet.live().length);
+  }
+
+  /** What came before, while the fleet started, does not count. */
+  beginCounting(): void {
+    const { registry, traffic } = this.#fleet;
+    const { sent, blocked, delivered } = traffic;
+    this.#before = { writes: this.#writes(), events: registry.watchEvents, sent: sent + blocked, received: delivered };
+    this.#peakEvents = 0;
+  }
+
+  /** Call at the end of each slice. */
+  measure(rotation: RotationWatch | null): void {
+    const atMs = this.#fleet.time.nowMs - this.#sliceMs;
+    this.#readLogs(rotation);
+    this.#readLosses();
+    this.#readRegistry(atMs);
+    for (const [phase, nodes] of this.#phases) this.#series.level(`phase: ${phase}`, atMs, nodes);
+  }
+
+  #readLogs(rotation: RotationWatch | null): void {
+    for (const line of this.#fleet.logs.splice(0)) {
+      rotation?.see(line);
+      if (line.message !== "phase changed") continue;
+      const [from, to] = [String(line.fields["from"]), String(line.fields["to"])];
+      this.#phases.set(from, (this.#phases.get(from) ?? 0) - 1);
+      this.#phases.set(to, (this.#phases.get(to) ?? 0) + 1);
+    }
+  }
+
+  #readLosses(): void {
+    const { lost } = this.#fleet.traffic;
+    for (; this.#lossesSeen < lost.length; this.#lossesSeen += 1) {
+      const packet = lost[this.#lossesSeen];
+      if (packet !== undefined) this.#series.count(`lost: ${lossReason(packet)}`, packet.sentAtMs, 1);
+    }
+  }
+
+  #readRegistry(atMs: number): void {
+    const { watchEvents } = this.#fleet.registry;
+    const events = watchEvents - this.#eventsSeen;
+    this.#eventsSeen = watchEvents;
+    this.#series.count("registry events", atMs, events);
+    this.#lastSecond.push(events);
+    if (this.#lastSecond.length * this.#sliceMs > 1_000) this.#lastSecond.shift();
+    this.#peakEvents = Math.max(this.#peakEvents, this.#lastSecond.reduce((sum, count) => sum + count, 0));
+  }
+
+  packets(): PacketCounts {
+    const { sent, blocked, delivered, lost } = this.#fleet.traffic;
+    const lostByReason: Record<string, number> = {};
+    for (const packet of lost) {
+      const reason = lossReason(packet);
+      lostByReason[reason] = (lostByReason[reason] ?? 0) + 1;
+    }
+    const { sent: sentBefore, received } = this.#before;
+    return { sent: sent + blocked - sentBefore, received: delivered - received, lost: lost.length, lostByReason };
+  }
+
+  registry(): RegistryFigures {
+    const writes = this.#writes() - this.#before.writes;
+    const watchEvents = this.#fleet.registry.watchEvents - this.#before.events;
+    return { writes, watchEvents, peakEventsPerSecond: this.#peakEvents };
+  }
+
+  series(): SimulationResult["series"] {
+    return { binMs: this.#series.binMs, all: this.#series.all() };
+  }
+
+  #writes(): number {
+    const { roster, report, fleet, rotation } = this.#fleet.registry.writes;
+    return roster + report + fleet + rotation;
+  }
+}

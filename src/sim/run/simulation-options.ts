@@ -1,0 +1,119 @@
+/** What one measured run is: size, rules, what is in the way. Durations are milliseconds. */
+import type { ControllerOptions } from "../../core/fleet/controller-state.js";
+import type { KeyId } from "../../core/key-id.js";
+import { limits } from "../../core/limits.js";
+import type { NodeName } from "../../core/node.js";
+import type { AgentOptions } from "../../core/rotation/state.js";
+import { stepAgent } from "../../core/rotation/step.js";
+import type { Operation } from "../../core/sa.js";
+import type { AgentPorts, StepAgent } from "../../runtime/agent-loop.js";
+import type { Mutant } from "../mutants/mutant.js";
+import type { SimOptions } from "../options.js";
+import { advertiseFirst } from "../scenarios/field/advertise-first.js";
+
+export interface SimulationOptions {
+  readonly nodes: number;
+  readonly seed: number;
+  readonly rotations: number;
+  readonly coordination: "barrier" | "pairwise";
+  readonly order: "stage-first" | "advertise-first";
+  readonly jitter: "off" | "uniform" | "slotted";
+  readonly jitterMaxMs: number;
+  /** Added to the staging of one node, drawn from the seed; 0 for none. */
+  readonly slowNodeMs: number;
+  /** A new key file reaches each node within this time. */
+  readonly keyDistributionMs: number;
+  readonly drainMs: number;
+  /** Packets per second from each node to each peer. */
+  readonly rate: number;
+  readonly mutant: Mutant | null;
+}
+
+export const simulationDefaults: SimulationOptions = {
+  nodes: 50,
+  seed: 1,
+  rotations: 1,
+  coordination: "barrier",
+  order: "stage-first",
+  jitter: "off",
+  jitterMaxMs: 30_000,
+  slowNodeMs: 0,
+  keyDistributionMs: limits.keyDistributionMsDefault,
+  drainMs: limits.drainMsDefault,
+  rate: 50,
+  mutant: null,
+};
+
+/** One netlink operation, and what it varies by: libraries.md's figures for batches in a plain kernel. */
+const operationMsMin = 0.02;
+const operationMsSpread = 0.03;
+
+/** Production's durations, so that a simulated rotation takes as long as a real one. */
+export function simOptionsOf(options: SimulationOptions, slowNode: NodeName | null): SimOptions {
+  const { coordination, order, seed, rate, mutant } = options;
+  const step: StepAgent = order === "advertise-first" ? advertiseFirst(stepAgent) : stepAgent;
+  const base: SimOptions = {
+    seed,
+    coordination,
+    agent: agentOptions(options),
+    controller: controllerOptions(options),
+    packetIntervalMs: 1_000 / rate,
+    operationMs: (prng) => operationMsMin + prng.share() * operationMsSpread,
+    ...(order === "advertise-first" ? { step: () => step } : {}),
+    ...mutant?.changes,
+  };
+  return slowNode === null ? base : withSlowStaging(base, slowNode, options.slowNodeMs);
+}
+
+function agentOptions({ jitter, jitterMaxMs, drainMs }: SimulationOptions): Partial<AgentOptions> & { leaseMs: number } {
+  const mode = jitter === "slotted" ? "slotted" : "uniform";
+  return {
+    jitter: { enabled: jitter !== "off", mode, maxMs: jitterMaxMs, minNodes: 0 },
+    drainMs,
+    retireDeadlineMs: limits.retireDeadlineMsDefault,
+    emergencyDeadlineMs: limits.emergencyDeadlineMsDefault,
+    reportIntervalMs: limits.reportIntervalMsDefault,
+    resyncMs: limits.resyncMs,
+    leaseMs: limits.leaseMsDefault,
+  };
+}
+
+function controllerOptions(options: SimulationOptions): Partial<ControllerOptions> & { leaseMs: number } {
+  return {
+    silentMs: limits.silentMsDefault,
+    excludeShareMax: limits.excludeShareMaxDefault,
+    stageDeadlineMs: limits.stageDeadlineMsDefault,
+    retireDeadlineMs: limits.retireDeadlineMsDefault,
+    emergencyDeadlineMs: limits.emergencyDeadlineMsDefault,
+    drainMs: options.drainMs,
+    jitterMaxMs: options.jitter === "off" ? 0 : options.jitterMaxMs,
+    keyDistributionMs: options.keyDistributionMs,
+    leaseMs: limits.leaseMsDefault,
+  };
+}
+
+/** On one node, the first apply with inbound SAs of a key to rotate to takes so much longer: a kernel without CPU. */
+function withSlowStaging(base: SimOptions, slowNode: NodeName, slowMs: number): SimOptions {
+  const seen = new Set<KeyId>();
+  const isFirst = (stages: readonly (readonly Operation[])[]): boolean => {
+    const isStart = seen.size === 0;
+    const fresh = stages.flat().flatMap(inboundKey).filter((keyId) => !seen.has(keyId));
+    for (const keyId of fresh) seen.add(keyId);
+    return !isStart && fresh.length > 0;
+  };
+  const wrapAgentPorts = (name: NodeName, ports: AgentPorts): AgentPorts => {
+    const wrapped = base.wrapAgentPorts?.(name, ports) ?? ports;
+    if (name !== slowNode) return wrapped;
+    const { kernel, clock } = wrapped;
+    const apply: typeof kernel.apply = (stages, recognise, done) => {
+      if (!isFirst(stages)) return kernel.apply(stages, recognise, done);
+      clock.setTimer(clock.nowMs() + slowMs, () => kernel.apply(stages, recognise, done));
+    };
+    return { ...wrapped, kernel: { ...kernel, apply } };
+  };
+  return { ...base, wrapAgentPorts };
+}
+
+function inboundKey(operation: Operation): readonly KeyId[] {
+  return operation.kind === "install-sa" && operation.sa.direction === "in" ? [operation.sa.key.keyId] : [];
+}

@@ -1,0 +1,206 @@
+/**
+ * One measured run of a fleet in virtual time: start, then rotations on a schedule under traffic, watched by the
+ * checkers. It runs in slices, so that whoever drives it can show progress and stop; what was found until then counts.
+ */
+import type { NodeName } from "../../core/node.js";
+import { makePrng } from "../../core/prng.js";
+import { allCheckers } from "../checkers/all-checkers.js";
+import type { Checker, Violation } from "../checkers/checker.js";
+import { watchedFleet } from "../checkers/history.js";
+import type { SimFleet } from "../fleet.js";
+import { keyOf } from "../scenarios/keys.js";
+import { Meters } from "./meters.js";
+import { RotationWatch } from "./rotation-watch.js";
+import { simOptionsOf, type SimulationOptions } from "./simulation-options.js";
+import type { RotationFigures, SimulationResult } from "./simulation-result.js";
+
+const sliceMs = 100;
+/** Traffic before the first rotation, and after each one. */
+const restMs = 1_000;
+/** A rotation or a start that takes longer than what its options ask for and this is stuck. */
+const patienceMs = 900_000;
+
+type Stage =
+  | { readonly kind: "starting" }
+  | { readonly kind: "resting"; readonly untilMs: number }
+  | { readonly kind: "rotating"; readonly watch: RotationWatch }
+  | { readonly kind: "ended" };
+
+export interface SimulationProgress {
+  readonly virtualMs: number;
+  /** In words: what the fleet is doing. */
+  readonly doing: string;
+  readonly packetsSent: number;
+  readonly packetsLost: number;
+}
+
+export class Simulation {
+  readonly #options: SimulationOptions;
+  readonly #fleet: SimFleet;
+  readonly #checkers: readonly Checker[];
+  readonly #slowNode: NodeName | null;
+  readonly #meters: Meters;
+  readonly #rotations: RotationWatch[] = [];
+  readonly #stuck: Violation[] = [];
+  #stage: Stage = { kind: "starting" };
+  #stageSinceMs = 0;
+
+  constructor(options: SimulationOptions) {
+    this.#options = options;
+    const names = Array.from({ length: options.nodes }, (_, i) => `node-${i + 1}` as NodeName);
+    this.#slowNode = options.slowNodeMs === 0 ? null : (names[makePrng(options.seed).below(names.length)] ?? null);
+    const { fleet, history } = watchedFleet(simOptionsOf(options, this.#slowNode));
+    this.#fleet = fleet;
+    if (options.coordination === "barrier") fleet.addController();
+    for (const name of names) fleet.addNode(name, [keyOf(1)]);
+    this.#meters = new Meters(fleet, sliceMs);
+    const newest = (): ReturnType<typeof keyOf> => keyOf(this.#rotations.at(-1)?.keyId ?? 1);
+    const { drainMs } = options;
+    this.#checkers = allCheckers({ fleet, history, label: labelOf(options), drainMs, compromised: [], newest });
+  }
+
+  get progress(): SimulationProgress {
+    const { traffic, time } = this.#fleet;
+    const { sent, blocked, lost } = traffic;
+    return { virtualMs: time.nowMs, doing: this.#describeStage(), packetsSent: sent + blocked, packetsLost: lost.length };
+  }
+
+  /** Runs one slice of virtual time. @returns false when the run has ended */
+  advance(): boolean {
+    if (this.#stage.kind === "ended") return false;
+    this.#fleet.run(sliceMs);
+    this.#meters.measure(this.#rotations.at(-1) ?? null);
+    for (const checker of this.#checkers) checker.look();
+    this.#stage = this.#nextStage(this.#stage);
+    return this.#stage.kind !== "ended";
+  }
+
+  /** To be called once, at the end or when there is no more time. */
+  finish(): SimulationResult {
+    const { nodes, coordination, order, seed, jitter, jitterMaxMs, slowNodeMs, mutant } = this.#options;
+    const complete = this.#stage.kind === "ended";
+    const checkers = complete ? this.#checkers : this.#checkers.filter(({ invariant }) => invariant !== "L1");
+    const violations = [...this.#stuck, ...checkers.flatMap((checker) => checker.finish())];
+    const rotations = this.#rotations.map((watch) => figuresOf(watch, nodes));
+    return {
+      schemaVersion: 1,
+      nodes,
+      coordination,
+      order,
+      seed,
+      mutant: mutant?.name ?? null,
+      slowNode: this.#slowNode,
+      slowNodeMs,
+      jitter,
+      jitterMaxMs,
+      rotations,
+      packets: this.#meters.packets(),
+      registry: this.#meters.registry(),
+      violations,
+      staging: [...(this.#rotations.at(-1)?.stagings ?? [])].sort((one, other) => other.stagingMs - one.stagingMs),
+      series: this.#meters.series(),
+      startedMs: this.#rotations[0]?.startedMs ?? this.#fleet.time.nowMs,
+      endedMs: this.#fleet.time.nowMs,
+      replay: replayOf(this.#options),
+      complete,
+      ok: complete && violations.length === 0,
+    };
+  }
+
+  #nextStage(stage: Exclude<Stage, { kind: "ended" }>): Stage {
+    const { nowMs } = this.#fleet.time;
+    switch (stage.kind) {
+      case "starting":
+        if (this.#isAtRest(1)) return this.#rest();
+        return this.#isLate(patienceMs) ? this.#giveUp("the fleet does not start") : stage;
+      case "resting":
+        if (nowMs < stage.untilMs) return stage;
+        return this.#rotations.length < this.#options.rotations ? this.#rotate() : { kind: "ended" };
+      case "rotating": {
+        const { watch } = stage;
+        if (watch.count("retired") === this.#options.nodes && this.#isAtRest(watch.keyId)) {
+          watch.endedMs = nowMs;
+          return this.#rest();
+        }
+        return this.#isLate(this.#rotationMsMax()) ? this.#giveUp(`the rotation to key ${watch.keyId} does not end`) : stage;
+      }
+    }
+  }
+
+  #rest(): Stage {
+    this.#stageSinceMs = this.#fleet.time.nowMs;
+    return { kind: "resting", untilMs: this.#stageSinceMs + restMs };
+  }
+
+  #giveUp(message: string): Stage {
+    this.#stuck.push({ invariant: "L1", atMs: this.#fleet.time.nowMs, message, cause: null });
+    return { kind: "ended" };
+  }
+
+  #isLate(patience: number): boolean {
+    return this.#fleet.time.nowMs - this.#stageSinceMs > patience;
+  }
+
+  #rotationMsMax(): number {
+    const { jitterMaxMs, slowNodeMs, keyDistributionMs, drainMs } = this.#options;
+    return patienceMs + jitterMaxMs + slowNodeMs + keyDistributionMs + drainMs;
+  }
+
+  /** As operators do: a file with the key in use and the new one, that reaches the nodes at different times. */
+  #rotate(): Stage {
+    const fleet = this.#fleet;
+    const { nowMs } = fleet.time;
+    const oldKeyId = this.#rotations.length + 1;
+    const watch = new RotationWatch(oldKeyId, oldKeyId + 1, nowMs);
+    if (this.#rotations.length === 0) this.#meters.beginCounting();
+    this.#rotations.push(watch);
+    this.#stageSinceMs = nowMs;
+    const keys = [keyOf(oldKeyId), keyOf(watch.keyId)];
+    for (const name of fleet.live()) {
+      fleet.time.at(nowMs + fleet.prng.below(this.#options.keyDistributionMs + 1), () => fleet.setKeys(name, keys));
+    }
+    return { kind: "rotating", watch };
+  }
+
+  #isAtRest(keyId: number): boolean {
+    const { registry } = this.#fleet;
+    if (this.#options.coordination === "barrier" && registry.fleet?.phase !== "steady") return false;
+    return this.#fleet.live().every((name) => {
+      const report = registry.report(name);
+      return report?.holds.length === 1 && report.holds[0]?.keyId === keyId && (report.sendingOldest === keyId || this.#options.nodes === 1);
+    });
+  }
+
+  #describeStage(): string {
+    const stage = this.#stage;
+    const { nodes, rotations } = this.#options;
+    if (stage.kind !== "rotating") return stage.kind;
+    const steps = (["staged", "switched", "retired"] as const).map((step) => `${step} ${stage.watch.count(step)}/${nodes}`);
+    return `rotation ${this.#rotations.length} of ${rotations} to key ${stage.watch.keyId}  ${steps.join("  ")}`;
+  }
+}
+
+function figuresOf(watch: RotationWatch, nodes: number): RotationFigures {
+  const { keyId, forcedRetires, endedMs, startedMs } = watch;
+  const [stagedMs, switchedMs, retiredMs] = (["staged", "switched", "retired"] as const).map((step) => watch.afterMs(step, nodes));
+  const durationMs = endedMs === null ? null : Math.round(endedMs - startedMs);
+  return { keyId, stagedMs: stagedMs ?? null, switchedMs: switchedMs ?? null, retiredMs: retiredMs ?? null, durationMs, forcedRetires };
+}
+
+/** What is special about the run, for the causes of violations. */
+function labelOf({ order, mutant }: SimulationOptions): string | null {
+  const parts = [order === "advertise-first" ? "order = advertise-first" : null, mutant === null ? null : `mutant = ${mutant.name}`];
+  const told = parts.filter((part) => part !== null);
+  return told.length === 0 ? null : told.join(", ");
+}
+
+/** Every option by name, so that it stays the same run when a default changes. */
+function replayOf(options: SimulationOptions): string {
+  const { nodes, seed, rotations, coordination, order, jitter, jitterMaxMs, slowNodeMs, keyDistributionMs, drainMs, rate, mutant } = options;
+  return [
+    `spindle simulate --nodes ${nodes} --rotations ${rotations} --seed ${seed} --coordination ${coordination} --order ${order}`,
+    `--rate ${rate} --drain ${drainMs}ms --key-distribution ${keyDistributionMs}ms --jitter ${jitter === "off" ? "off" : `${jitterMaxMs}ms --jitter-mode ${jitter}`}`,
+    ...(slowNodeMs === 0 ? [] : [`--slow-node ${slowNodeMs}ms`]),
+    ...(mutant === null ? [] : [`--mutant ${mutant.name}`]),
+  ].join(" ");
+}
