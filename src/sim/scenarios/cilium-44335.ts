@@ -58,7 +58,7 @@ function stagingMsOf(play: Play, nodes: number): number | null {
 }
 
 function runsOf(nodes: number): readonly ScenarioRun[] {
-  const packets = { packetIntervalMs: 500, operationMs: () => operationMs };
+  const packets = { packetIntervalMs: packetIntervalMs(nodes), operationMs: () => operationMs };
   return [
     {
       label: "before",
@@ -84,11 +84,16 @@ function runsOf(nodes: number): readonly ScenarioRun[] {
   ];
 }
 
+/** Pairs grow with the square of the nodes. */
+function packetIntervalMs(nodes: number): number {
+  return 500 * Math.ceil(nodes / 100);
+}
+
 /** For half a minute, within the reported 90 s, every peer sends to the slowest tenth what it cannot decrypt. */
 function expectBefore(outcome: Outcome, nodes: number): readonly string[] {
   const slowest = Math.max(1, Math.floor(nodes / shares.length));
   return [
-    ...expectLost(outcome, "XfrmInNoStates", 2, slowest * (nodes - 1) * 2 * 10),
+    ...expectLost(outcome, "XfrmInNoStates", 2, (slowest * (nodes - 1) * 10_000) / packetIntervalMs(nodes)),
     ...expectFigure(outcome, stagingFigure, 28, 36),
     ...expectFigure(outcome, windowFigure, 25, 90),
     ...expectBroken(outcome, "S1"),
