@@ -70,6 +70,7 @@ const refused: readonly { readonly words: readonly string[]; readonly says: RegE
   { words: ["--order", "advertise-first", "--mutant", "flush-on-start"], says: /leave --order out/ },
   { words: ["--swarm", "3", "--nodes", "9"], says: /--swarm does not take --nodes/ },
   { words: ["--scenario", "late-secret", "--mutant", "flush-on-start"], says: /does not take --mutant/ },
+  { words: ["--scenario", "late-secret", "--nodes", "9"], says: /late-secret is a script for nodes by name/ },
   { words: ["--until", "3"], says: /goes with --replay/ },
   { words: [...quick, "--report", "/nowhere/report.html"], says: /REPORT_NOT_WRITTEN/ },
 ];

@@ -27,7 +27,7 @@ interface SimulateFlags extends OutputOptions, RunFlags {
 /** What each mode takes besides the flag that chooses it. */
 const modes = {
   list: [],
-  scenario: ["seed"],
+  scenario: ["seed", "nodes"],
   swarm: ["seed", "mutant", "minutes"],
   minutes: ["seed", "mutant", "swarm"],
   replay: ["until", "verbose"],
@@ -68,7 +68,7 @@ export function makeCommand(shell: Shell): Command {
 async function act(flags: SimulateFlags, isChosen: (name: string) => boolean, shell: Shell): Promise<void> {
   const { scenario, swarm, minutes, replay, mutant } = flags;
   if (flags.list === true) return listNames(flags, shell);
-  if (scenario !== undefined) return playScenario(scenario, flags.seed, flags, shell);
+  if (scenario !== undefined) return playScenario(scenario, isChosen("nodes") ? flags.nodes : null, flags, shell);
   if (replay !== undefined) return replayRecordings({ ...flags, replay }, shell);
   if (swarm === undefined && minutes === undefined) return simulateFleets(planRuns(flags, isChosen), flags, shell);
   return runSwarm(

@@ -10,15 +10,34 @@ import { startProgress } from "../progress.js";
 import type { Shell } from "../shell.js";
 import { nearest } from "./nearest.js";
 
-export async function playScenario(name: string, seed: number, output: OutputOptions, shell: Shell): Promise<void> {
-  const scenario = findScenario(name);
-  if (scenario === undefined) throw unknownScenario(name);
+interface ScenarioFlags extends OutputOptions {
+  readonly seed: number;
+}
+
+/** @param nodes null for the small fleet that the scenario's story is told with */
+export async function playScenario(
+  name: string,
+  nodes: number | null,
+  flags: ScenarioFlags,
+  shell: Shell,
+): Promise<void> {
+  const scenario = atSize(name, nodes);
+  const { seed } = flags;
   const runs = await playAll(scenario, seed, shell);
   const complete = runs.length === scenario.runs.length;
   const ok = complete && runs.every(({ findings }) => findings.length === 0);
   const value = { schemaVersion: 1, scenario: name, source: scenario.source, seed, runs: runs.map(viewOf), ok };
-  await printResult(shell.stdout, formatOf(output), value, () => tellScenario(scenario, runs).trimEnd());
+  await printResult(shell.stdout, formatOf(flags), value, () => tellScenario(scenario, runs).trimEnd());
   if (!ok) shell.exitWith(1);
+}
+
+function atSize(name: string, nodes: number | null): Scenario {
+  const scenario = findScenario(name);
+  if (scenario === undefined) throw unknownScenario(name);
+  if (nodes === null) return scenario;
+  if (scenario.sized !== undefined) return scenario.sized.at(nodes);
+  const message = `scenario ${name} is a script for nodes by name: it does not take --nodes`;
+  throw new CliError({ exitCode: 2, code: "BAD_USAGE", message, hint: "leave it out" });
 }
 
 async function playAll(scenario: Scenario, seed: number, shell: Shell): Promise<readonly PlayedRun[]> {
