@@ -59,7 +59,8 @@ function sendsOnlyNext(state: AgentState): boolean {
   return tally.sendsOnlyNext === tally.counted && (tally.counted === 0 || hasGivenWord(state));
 }
 
-function isCompromised(observation: Observation, current: KeyIdentity | null): boolean {
+/** Did an operator declare the running key compromised? */
+export function isCompromised(observation: Observation, current: KeyIdentity | null): boolean {
   return current !== null && sameKey(observation.request?.compromised ?? null, current);
 }
 
@@ -170,7 +171,7 @@ function isHeldByAll(tally: Tally): boolean {
 function purge(state: AgentState, notes: Note[]): DurableState {
   const { durable, tally } = state;
   if (durable.next === null || !includesKey(durable.refused, durable.next)) return durable;
-  if (tally.refusedAndOlder < tally.counted || tally.onNext > 0) return durable;
+  if (tally.refusedAndOlder < tally.counted || tally.usingNext > 0) return durable;
   notes.push({ kind: "purged", key: durable.next });
   return { ...durable, next: null };
 }

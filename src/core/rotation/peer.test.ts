@@ -203,9 +203,9 @@ const cases: readonly Case[] = [
     },
   },
   {
-    name: "a departed peer: policies first, then SAs",
+    name: "a departed peer: first nothing may leave to it, then the SAs go",
     inputs: { entry: undefined, kernel: steady },
-    plan: { delete: ["delete policy out", "delete policy in", "delete in 1", "delete out 1"] },
+    plan: { block: ["delete policy out"], delete: ["delete policy in", "delete in 1", "delete out 1"] },
     facts: { live: false, leftovers: true },
   },
   {

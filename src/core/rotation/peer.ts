@@ -31,6 +31,8 @@ export interface PeerFacts {
   readonly missingNext: boolean;
   /** What the outbound policies select; the older one when two address families differ. */
   readonly sending: "current" | "next" | "other" | "blocked";
+  /** Some address family sends with `next`, whatever the others do. */
+  readonly usesNext: boolean;
   readonly covered: boolean;
   /** Holds keys, and neither of ours: a rotation or more ahead or behind. */
   readonly stranger: boolean;
@@ -71,10 +73,14 @@ function isHeld(context: Context, sa: SaView): boolean {
   return context.hold.some((key) => key.keyId === splitSpi(sa.slot.spi).keyId);
 }
 
+/** Outbound policies go first: one that stayed behind its SA would keep packets from whoever has the address next. */
 function departedFacts(context: Context, kernel: PeerKernel): PeerFacts {
   const draft = emptyDraft();
   if (context.mayDelete) {
-    for (const policy of kernel.policies) draft.delete.push({ kind: "delete-policy", policy: policy.slot });
+    for (const { slot } of kernel.policies) {
+      const stage = slot.direction === "out" ? draft.block : draft.delete;
+      stage.push({ kind: "delete-policy", policy: slot });
+    }
   }
   for (const sa of kernel.sas) {
     if (context.mayDelete || !isHeld(context, sa)) draft.delete.push({ kind: "delete-sa", slot: sa.slot });
@@ -88,6 +94,7 @@ function departedFacts(context: Context, kernel: PeerKernel): PeerFacts {
     missingCurrent: false,
     missingNext: false,
     sending: "blocked",
+    usesNext: false,
     covered: false,
     stranger: false,
     sendsOnlyNext: false,
@@ -100,7 +107,7 @@ function departedFacts(context: Context, kernel: PeerKernel): PeerFacts {
     sentWith: [],
     outboundLost: false,
     leftovers: something,
-    operations: draft.delete.length,
+    operations: countOperations(draft),
     plan: planOf(draft),
   };
 }
@@ -131,6 +138,7 @@ function liveFacts(context: Context, entry: RosterEntry, inputs: PeerInputs, pla
     missingCurrent: current !== null && isMissing(sends, current),
     missingNext: next !== null && (isMissing(sends, next) || !includesKey(context.hold, next)),
     sending,
+    usesNext: next !== null && sends.some((path) => path.sending === next.keyId),
     covered: best !== undefined && isCovered(context, entry, report, best),
     stranger,
     sendsOnlyNext: next !== null && (stranger || sendsOnly(entry, report, next)),

@@ -23,7 +23,7 @@ export function buildReport(state: AgentState, observation: Observation, options
     available: observation.keys.available,
     holds,
     sendingOldest: oldest?.keyId ?? null,
-    sendingNewest: tally.onNext > 0 ? (context?.next?.keyId ?? null) : (oldest?.keyId ?? null),
+    sendingNewest: tally.usingNext > 0 ? (context?.next?.keyId ?? null) : (oldest?.keyId ?? null),
     refused: refusedKeys(state),
     exclusionEpoch: context?.evidence.kind === "barrier" ? context.evidence.record.exclusionEpoch : 0,
     stagingMs: state.stagingMs,

@@ -14,7 +14,7 @@ import { wantedEffects } from "./effects.js";
 import { contextOf, evaluate } from "./evaluate.js";
 import { settleIncarnation } from "./incarnation.js";
 import type { Observation } from "./observation.js";
-import { decidePairwise, pairwiseDirective } from "./pairwise.js";
+import { decidePairwise, isCompromised, pairwiseDirective } from "./pairwise.js";
 import { heldThrough } from "./publish.js";
 import { giveWord, hasGivenWord } from "./word.js";
 import { advanceRetirement, retireWithoutEvidence } from "./retire.js";
@@ -99,7 +99,10 @@ function followFleet(durable: DurableState, observation: Observation): DurableSt
   return fleet === durable.fleet ? durable : { ...durable, fleet };
 }
 
-/** Draws the length of a jitter wait once per key. A node that never sent anything has nothing to spread. */
+/**
+ * Draws the length of a jitter wait once per key. A node that never sent anything has nothing to spread. An emergency
+ * does not wait, and that staging began is as durable then: its order may be gone when the agent starts again.
+ */
 function startWait(
   state: AgentState,
   observation: Observation,
@@ -109,6 +112,8 @@ function startWait(
 ): AgentState {
   const key = awaitedKey(state, options);
   if (key === null || !observation.roster.complete || sameKey(state.durable.staging, key)) return state;
+  const isUrgent = options.coordination === "pairwise" && isCompromised(observation, state.durable.current);
+  if (isUrgent) return { ...state, durable: { ...state.durable, staging: key } };
   if (sameKey(state.wait?.key ?? null, key)) return endWait(state, key, nowMs);
   const isFresh = state.checkpoint.size === 0;
   const nodes = observation.roster.entries.size;

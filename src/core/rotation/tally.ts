@@ -12,6 +12,8 @@ export interface Tally {
   readonly onCurrent: number;
   readonly onNext: number;
   readonly onOther: number;
+  /** Peers towards which any address family sends with `next`. */
+  readonly usingNext: number;
   /** Of all live peers: nothing can be sent to them. */
   readonly blocked: number;
   /** Of all live peers: the pair is covered for the best candidate. */
@@ -44,6 +46,7 @@ export const noTally: Tally = {
   onCurrent: 0,
   onNext: 0,
   onOther: 0,
+  usingNext: 0,
   blocked: 0,
   covered: 0,
   strangers: 0,
@@ -96,6 +99,7 @@ function countCounted(counts: Counts, facts: PeerFacts, sign: 1 | -1): void {
   if (facts.sending === "current") counts.onCurrent += sign;
   if (facts.sending === "next") counts.onNext += sign;
   if (facts.sending === "other") counts.onOther += sign;
+  if (facts.usesNext) counts.usingNext += sign;
   if (facts.stranger) counts.strangers += sign;
   if (facts.sendsOnlyNext) counts.sendsOnlyNext += sign;
   if (facts.refusesNext) counts.refusesNext += sign;

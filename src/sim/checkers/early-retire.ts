@@ -4,7 +4,7 @@
  */
 import type { KeyIdentity } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
-import type { SaSlot, SaSpec } from "../../core/sa.js";
+import { sameKeyRef, type SaSlot, type SaSpec } from "../../core/sa.js";
 import { splitSpi } from "../../core/spi.js";
 import type { SimFleet } from "../fleet.js";
 import { seconds, violationsMax, type Checker, type Violation } from "./checker.js";
@@ -68,6 +68,8 @@ export class EarlyRetireChecker implements Checker {
 
   /** A drain is owed to the older key of a rotation; an aborted key was refused, and only its use must have ended. */
   #mayStillUse(sender: NodeName, { spi, destination, key }: SaSpec, atMs: number): string | null {
+    const sent = this.#history.life(sender, { direction: "out", spi, remote: destination });
+    if (sent === null || !sameKeyRef(sent.spec.key, key)) return null;
     const selection = this.#history.selection(sender, destination.address);
     if (selection?.spi === spi) return `${sender} has sent with it since ${seconds(selection.sinceMs)}`;
     const newer = selection === null || selection.spi === null ? 0 : splitSpi(selection.spi).keyId;

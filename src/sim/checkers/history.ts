@@ -160,10 +160,12 @@ export class History {
     }
   }
 
-  #installed({ sas }: NodeHistory, spec: SaSpec): void {
+  #installed({ sas, deselectedMs }: NodeHistory, spec: SaSpec): void {
     const slot = saSlotKey(saSlotOf(spec));
     const before = sas.get(slot);
     if (before?.deletedMs === null && sameKeyRef(before.spec.key, spec.key)) return;
+    // What was sent with the SPI so far was sent with another key.
+    if (spec.direction === "out") deselectedMs.delete(`${spec.destination.address} ${spec.spi}`);
     sas.delete(slot);
     sas.set(slot, { spec, installedMs: this.#time.nowMs, deletedMs: null });
     if (sas.size > livesMax) forgetOldest(sas);

@@ -1,5 +1,6 @@
 /** S1: no packet is lost that nothing excuses. The verdict on each packet is the traffic model's; this says whose fault it was. */
 import type { NodeName } from "../../core/node.js";
+import { splitSpi } from "../../core/spi.js";
 import type { SimFleet } from "../fleet.js";
 import type { LostPacket } from "../model/traffic.js";
 import { seconds, type Checker, type Violation } from "./checker.js";
@@ -10,6 +11,8 @@ export class LossChecker implements Checker {
   readonly #fleet: SimFleet;
   readonly #history: History;
   readonly #because: string;
+  #seen = 0;
+  #first: Violation | null = null;
 
   /** @param label what is special about the run, such as `order = advertise-first`; null for nothing */
   constructor(fleet: SimFleet, history: History, label: string | null) {
@@ -18,16 +21,22 @@ export class LossChecker implements Checker {
     this.#because = label === null ? "" : ` because ${label}`;
   }
 
+  /** The cause is told while the history still shows it. */
   look(): void {
-    // The traffic model keeps the losses until the end.
+    const { lost } = this.#fleet.traffic;
+    for (; this.#first === null && this.#seen < lost.length; this.#seen += 1) {
+      const packet = lost[this.#seen];
+      if (packet === undefined || packet.excuse !== null) continue;
+      const message = `lost packets from ${packet.from} to ${packet.to} by ${packet.reason}`;
+      this.#first = { invariant: "S1", atMs: packet.sentAtMs, message, cause: this.#causeOf(packet) };
+    }
   }
 
   finish(): readonly Violation[] {
-    const losses = this.#fleet.losses();
-    const [first] = losses;
-    if (first === undefined) return [];
-    const message = `lost ${losses.length} packets, the first from ${first.from} to ${first.to} by ${first.reason}`;
-    return [{ invariant: "S1", atMs: first.sentAtMs, message, cause: this.#causeOf(first) }];
+    this.look();
+    if (this.#first === null) return [];
+    const losses = this.#fleet.losses().length;
+    return [{ ...this.#first, message: `${this.#first.message}, the first of ${losses} that nothing excuses` }];
   }
 
   #causeOf(loss: LostPacket): string {
@@ -56,9 +65,10 @@ export class LossChecker implements Checker {
     const { ipv4, ipv6 } = this.#fleet.node(to).addresses;
     const kept = `${from} could not send to ${to} at ${seconds(sentAtMs)} (${reason})`;
     const selections = [ipv4, ipv6].map((address) => (address === null ? null : this.#history.selection(from, address)));
-    const last = selections.find((selection) => selection !== null);
-    if (last === undefined || last === null) return `${kept}; it has no outbound policy for it${this.#because}`;
-    const since = `its policy is ${last.action} since ${seconds(last.sinceMs)}`;
-    return `${kept}; ${since}${this.#because}`;
+    const last = selections.find((selection) => selection !== null) ?? null;
+    if (last === null) return `${kept}; it has no outbound policy for it${this.#because}`;
+    if (last.action === "block") return `${kept}; it blocked it at ${seconds(last.sinceMs)}${this.#because}`;
+    const key = last.spi === null ? "" : ` with key ${splitSpi(last.spi).keyId}`;
+    return `${kept}; it could${key} again at ${seconds(last.sinceMs)}${this.#because}`;
   }
 }

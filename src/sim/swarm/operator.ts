@@ -53,9 +53,11 @@ export class Operator {
     return this.isSettled() ? [this.newest] : this.#file;
   }
 
+  /** Before a rotation has ended, a file names every key that is still in use: two lines do not say how to get there. */
   rotate(): void {
+    const kept = this.isSettled() ? [this.running()] : this.#known();
     this.newest = keyOf(this.newest.keyId + 1);
-    this.#distribute([this.running(), this.newest], distributionMs);
+    this.#distribute([...kept, this.newest], distributionMs);
   }
 
   /** After a disaster: a file with every key that anyone still uses, and a new one, at once. */

@@ -63,7 +63,7 @@ const weights: Readonly<Record<FaultName, number>> = {
 const settleMs = 3_000;
 const lookEveryMs = 250;
 const convergenceMsMax = 120_000;
-const violationsShown = 8;
+const violationsShown = 6;
 
 /** A run between two looks of its checkers. */
 interface Run {
