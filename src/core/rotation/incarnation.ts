@@ -51,13 +51,18 @@ function sameIdentity(one: DataplaneIdentity, other: DataplaneIdentity): boolean
   );
 }
 
-/** Looks for each recorded outbound SA by address and key id: at this time the dump may not know all nodes. */
+/**
+ * Looks for each recorded outbound SA by address and key id: at this time the dump may not know all nodes. Where no
+ * outbound policy is left either, the deletion of a departed node was under way; if it lives, the plan finds the loss.
+ */
 function hasLostOutbound(state: AgentState, kernel: ObservedKernel): boolean {
   const present = outboundSlots(kernel);
+  const reached = outboundAddresses(kernel);
   const expected = expectedKeys(state.durable);
   for (const [, node] of state.checkpoint) {
     if (node.selfIncarnationId !== state.durable.incarnation?.id) continue;
     const addresses = [node.entry.addresses.ipv4, node.entry.addresses.ipv6].filter((one) => one !== null);
+    if (!addresses.some((address) => reached.has(address))) continue;
     const sent = node.sentWith.filter((key) => includesKey(expected, key));
     const isLost = sent.some(({ keyId }) => !addresses.some((address) => present.has(`${address} ${keyId}`)));
     if (isLost) return true;
@@ -73,6 +78,14 @@ function outboundSlots(kernel: ObservedKernel): Set<string> {
     }
   }
   return slots;
+}
+
+function outboundAddresses(kernel: ObservedKernel): Set<string> {
+  const addresses = new Set<string>();
+  for (const { policies } of kernel.peers.values()) {
+    for (const { slot } of policies) if (slot.direction === "out") addresses.add(slot.remote.address);
+  }
+  return addresses;
 }
 
 function adoption(durable: DurableState, kernel: ObservedKernel): Note {

@@ -46,10 +46,10 @@ export class SimKernel {
   readonly #policies = new Map<string, PolicySpec>();
   readonly #watchers = new Set<(reason: "connected" | "disconnected" | "foreign-change") => void>();
   readonly #tampered = new Set<string>();
-  readonly #installedOutbound = new Set<string>();
+  readonly #selectedOutbound = new Set<string>();
   readonly #waiting: (() => void)[] = [];
   readonly counters = new Map<XfrmCounterName, number>();
-  /** Every (key, SPI) that was installed outbound a second time: S4 says none. */
+  /** Every (key, SPI) that was installed outbound again after a policy had selected it: S4 says none. */
   readonly reusedOutbound: string[] = [];
   /** Changes whenever the path of any packet may have changed. */
   version = 0;
@@ -216,6 +216,7 @@ export class SimKernel {
         this.#sas.delete(saSlotKey(operation.slot));
         return null;
       case "set-policy":
+        this.#select(operation.policy);
         this.#policies.set(policySlotKey(policySlotOf(operation.policy)), operation.policy);
         return null;
       case "delete-policy":
@@ -235,9 +236,15 @@ export class SimKernel {
   }
 
   #checkFresh(spec: SaSpec): void {
-    const pair = JSON.stringify([spec.key, spec.spi]);
-    if (this.#installedOutbound.has(pair)) this.reusedOutbound.push(pair);
-    this.#installedOutbound.add(pair);
+    const pair = counterOf(spec);
+    if (this.#selectedOutbound.has(pair)) this.reusedOutbound.push(pair);
+  }
+
+  /** From now on packets may count with this SA. */
+  #select({ action, remote }: PolicySpec): void {
+    if (action.kind !== "protect") return;
+    const sa = this.#sas.get(saSlotKey({ direction: "out", spi: action.spi, remote }));
+    if (sa !== undefined) this.#selectedOutbound.add(counterOf(sa.spec));
   }
 
   #saOf(operation: Operation): SimSa | undefined {
@@ -265,6 +272,11 @@ function viewOf(sa: SimSa, recognise: Recognise): SaView {
   const key = recognise(slot);
   const bytes = key !== null && sameKeyRef(key, sa.spec.key) ? "match" : "mismatch";
   return { slot, key, bytes, packets: sa.packets, sequence: sa.packets };
+}
+
+/** What a packet counter belongs to. */
+function counterOf({ key, spi }: SaSpec): string {
+  return JSON.stringify([key, spi]);
 }
 
 function familyOf(remote: Endpoint): AddressFamily {

@@ -61,6 +61,8 @@ export const transitMs = 1;
 
 /** Reads a dump, saves its intent and programs a block: a bound on how long that takes here. */
 const reactionMs = 150;
+/** The same after the record that counts a node again has reached both ends, each behind the slowest registry. */
+const returnMs = 2 * reactionMs;
 
 export class Traffic {
   readonly #time: VirtualTime;
@@ -74,6 +76,8 @@ export class Traffic {
   /** Paths that have delivered a packet, by the roster revisions of their ends. */
   readonly #established = new Set<string>();
   readonly #firstSeenMs = new Map<string, number>();
+  /** When a lost packet of each node was last excused by its exclusion. */
+  readonly #excludedMs = new Map<NodeName, number>();
   readonly lost: LostPacket[] = [];
   sent = 0;
   delivered = 0;
@@ -205,16 +209,26 @@ export class Traffic {
     const isForced = (node: SimNode): boolean =>
       keyId === null ? node.forcedKeyIds.size > 0 : node.forcedKeyIds.has(keyId);
     if (isForced(from) || isForced(to)) return "forced";
+    return this.#isExcluded(from.name) || this.#isExcluded(to.name) ? "excluded" : null;
+  }
+
+  /** Excluded by the record, or until a moment ago: both ends must hear of its return and act on it. */
+  #isExcluded(name: NodeName): boolean {
+    const { nowMs } = this.#time;
     const excluded = this.#registry.fleet?.excluded ?? [];
-    return excluded.some(({ name }) => name === from.name || name === to.name) ? "excluded" : null;
+    if (excluded.some((one) => one.name === name)) this.#excludedMs.set(name, nowMs);
+    const lastMs = this.#excludedMs.get(name);
+    return lastMs !== undefined && nowMs - lastMs <= returnMs;
   }
 
   /** Has `from` seen, long enough to act on it, that this lifetime of `name` is over? Not while its kernel fails it. */
   #hadTime(from: SimNode, name: NodeName, incarnationId: string): boolean {
     const world = from.agent?.loop.inspect()?.world;
     const key = `${from.name} ${name} ${incarnationId}`;
-    if (world?.heldBack.has(name) === true) this.#firstSeenMs.delete(key);
-    if (world?.roster.complete !== true || world.heldBack.has(name)) return false;
+    if (world?.roster.complete !== true || world.heldBack.has(name)) {
+      this.#firstSeenMs.delete(key);
+      return false;
+    }
     if (world.roster.entries.get(name)?.incarnationId === incarnationId) return false;
     const sinceMs = this.#firstSeenMs.get(key) ?? this.#time.nowMs;
     this.#firstSeenMs.set(key, sinceMs);

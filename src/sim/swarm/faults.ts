@@ -26,7 +26,7 @@ export const faults = {
     return `to ${operator.newest.keyId}`;
   },
   "rotate-again": ({ operator, prng }) => {
-    if (operator.isSettled() || prng.below(3) > 0) return null;
+    if (operator.isSettled() || !operator.canReturn() || prng.below(3) > 0) return null;
     operator.rotate();
     return `to ${operator.newest.keyId} although the rotation before has not ended`;
   },

@@ -4,7 +4,7 @@
  */
 import { derivePairwise } from "../../core/fleet/pairwise-view.js";
 import type { OperatorRequest } from "../../core/fleet/record.js";
-import { sameKey, type KeyIdentity } from "../../core/key-id.js";
+import { includesKey, sameKey, type KeyIdentity } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
 import { agentDefaults } from "../defaults.js";
 import type { SimFleet } from "../fleet.js";
@@ -48,16 +48,22 @@ export class Operator {
     });
   }
 
-  /** What a new node gets: the old line goes once every node has retired it. */
+  /** What a new node gets: the key that most run now and the newest. */
   file(): readonly KeyIdentity[] {
-    return this.isSettled() ? [this.newest] : this.#file;
+    const running = this.running();
+    return this.isSettled() || sameKey(running, this.newest) ? [this.newest] : [running, this.newest];
   }
 
-  /** Before a rotation has ended, a file names every key that is still in use: two lines do not say how to get there. */
   rotate(): void {
-    const kept = this.isSettled() ? [this.running()] : this.#known();
+    const running = this.running();
     this.newest = keyOf(this.newest.keyId + 1);
-    this.#distribute([...kept, this.newest], distributionMs);
+    this.#distribute([running, this.newest], distributionMs);
+  }
+
+  /** Does every node still hold the key that the fleet runs? Only then may another rotation begin before this one ended. */
+  canReturn(): boolean {
+    const running = this.running();
+    return this.#fleet.live().every((name) => includesKey(this.#fleet.registry.report(name)?.holds ?? [], running));
   }
 
   /** After a disaster: a file with every key that anyone still uses, and a new one, at once. */
