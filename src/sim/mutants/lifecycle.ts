@@ -2,12 +2,14 @@
 import type { PolicySlot, Operation } from "../../core/sa.js";
 import { saSlotKey } from "../../core/sa.js";
 import type { NodeName, RosterEntry } from "../../core/node.js";
+import { foreignPolicies, foreignSas } from "../checkers/foreign.js";
 import type { AgentPorts } from "../../runtime/agent-loop.js";
 import type { KernelDump, KernelPort } from "../../ports/kernel.js";
 import type { KeyFileReading } from "../../ports/keystore.js";
 import type { CheckValue, KeyId, KeyIdentity } from "../../core/key-id.js";
 import { stepAgent } from "../../core/rotation/step.js";
-import { withObservation } from "./falsify.js";
+import { withEffects, withObservation } from "./falsify.js";
+import { ignoresLoss } from "./incarnation.js";
 import { everywhere, type Mutant } from "./mutant.js";
 
 /** cilium #44701: the first dump of a process is of a kernel that it has just emptied. */
@@ -32,6 +34,30 @@ function deletionsOf({ sas, policies }: KernelDump): readonly Operation[] {
     ...policies.map(({ slot }: { readonly slot: PolicySlot }): Operation => ({ kind: "delete-policy", policy: slot })),
     ...[...slots.values()].map((slot): Operation => ({ kind: "delete-sa", slot })),
   ];
+}
+
+/** What another IPsec daemon owns looks like ours that nobody explains. */
+function listingForeign(kernel: KernelPort): KernelPort {
+  return {
+    ...kernel,
+    dump: (recognise, done) =>
+      kernel.dump(recognise, (found) => {
+        if (!found.ok) return done(found);
+        const sas = [...found.value.sas, ...foreignSas];
+        done({ ok: true, value: { ...found.value, sas, policies: [...found.value.policies, ...foreignPolicies] } });
+      }),
+  };
+}
+
+/** Where nothing protects yet, the packet goes as it is. */
+const sendsPlain = withEffects((effect) => {
+  if (effect.kind !== "apply") return effect;
+  return { ...effect, stages: effect.stages.map((stage) => stage.map(openInsteadOfBlock)) };
+});
+
+function openInsteadOfBlock(operation: Operation): Operation {
+  if (operation.kind !== "set-policy" || operation.policy.action.kind !== "block") return operation;
+  return { ...operation, policy: { ...operation.policy, action: { kind: "accept" } } };
 }
 
 /** cilium #33278: the deletion of a node is an event, and this one is lost. */
@@ -59,13 +85,6 @@ const resurrects = withObservation((observation, { checkpoint }) => {
   for (const [name, { entry }] of checkpoint) if (!entries.has(name)) entries.set(name, entry);
   if (entries.size === observation.roster.entries.size) return observation;
   return { ...observation, roster: { ...observation.roster, entries }, touched: "all" };
-});
-
-/** The dataplane seems to be the one that the stored incarnation is bound to. */
-const keepsIncarnation = withObservation((observation, { durable }) => {
-  const dataplane = durable.incarnation?.dataplane;
-  if (dataplane === undefined || observation.kernel.identity === null) return observation;
-  return { ...observation, kernel: { ...observation.kernel, identity: dataplane }, touched: "all" };
 });
 
 /** A reading that is not valid is taken as far as it got: the newest key is there, with bytes that are not whole. */
@@ -111,7 +130,17 @@ export const lifecycleMutants: readonly Mutant[] = [
   {
     name: "incarnation-ignored",
     without: "lost outbound state begins a new incarnation",
-    changes: everywhere(keepsIncarnation),
+    changes: { step: ignoresLoss },
+  },
+  {
+    name: "touch-foreign",
+    without: "a dump lists only what carries our mark",
+    changes: { wrapAgentPorts: (_name, ports) => ({ ...ports, kernel: listingForeign(ports.kernel) }) },
+  },
+  {
+    name: "plain-until-covered",
+    without: "packets to a peer that is not covered yet are blocked",
+    changes: everywhere(sendsPlain),
   },
   {
     name: "commit-before-validate",

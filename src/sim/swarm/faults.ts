@@ -94,6 +94,18 @@ export const faults = {
     later(fleet, outageMs(scene), () => fleet.heal(name));
     return name;
   },
+  "torn-key-file": (scene) => {
+    const { fleet, operator } = scene;
+    const name = pickLive(scene);
+    const node = fleet.node(name);
+    const before = node.keys;
+    node.keys = { kind: "invalid", code: "KEYFILE_FIELD_COUNT", message: "line 2 has too few fields" };
+    for (const read of node.keyWatchers) read(node.keys);
+    later(fleet, scene.prng.below(2_000), () => {
+      if (node.keys.kind === "invalid") fleet.setKeys(name, before.kind === "valid" ? before.keys : operator.file());
+    });
+    return name;
+  },
   "kernel-errors": (scene) => {
     const { fleet, prng } = scene;
     const name = pickLive(scene);

@@ -54,6 +54,7 @@ const weights: Readonly<Record<FaultName, number>> = {
   move: 1,
   "recycle-address": 3,
   partition: 3,
+  "torn-key-file": 1,
   "kernel-errors": 2,
   "kill-controllers": 2,
   "partition-controller": 2,
@@ -62,7 +63,7 @@ const weights: Readonly<Record<FaultName, number>> = {
 
 const settleMs = 3_000;
 const lookEveryMs = 250;
-const convergenceMsMax = 120_000;
+const convergenceMsMax = 45_000;
 const violationsShown = 6;
 
 /** A run between two looks of its checkers. */
