@@ -60,9 +60,15 @@ function openInsteadOfBlock(operation: Operation): Operation {
   return { ...operation, policy: { ...operation.policy, action: { kind: "accept" } } };
 }
 
-/** cilium #33278: the deletion of a node is an event, and this one is lost. */
+/** cilium #33278: the deletion of a node is an event, and this one is lost until somebody else has the address. */
 function withoutDeletions({ registry, ...ports }: AgentPorts): AgentPorts {
   const seen = new Map<NodeName, RosterEntry>();
+  const replace = (entry: RosterEntry): readonly NodeName[] => {
+    const former = [...seen.values()].filter((one) => one.name !== entry.name && sharesAddress(one, entry));
+    for (const { name } of former) seen.delete(name);
+    seen.set(entry.name, entry);
+    return former.map(({ name }) => name);
+  };
   return {
     ...ports,
     registry: {
@@ -70,19 +76,28 @@ function withoutDeletions({ registry, ...ports }: AgentPorts): AgentPorts {
       watchRoster: (listener) =>
         registry.watchRoster((event) => {
           if (event.kind === "removed") return;
-          if (event.kind === "put") seen.set(event.item.name, event.item);
-          if (event.kind !== "listing") return listener(event);
-          for (const entry of event.items) seen.set(entry.name, entry);
-          listener({ ...event, items: [...seen.values()] });
+          const items = event.kind === "listing" ? event.items : event.kind === "put" ? [event.item] : [];
+          const gone = items.flatMap(replace);
+          if (event.kind === "listing") return listener({ ...event, items: [...seen.values()] });
+          for (const name of gone) listener({ kind: "removed", revision: event.kind === "put" ? event.revision : 0, name });
+          listener(event);
         }),
     },
   };
 }
 
-/** cilium #29822: a node restored from the checkpoint counts as live. */
+function sharesAddress(one: RosterEntry, other: RosterEntry): boolean {
+  const { ipv4, ipv6 } = one.addresses;
+  return (ipv4 !== null && ipv4 === other.addresses.ipv4) || (ipv6 !== null && ipv6 === other.addresses.ipv6);
+}
+
+/** cilium #29822: a node restored from the checkpoint counts as live, until somebody else has its address. */
 const resurrects = withObservation((observation, { checkpoint }) => {
+  const live = [...observation.roster.entries.values()];
   const entries = new Map(observation.roster.entries);
-  for (const [name, { entry }] of checkpoint) if (!entries.has(name)) entries.set(name, entry);
+  for (const [name, { entry }] of checkpoint) {
+    if (!entries.has(name) && !live.some((one) => sharesAddress(one, entry))) entries.set(name, entry);
+  }
   if (entries.size === observation.roster.entries.size) return observation;
   return { ...observation, roster: { ...observation.roster, entries }, touched: "all" };
 });
