@@ -41,6 +41,7 @@ function sameEvidence(one: PeerFacts, other: PeerFacts): boolean {
     one.refusesNext === other.refusesNext &&
     one.refusesOther === other.refusesOther &&
     one.boundToOther === other.boundToOther &&
+    one.usesNext === other.usesNext &&
     one.refusedAndOlder === other.refusedAndOlder &&
     one.coveredForCurrent === other.coveredForCurrent
   );
