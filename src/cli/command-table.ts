@@ -63,6 +63,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/plan.js"),
   },
   {
+    name: "modelcheck",
+    summary: "search every interleaving of a small fleet for a run that breaks an invariant",
+    load: () => import("./commands/modelcheck.js"),
+  },
+  {
     name: "lab",
     summary: "run a fleet on this machine, rotate its key under traffic, and say what was lost",
     load: () => import("./commands/lab.js"),

@@ -19,7 +19,7 @@ type EffectOf<K extends EffectKind> = Extract<Effect, { kind: K }>;
 type DumpStart = ReturnType<AgentWorld["beginDump"]>;
 
 export class AgentMachine {
-  readonly world: AgentWorld;
+  #world: AgentWorld;
   readonly #options: AgentOptions;
   readonly #step: StepAgent;
   readonly #underWay = new Map<EffectKind, Effect>();
@@ -34,8 +34,23 @@ export class AgentMachine {
   ) {
     this.#options = options;
     this.#step = step;
-    this.world = new AgentWorld(options.name, durable, checkpoint);
+    this.#world = new AgentWorld(options.name, durable, checkpoint);
     this.#state = startAgent(durable, checkpoint);
+  }
+
+  /** Another machine in the same state, which then goes its own way: a search of all interleavings branches here. */
+  copy(): AgentMachine {
+    const { durable, checkpoint } = this.#state;
+    const copy = new AgentMachine(this.#options, durable, checkpoint, this.#step);
+    copy.#world = this.#world.copy();
+    copy.#state = this.#state;
+    copy.#dumpStart = this.#dumpStart;
+    for (const [kind, effect] of this.#underWay) copy.#underWay.set(kind, effect);
+    return copy;
+  }
+
+  get world(): AgentWorld {
+    return this.#world;
   }
 
   get state(): AgentState {
@@ -44,6 +59,11 @@ export class AgentMachine {
 
   isUnderWay(kind: EffectKind): boolean {
     return this.#underWay.has(kind);
+  }
+
+  /** Null while no effect of this kind is under way. */
+  underWay<K extends EffectKind>(kind: K): EffectOf<K> | null {
+    return (this.#underWay.get(kind) as EffectOf<K> | undefined) ?? null;
   }
 
   take(input: AgentInput, nowMs: number): void {

@@ -20,9 +20,7 @@ import {
 import {
   endpointKey,
   policySlotKey,
-  policySlotOf,
   saSlotKey,
-  saSlotOf,
   type Endpoint,
   type KeyRef,
   type Operation,
@@ -36,6 +34,7 @@ import type { ApplyOutcome, FailedOperation, KernelDump } from "../ports/kernel.
 import type { SingleEvent, WatchEvent } from "../ports/registry.js";
 import type { DataplaneChange } from "./agent-input.js";
 import { backoffMs } from "./backoff.js";
+import { addressKeys, endOf, familyOf, policySlotKeysOf, saSlotKeysOf } from "./slot-keys.js";
 
 /** The name under which SAs and policies are kept that no known node explains. */
 const unexplained = "" as NodeName;
@@ -82,6 +81,33 @@ export class AgentWorld {
   constructor(self: NodeName, durable: DurableState, checkpoint: PersistentMap<NodeName, CheckpointNode>) {
     this.#self = self;
     this.saved = { durable, checkpoint };
+  }
+
+  /** Another world that knows the same and then goes its own way: a search of all interleavings branches here. */
+  copy(): AgentWorld {
+    const copy = new AgentWorld(this.#self, this.saved.durable, this.saved.checkpoint);
+    copyEntries(this.#entries, copy.#entries);
+    copyEntries(this.#byIndex, copy.#byIndex);
+    copyEntries(this.#byAddress, copy.#byAddress);
+    copyEntries(this.#reports, copy.#reports);
+    copyEntries(this.#peers, copy.#peers);
+    copyEntries(this.heldBack, copy.heldBack);
+    for (const kind of this.inFlight) copy.inFlight.add(kind);
+    for (const name of this.#unreadable) copy.#unreadable.add(name);
+    copy.#roster = { ...this.#roster, entries: copy.#entries, unreadable: copy.#unreadable };
+    copy.#touched = this.#touched === "all" ? "all" : new Set(this.#touched);
+    copy.#kernel = this.#kernel;
+    copy.#keys = this.#keys;
+    copy.fleet = this.fleet;
+    copy.request = this.request;
+    copy.publishedReport = this.publishedReport;
+    copy.publishedAtMs = this.publishedAtMs;
+    copy.checkpointSavedAtMs = this.checkpointSavedAtMs;
+    copy.registryConnected = this.registryConnected;
+    copy.registryChangedAtMs = this.registryChangedAtMs;
+    copy.kernelChangedAtMs = this.kernelChangedAtMs;
+    copy.counters = this.counters;
+    return copy;
   }
 
   get kernel(): ObservedKernel {
@@ -369,25 +395,6 @@ export class AgentWorld {
   }
 }
 
-function addressKeys(entry: RosterEntry): readonly string[] {
-  const { ipv4, ipv6, udpPort } = entry.addresses;
-  return [ipv4, ipv6].filter((address) => address !== null).map((address) => endpointKey({ address, udpPort }));
-}
-
-function endOf(entry: RosterEntry): KeyRef["from"] {
-  return { name: entry.name, index: entry.index, incarnationId: entry.incarnationId };
-}
-
-function familyOf(remote: Endpoint): KeyRef["family"] {
-  return remote.address.includes(":") ? "ipv6" : "ipv4";
-}
-
-function saSlotKeysOf(operation: Operation): readonly string[] {
-  if (operation.kind === "install-sa") return [saSlotKey(saSlotOf(operation.sa))];
-  return operation.kind === "delete-sa" ? [saSlotKey(operation.slot)] : [];
-}
-
-function policySlotKeysOf(operation: Operation): readonly string[] {
-  if (operation.kind === "set-policy") return [policySlotKey(policySlotOf(operation.policy))];
-  return operation.kind === "delete-policy" ? [policySlotKey(operation.policy)] : [];
+function copyEntries<K, V>(from: ReadonlyMap<K, V>, to: Map<K, V>): void {
+  for (const [key, value] of from) to.set(key, value);
 }

@@ -45,6 +45,24 @@ export class ControllerMachine {
     this.#step = step;
   }
 
+  /** Another machine in the same state, which then goes its own way: a search of all interleavings branches here. */
+  copy(): ControllerMachine {
+    const copy = new ControllerMachine(this.#options, this.#step);
+    for (const [name, entry] of this.#entries) copy.#entries.set(name, entry);
+    for (const [name, report] of this.#reports) copy.#reports.set(name, report);
+    for (const [kind, effect] of this.#underWay) copy.#underWay.set(kind, effect);
+    copy.#roster = { ...this.#roster, entries: copy.#entries };
+    copy.#leases = this.#leases;
+    copy.#hasReports = this.#hasReports;
+    copy.#fleet = this.#fleet;
+    copy.#request = this.#request;
+    copy.#audit = this.#audit;
+    copy.#leading = this.#leading;
+    copy.#watchingSinceMs = this.#watchingSinceMs;
+    copy.#state = this.#state;
+    return copy;
+  }
+
   get state(): ControllerState {
     return this.#state;
   }

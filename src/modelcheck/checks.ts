@@ -1,0 +1,146 @@
+/**
+ * What must hold in every state (S1, S2, S4), and in every state in which nothing is left to happen (L1). Looks at the
+ * kernels and at what was delivered, never at what an agent believes.
+ */
+import { sameKey } from "../core/key-id.js";
+import { endpointKey } from "../core/sa.js";
+import { splitSpi } from "../core/spi.js";
+import { PairCache } from "./interner.js";
+import { accepts, selectedTo } from "./kernel.js";
+import { newestKeyId, type Ledger } from "./ledger.js";
+import type { Model, State } from "./model.js";
+import type { Move } from "./moves.js";
+import type { NodeState } from "./node.js";
+import { addressesOf, keyOf } from "./scope.js";
+
+export interface Violation {
+  readonly invariant: "S1" | "S2" | "S4" | "L1";
+  readonly message: string;
+}
+
+const kinds = ["fine", "not-held", "no-sa", "stopped", "reused"] as const;
+type Kind = (typeof kinds)[number];
+
+export class Checks {
+  readonly #model: Model;
+  readonly #pairs = new PairCache();
+
+  constructor(model: Model) {
+    this.#model = model;
+  }
+
+  /** @param move that led here, null at the start */
+  find(state: State, move: Move | null): Violation | null {
+    const { names } = this.#model;
+    for (let from = 0; from < names.length; from += 1) {
+      for (let to = 0; to < names.length; to += 1) {
+        if (from === to) continue;
+        const kind = this.#pair(state, from, to);
+        if (kind !== "fine") return this.#describe(state, from, to, kind, move);
+      }
+    }
+    return null;
+  }
+
+  #pair(state: State, from: number, to: number): Kind {
+    const [sender, receiver] = [state[from] ?? -1, state[to] ?? -1];
+    const index = this.#pairs.get(sender, receiver, () =>
+      kinds.indexOf(kindOf(this.#model.nodes.at(sender), this.#model.nodes.at(receiver), from, to)),
+    );
+    return kinds[index] ?? "fine";
+  }
+
+  #describe(state: State, from: number, to: number, kind: Kind, move: Move | null): Violation {
+    const sender = this.#model.nodeIn(state, from);
+    const [a, b] = [sender.name, this.#model.nodeIn(state, to).name];
+    if (kind === "reused") return { invariant: "S4", message: `${a} installed an outbound SA of one key and SPI again` };
+    if (kind === "stopped") return { invariant: "S1", message: `${a} stopped sending to ${b}, and neither had lost its state` };
+    const sa = selectedTo(sender.kernel, endpointOf(to));
+    if (sa === "none" || sa === null) return { invariant: "S1", message: `${a} selects an SA to ${b} that it does not have` };
+    const isDeleted = move?.kind === "apply" && move.who === b;
+    const does = isDeleted ? "has just deleted" : "does not hold";
+    const message = `${a} sends to ${b} with key ${splitSpi(sa.spi).keyId}, and ${b} ${does} its SA`;
+    return { invariant: isDeleted ? "S2" : "S1", message };
+  }
+
+  /** Why a fleet in which nothing is left to happen has not come to rest; null when it has. */
+  findUnrest(state: State): Violation | null {
+    const why = this.#whyNotAtRest(state);
+    return why === null ? null : { invariant: "L1", message: `nothing is left to happen, but ${why}` };
+  }
+
+  #whyNotAtRest(state: State): string | null {
+    const { names, scope } = this.#model;
+    const present = names.map((_, position) => this.#model.nodeIn(state, position)).filter((node) => node.hasJoined);
+    const registry = this.#model.registryIn(state);
+    const ledger = this.#model.ledgerIn(state);
+    const [first] = present;
+    if (first === undefined) return null;
+    if (present.some((node) => isLeftToOperator(node, ledger))) return null;
+    const held = registry.reports.get(first.name)?.holds ?? [];
+    const [key] = held;
+    if (key === undefined || held.length > 1) return `${first.name} reports ${held.length} keys`;
+    const newest = newestKeyId(ledger);
+    if (key.keyId !== newest && !ledger.aborted.includes(newest)) return `${first.name} is on key ${key.keyId}, not ${newest}`;
+    const { value } = registry.fleet;
+    if (scope.coordination === "barrier" && (value?.phase !== "steady" || !sameKey(value.current, keyOf(key.keyId)))) {
+      return `the fleet record says ${value?.phase ?? "nothing"}`;
+    }
+    for (const node of present) {
+      const why = this.#whyUnsettled(node, present, key.keyId);
+      if (why !== null) return `${node.name} ${why}`;
+    }
+    return null;
+  }
+
+  #whyUnsettled(node: NodeState, present: readonly NodeState[], keyId: number): string | null {
+    const peers = present.filter((peer) => peer !== node);
+    const { sas, policies } = node.kernel;
+    const stale = sas.find((sa) => splitSpi(sa.spi).keyId !== keyId);
+    if (stale !== undefined) return `still has an SA of key ${splitSpi(stale.spi).keyId}`;
+    if (sas.length !== 2 * peers.length) return `has ${sas.length} SAs, not ${2 * peers.length}`;
+    if (policies.length !== 2 * peers.length) return `has ${policies.length} policies, not ${2 * peers.length}`;
+    const blocked = policies.find(({ direction, action }) => direction === "out" && action.kind !== "protect");
+    if (blocked !== undefined) return `sends nothing to ${blocked.peer}`;
+    const recorded = [...node.disk.checkpoint.keys()].sort().join();
+    return recorded === peers.map(({ name }) => name).join() ? null : `has a checkpoint of ${recorded}`;
+  }
+}
+
+/** The newest key was aborted, and what this node staged before it is in no file any more: that too must be aborted. */
+function isLeftToOperator({ disk }: NodeState, { files, aborted }: Ledger): boolean {
+  const { next } = disk.durable;
+  const newest = files.at(-1) ?? [];
+  return next !== null && aborted.includes(newest.at(-1) ?? 0) && !newest.includes(next.keyId);
+}
+
+function endpointOf(position: number): { address: string; udpPort: null } {
+  return { address: addressesOf(position).ipv4 ?? "", udpPort: null };
+}
+
+function kindOf(sender: NodeState, receiver: NodeState, from: number, to: number): Kind {
+  if (sender.kernel.reused !== null) return "reused";
+  if (hasStoppedSending(sender, receiver)) return "stopped";
+  const sa = selectedTo(sender.kernel, endpointOf(to));
+  if (sa === null) return "fine";
+  if (sa === "none") return "no-sa";
+  const isHeld = accepts(receiver.kernel, sa, endpointOf(from)) && endpointKey(sa.source) === endpointKey(endpointOf(from));
+  const meant = sa.key.to.incarnationId;
+  return isHeld || (receiver.lost.includes(meant) && !couldKnow(sender, receiver, meant)) ? "fine" : "not-held";
+}
+
+/** From the moment the sender saw the receiver's new life, and has had its turn and its plan, nothing is excused. */
+function couldKnow(sender: NodeState, receiver: NodeState, meant: string): boolean {
+  const { machine } = sender;
+  if (machine === null || machine.isUnderWay("apply")) return false;
+  const { roster } = machine.world;
+  return roster.complete && roster.entries.get(receiver.name)?.incarnationId !== meant;
+}
+
+/** A pair of present lives that could send and cannot any more. */
+function hasStoppedSending(sender: NodeState, receiver: NodeState): boolean {
+  return sender.stopped.some(({ from, to }) => {
+    const isPresent = from === sender.disk.durable.incarnation?.id && to === receiver.disk.durable.incarnation?.id;
+    return isPresent && !sender.lost.includes(from) && !receiver.lost.includes(to);
+  });
+}
