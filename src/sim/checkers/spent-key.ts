@@ -10,8 +10,11 @@ import type { SimFleet } from "../fleet.js";
 import type { SimNode } from "../model/host.js";
 import { seconds, violationsMax, type Checker, type Violation } from "./checker.js";
 
-/** An agent acts on what it knows within this time: retries after a failed request included. */
-const graceMs = 2_000;
+/**
+ * An agent acts on what it knows within this time. Operations that fail are tried again after 250, 500, 1,000 and 2,000 ms;
+ * a kernel of the swarm fails for at most 2 s.
+ */
+const graceMs = 4_000;
 
 export class SpentKeyChecker implements Checker {
   readonly invariant = "S5";
