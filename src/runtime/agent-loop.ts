@@ -290,7 +290,7 @@ export class AgentLoop {
       const end = endOf(result.value);
       this.#take(machine, end);
       if (end.kind === "admitted") this.#tellAdmitted(machine, end.entry);
-      if (end.kind === "applied") this.#tellFailures(machine.world, end.outcome);
+      if (end.kind === "applied" && effect.kind === "apply") this.#tellFailures(machine.world, effect.peers, end.outcome);
     };
   }
 
@@ -300,8 +300,8 @@ export class AgentLoop {
     this.#ports.log.write("info", "admitted", { index, revision });
   }
 
-  #tellFailures(world: AgentWorld, outcome: ApplyOutcome): void {
-    for (const [peer, { operation, code, message }] of world.failuresOf(outcome)) {
+  #tellFailures(world: AgentWorld, peers: readonly NodeName[], outcome: ApplyOutcome): void {
+    for (const [peer, { operation, code, message }] of world.failuresOf(peers, outcome)) {
       this.#ports.log.write("warn", "operation failed", { peer, operation: operation.kind, code, why: message });
     }
   }

@@ -34,10 +34,8 @@ import type { ApplyOutcome, FailedOperation, KernelDump } from "../ports/kernel.
 import type { SingleEvent, WatchEvent } from "../ports/registry.js";
 import type { DataplaneChange } from "./agent-input.js";
 import { backoffMs } from "./backoff.js";
+import { failuresByPeer, unexplained } from "./plan-failures.js";
 import { addressKeys, endOf, familyOf, policySlotKeysOf, saSlotKeysOf } from "./slot-keys.js";
-
-/** The name under which SAs and policies are kept that no known node explains. */
-const unexplained = "" as NodeName;
 
 type DumpStart = ObservedKernel["recognisedWith"];
 
@@ -357,7 +355,7 @@ export class AgentWorld {
 
   /** Peers whose operations failed are not tried again before their time; the others of the plan are free. */
   holdBack(peers: readonly NodeName[], outcome: ApplyOutcome, nowMs: number): void {
-    const failures = this.failuresOf(outcome);
+    const failures = this.failuresOf(peers, outcome);
     for (const [peer, { code, message }] of failures) {
       const attempts = (this.heldBack.get(peer)?.attempts ?? 0) + 1;
       this.heldBack.set(peer, { code, message, untilMs: nowMs + backoffMs(attempts), attempts });
@@ -365,14 +363,8 @@ export class AgentWorld {
     for (const peer of peers) if (!failures.has(peer)) this.heldBack.delete(peer);
   }
 
-  /** The first failed operation of each peer. */
-  failuresOf(outcome: ApplyOutcome): ReadonlyMap<NodeName, FailedOperation> {
-    const failures = new Map<NodeName, FailedOperation>();
-    for (const failed of outcome.failed) {
-      const peer = this.#peerOf(failed.operation);
-      if (!failures.has(peer)) failures.set(peer, failed);
-    }
-    return failures;
+  failuresOf(peers: readonly NodeName[], outcome: ApplyOutcome): ReadonlyMap<NodeName, FailedOperation> {
+    return failuresByPeer(peers, outcome.failed, (operation) => this.#peerOf(operation));
   }
 
   #setPeer(name: NodeName, peer: PeerKernel): void {

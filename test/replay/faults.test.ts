@@ -20,10 +20,10 @@ interface Steps {
 
 /** Two nodes rotate once; node a was killed and started again before. */
 function recordRotation(steps: Steps = {}): Recordings["lines"] {
-  const { lines, options } = makeRecordings();
+  const { lines, around } = makeRecordings();
   const { agent, controller } = steps;
   const chosen = { ...(agent && { step: (name: NodeName) => (name === "b" ? agent : undefined) }), ...(controller && { controllerStep: controller }) };
-  const fleet = startFleet({ coordination: "barrier", packetIntervalMs: 100, ...options, ...chosen });
+  const fleet = startFleet(around({ coordination: "barrier" as const, packetIntervalMs: 100, ...chosen }));
   fleet.killAgent("a" as NodeName);
   fleet.startAgent("a" as NodeName);
   for (const name of ["a", "b"]) giveKeys(fleet, name, 1, 2);

@@ -11,6 +11,7 @@ import type { StepAgent } from "../../src/runtime/agent-loop.js";
 import type { StepController } from "../../src/runtime/controller-loop.js";
 import { testKey } from "../support/fleet-snapshot.js";
 import { mutantNamed } from "../../src/sim/mutants/named-mutants.js";
+import { assertSameAgain, makeRecordings } from "../support/sim-recordings.js";
 import { ask, giveKeys, holds, isOn, isPhase, sendsOnly, startFleet, waitFor, type Script } from "./scripted.js";
 
 const [a, b, c] = ["a", "b", "c"] as NodeName[] as [NodeName, NodeName, NodeName];
@@ -264,13 +265,15 @@ const traces: readonly Trace[] = [
 ];
 
 for (const trace of traces) {
-  test(`${trace.name}: nothing is lost (${trace.rule})`, () => {
-    const fleet = startFleet(trace.options);
+  test(`${trace.name}: nothing is lost, and recordings do the same again (${trace.rule})`, () => {
+    const recordings = makeRecordings();
+    const fleet = startFleet(recordings.around(trace.options));
     trace.play(fleet);
     assert.deepEqual(fleet.losses(), []);
     trace.letGo?.(fleet);
     waitFor(fleet, `rest on key ${trace.restsOn}`, () => isOn(fleet, testKey(trace.restsOn)));
     assert.deepEqual(fleet.losses(), []);
+    assertSameAgain(recordings);
   });
 
   test(`${trace.name}: the mutant loses packets (${trace.rule})`, () => {

@@ -5,6 +5,11 @@ import { CliError } from "../exit.js";
 
 export const recordingSuffix = ".jsonl";
 
+/** Compressed or not. */
+export function isRecordingName(name: string): boolean {
+  return name.endsWith(recordingSuffix) || name.endsWith(`${recordingSuffix}.gz`);
+}
+
 /**
  * Makes it, with mode 0700, if it is not there.
  * @returns its absolute path
@@ -13,7 +18,7 @@ export const recordingSuffix = ".jsonl";
 export async function makeRecordDirectory(path: string): Promise<string> {
   const directory = resolve(path);
   const names = await makeAndList(directory);
-  const earlier = names.find((name) => name.endsWith(recordingSuffix));
+  const earlier = names.find(isRecordingName);
   if (earlier === undefined) return directory;
   const message = `${directory} has ${earlier} of an earlier run: name another directory`;
   throw new CliError({ exitCode: 2, code: "RECORDING_EXISTS", message });

@@ -5,12 +5,14 @@
 import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { pipeline } from "node:stream";
+import { createGunzip } from "node:zlib";
 import { stepAgent } from "../../core/rotation/step.js";
 import { Replay, type ReplayFault, type ReplayOptions, type ReplayResult } from "../../sim/replay/replay.js";
 import { advertiseFirst } from "../../sim/scenarios/field/advertise-first.js";
 import { describeTurn } from "../../sim/replay/words.js";
 import { CliError } from "../exit.js";
-import { recordingSuffix } from "../lab/record-directory.js";
+import { isRecordingName, recordingSuffix } from "../lab/record-directory.js";
 import { formatOf, printResult, type OutputOptions } from "../output.js";
 import type { Shell } from "../shell.js";
 import { describeRecordings } from "./replay-text.js";
@@ -56,7 +58,7 @@ function optionsOf({ until, verbose }: ReplayFlags, shell: Shell): ReplayOptions
 async function findRecordings(path: string): Promise<readonly string[]> {
   try {
     if (!(await stat(path)).isDirectory()) return [path];
-    const names = (await readdir(path)).filter((name) => name.endsWith(recordingSuffix));
+    const names = (await readdir(path)).filter((name) => isRecordingName(name));
     if (names.length === 0) throw unreadable(`${path} has no file NAME${recordingSuffix}`);
     return names.sort().map((name) => join(path, name));
   } catch (cause) {
@@ -74,15 +76,25 @@ async function replayFile(path: string, options: ReplayOptions): Promise<ReplayR
 async function* linesOf(path: string): AsyncGenerator<string> {
   let rest = "";
   try {
-    for await (const chunk of createReadStream(path, "utf8")) {
+    for await (const chunk of textOf(path)) {
       const lines = (rest + String(chunk)).split("\n");
       rest = lines.pop() ?? "";
       yield* lines;
     }
   } catch (cause) {
-    throw unreadable(String((cause as Error).message));
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code !== "Z_BUF_ERROR") throw unreadable(message);
+    // A compressed file that is cut off has lost the end of a line, wherever that was.
+    rest += "…";
   }
   if (rest !== "") yield rest;
+}
+
+function textOf(path: string): AsyncIterable<unknown> {
+  const file = createReadStream(path);
+  if (!path.endsWith(".gz")) return file.setEncoding("utf8");
+  // The pipeline gives a fault of the file on to its reader.
+  return pipeline(file, createGunzip(), () => undefined).setEncoding("utf8");
 }
 
 const faultCodes: Readonly<Record<ReplayFault["kind"], string>> = {

@@ -1,0 +1,109 @@
+/**
+ * The runs that recordings of this version are kept of: three nodes, a rotation with a kill -9 and a restart within it,
+ * a rotation that is aborted, a
+ * reboot, an operation that fails, a write that comes too late, a partition; behind a barrier and pairwise.
+ */
+import type { AgentInput } from "../../src/runtime/agent-input.js";
+import type { ControllerInput } from "../../src/runtime/controller-input.js";
+import type { NodeName } from "../../src/core/node.js";
+import type { SimFleet } from "../../src/sim/fleet.js";
+import type { RegistryPort } from "../../src/ports/registry.js";
+import type { ControllerPorts } from "../../src/runtime/controller-loop.js";
+import { testKey } from "../support/fleet-snapshot.js";
+import { makeRecordings, type Recordings } from "../support/sim-recordings.js";
+import { ask, giveKeys, holds, isOn, startFleet, waitFor } from "../sim/scripted.js";
+
+const names = ["a", "b", "c"] as NodeName[];
+const [a, b, c] = names as [NodeName, NodeName, NodeName];
+
+export type RecordedCoordination = "barrier" | "pairwise";
+
+export function recordRun(coordination: RecordedCoordination, program: string): Recordings["lines"] {
+  const { lines, around } = makeRecordings(program);
+  const options = { coordination, nodes: names, packetIntervalMs: 50, agent: { drainMs: 500 }, wrapControllerPorts: loseFirstWrite };
+  const fleet = startFleet(around(options));
+  rotateThroughRestart(fleet);
+  abortRotation(fleet);
+  disturb(fleet);
+  for (const name of names) fleet.killAgent(name);
+  return lines;
+}
+
+/** As if another controller had been quicker, once. */
+function loseFirstWrite(_name: string, ports: ControllerPorts): ControllerPorts {
+  const { registry } = ports;
+  let isFirst = true;
+  const writeFleet: RegistryPort["writeFleet"] = (record, version, done) => {
+    registry.writeFleet(record, isFirst ? version + 1 : version, done);
+    isFirst = false;
+  };
+  return { ...ports, registry: { ...registry, writeFleet } };
+}
+
+function rotateThroughRestart(fleet: SimFleet): void {
+  for (const name of names) giveKeys(fleet, name, 1, 2);
+  waitFor(fleet, "b holds 2", () => holds(fleet, b, testKey(2)));
+  fleet.killAgent(b);
+  fleet.run(200);
+  fleet.startAgent(b);
+  waitFor(fleet, "rest on key 2", () => isOn(fleet, testKey(2)));
+  for (const name of names) giveKeys(fleet, name, 2);
+}
+
+/** C's file names the key only after the others have staged it, so nobody has given up the old one. */
+function abortRotation(fleet: SimFleet): void {
+  for (const name of [a, b]) giveKeys(fleet, name, 2, 3);
+  waitFor(fleet, "a and b hold 3", () => holds(fleet, a, testKey(3)) && holds(fleet, b, testKey(3)));
+  ask(fleet, "abort", testKey(3));
+  fleet.run(200);
+  for (const name of names) giveKeys(fleet, name, 2);
+  waitFor(fleet, "rest on key 2", () => isOn(fleet, testKey(2)));
+}
+
+function disturb(fleet: SimFleet): void {
+  const { kernel } = fleet.node(a);
+  kernel.fails = () => true;
+  fleet.reboot(b);
+  fleet.run(300);
+  kernel.fails = () => false;
+  waitFor(fleet, "b is back", () => isOn(fleet, testKey(2)));
+  fleet.partition(c);
+  giveKeys(fleet, c, 2, 4);
+  fleet.run(600);
+  fleet.heal(c);
+  giveKeys(fleet, c, 2);
+  fleet.run(1_500);
+}
+
+/** All kinds there are: the compiler asks for a new one here, and the test for its recording. */
+export const agentInputKinds: Readonly<Record<AgentInput["kind"], true>> = {
+  roster: true,
+  reports: true,
+  fleet: true,
+  request: true,
+  dataplane: true,
+  keys: true,
+  "state-saved": true,
+  "checkpoint-saved": true,
+  admitted: true,
+  applied: true,
+  dumped: true,
+  "report-published": true,
+  failed: true,
+  "retry-due": true,
+};
+
+export const controllerInputKinds: Readonly<Record<ControllerInput["kind"], true>> = {
+  roster: true,
+  reports: true,
+  fleet: true,
+  request: true,
+  leading: true,
+  leases: true,
+  audit: true,
+  "fleet-written": true,
+  "rotation-put": true,
+  "request-cleared": true,
+  failed: true,
+  "retry-due": true,
+};
