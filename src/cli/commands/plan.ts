@@ -10,6 +10,7 @@ import {
   type FleetPlan,
   type PlanOptions,
 } from "../../core/fleet/plan.js";
+import { registryCapacities, type RegistryKind } from "../../core/fleet/registry-capacity.js";
 import { limits } from "../../core/limits.js";
 import { formatDuration } from "../duration.js";
 import { durationOption, parseDurationFlag } from "../operator/flags.js";
@@ -23,12 +24,6 @@ import {
 } from "../output.js";
 import type { Shell } from "../shell.js";
 
-/**
- * Events per second of the embedded registry; docs/reference/commands.md says how that was
- * measured.
- */
-const registryRateDefault = 20_000;
-
 interface PlanFlags extends OutputOptions {
   readonly nodes: number;
   readonly jitter: number;
@@ -37,7 +32,9 @@ interface PlanFlags extends OutputOptions {
   readonly keyDistribution: number;
   readonly stageDeadline: number;
   readonly staging?: number;
-  readonly registryRate: number;
+  readonly coordination: CoordinationPlan["coordination"];
+  readonly registry: RegistryKind;
+  readonly registryRate?: number;
 }
 
 export function makeCommand(shell: Shell): Command {
@@ -74,20 +71,42 @@ export function makeCommand(shell: Shell): Command {
       ).argParser(parseDurationFlag),
     )
     .addOption(
-      countOption("--registry-rate <n>", "events per second that the registry delivers").default(
-        registryRateDefault,
-      ),
+      new Option("--coordination <kind>", "which of the two must fit")
+        .choices(["barrier", "pairwise"])
+        .default("barrier"),
+    )
+    .addOption(
+      new Option("--registry <kind>", "whose capacity is assumed")
+        .choices(Object.keys(registryCapacities))
+        .default("embedded"),
+    )
+    .addOption(
+      new Option(
+        "--registry-rate <n>",
+        "events per second that the registry delivers (default: of --registry)",
+      ).argParser(parseRate),
     );
-  return addOutputOptions(command).action(async (flags: PlanFlags) => {
-    const options = planOptions(flags);
-    const plan = planRotation(options);
-    if (!plan.preflight.fits) shell.exitWith(3);
-    const result = { schemaVersion: 1, fits: plan.preflight.fits, ...plan, assumptions: options };
-    await printResult(shell.stdout, formatOf(flags), result, () =>
-      formatPlan(plan, options, shell.stdout),
-    );
-  });
+  return addOutputOptions(command)
+    .addHelpText("after", examples)
+    .action(async (flags: PlanFlags) => {
+      const options = planOptions(flags);
+      const plan = planRotation(options);
+      const misfits = misfitsOf(plan, flags, options);
+      if (misfits.length > 0) shell.exitWith(3);
+      const { coordination, registry } = flags;
+      const assumptions = { ...options, coordination, registry, registrySource: rateSource(flags) };
+      const result = { schemaVersion: 1, fits: misfits.length === 0, misfits, ...plan, assumptions };
+      await printResult(shell.stdout, formatOf(flags), result, () =>
+        formatPlan(plan, misfits, assumptions, shell.stdout),
+      );
+    });
 }
+
+const examples = `
+Examples:
+  $ spindle plan --nodes 5000 --registry kubernetes --jitter 30s
+  $ spindle plan --nodes 1000 --coordination pairwise --registry-rate 12000
+Exit codes: 0 it fits; 3 the stage deadline or the registry does not allow it; 2 bad usage.`;
 
 /** As many nodes as there are indexes for. */
 const countMax = limits.nodeIndexMax + 1;
@@ -100,11 +119,19 @@ function countOption(flags: string, description: string): Option {
   });
 }
 
+const rateMax = 1_000_000_000;
+
+function parseRate(text: string): number {
+  const rate = Number(text);
+  if (/^\d+$/.test(text) && rate >= 1 && rate <= rateMax) return rate;
+  throw new InvalidArgumentError(`It must be a whole number from 1 to ${rateMax}.`);
+}
+
 function planOptions(flags: PlanFlags): PlanOptions {
   return {
     nodes: flags.nodes,
     stagingMs: flags.staging ?? null,
-    registryRate: flags.registryRate,
+    registryRate: flags.registryRate ?? registryCapacities[flags.registry].eventsPerSecond,
     jitterMaxMs: flags.jitter,
     jitterMinNodes: flags.jitterMinNodes,
     drainMs: flags.drain,
@@ -112,6 +139,34 @@ function planOptions(flags: PlanFlags): PlanOptions {
     stageDeadlineMs: flags.stageDeadline,
     retireDeadlineMs: limits.retireDeadlineMsDefault,
   };
+}
+
+/** Where the registry's rate comes from, in words. */
+function rateSource({ registry, registryRate }: PlanFlags): string {
+  if (registryRate !== undefined) return "given";
+  const { measured, source } = registryCapacities[registry];
+  return `${registry}, ${measured ? "measured" : "an assumption, not measured"}: ${source}`;
+}
+
+/** Why the rotation should not be started like this; empty when it may. */
+function misfitsOf(plan: FleetPlan, flags: PlanFlags, options: PlanOptions): readonly string[] {
+  const { coordination } = flags;
+  const { withinCapacity, lagMs, peakEventsPerSecond } = plan[coordination];
+  const deadline = plan.preflight.fits ? [] : plan.preflight.notes.slice(1);
+  if (withinCapacity) return deadline;
+  const busiest = `${coordination}: ${formatCount(peakEventsPerSecond)} events in the busiest second`;
+  const over = `the registry delivers ${formatCount(options.registryRate)}, so watchers fall at least ${formatDuration(lagMs)} behind`;
+  return [...deadline, `${busiest}, ${over}: ${adviceFor(coordination)}`];
+}
+
+function adviceFor(coordination: CoordinationPlan["coordination"]): string {
+  return coordination === "pairwise"
+    ? "use the barrier, or a longer jitter"
+    : "a faster registry, or a longer key distribution";
+}
+
+interface Assumptions extends PlanOptions {
+  readonly registrySource: string;
 }
 
 interface PlanRow {
@@ -126,20 +181,26 @@ const rows: readonly PlanRow[] = [
     name: "  in the busiest second",
     of: ({ peakEventsPerSecond }) => formatCount(peakEventsPerSecond),
   },
+  { name: "  behind capacity", of: ({ lagMs }) => (lagMs === 0 ? "-" : formatDuration(lagMs)) },
   { name: "old key may go after", of: ({ earliestRetireMs }) => formatDuration(earliestRetireMs) },
   { name: "done after", of: ({ totalMs }) => formatDuration(totalMs) },
 ];
 
-function formatPlan(plan: FleetPlan, options: PlanOptions, stream: Terminal): string {
+function formatPlan(
+  plan: FleetPlan,
+  misfits: readonly string[],
+  options: Assumptions,
+  stream: Terminal,
+): string {
   const colors = colorsFor(stream);
-  const { preflight, barrier, pairwise } = plan;
+  const { barrier, pairwise } = plan;
   const columns: readonly Column<PlanRow>[] = [
     { header: "", cell: ({ name }) => name },
     { header: "BARRIER", cell: ({ of }) => of(barrier), align: "right" },
     { header: "PAIRWISE", cell: ({ of }) => of(pairwise), align: "right" },
   ];
   const title = colors.bold(`one rotation of ${formatCount(options.nodes)} nodes`);
-  const verdict = preflight.fits ? "" : `\n${colors.red("does not fit its stage deadline")}`;
+  const verdict = misfits.map((misfit) => `\n${colors.red("does not fit:")} ${misfit}`).join("");
   const assumed = assumptions(plan, options).map((line) => `  ${line}`);
   return [
     title + verdict,
@@ -148,19 +209,19 @@ function formatPlan(plan: FleetPlan, options: PlanOptions, stream: Terminal): st
   ].join("\n\n");
 }
 
-function assumptions({ preflight }: FleetPlan, options: PlanOptions): readonly string[] {
-  const { registryRate, stagingMs } = options;
+function assumptions({ preflight }: FleetPlan, options: Assumptions): readonly string[] {
+  const { registryRate, registrySource, stagingMs } = options;
   const distribution = formatDuration(options.keyDistributionMs);
-  const deadline = formatDuration(options.stageDeadlineMs);
-  const [stagingNote = "", ...misfits] = preflight.notes;
   const jitter =
     preflight.jitterMs === 0 ? "no jitter" : `jitter up to ${formatDuration(preflight.jitterMs)}`;
   return [
     `${jitter}, key distribution ${distribution}, drain ${formatDuration(options.drainMs)}`,
-    stagingMs === null ? stagingNote : `staging ${formatDuration(stagingMs)}`,
-    ...misfits,
-    `stage deadline ${deadline}; the registry delivers ${formatCount(registryRate)} events/s`,
-    "3 reports per node: pairwise to all others; barrier to the controller, and 4 fleet records",
+    stagingMs === null ? (preflight.notes[0] ?? "") : `staging ${formatDuration(stagingMs)}`,
+    `stage deadline ${formatDuration(options.stageDeadlineMs)}`,
+    `the registry delivers ${formatCount(registryRate)} events/s (${registrySource})`,
+    "nobody fails, and no node is slower than the others",
+    "barrier: 4 reports per node to the controller, 2 more with jitter, and 4 fleet records to all",
+    "pairwise: 5 reports per node, each to all others",
   ];
 }
 

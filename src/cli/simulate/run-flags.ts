@@ -26,6 +26,7 @@ export interface RunFlags {
   readonly keyDistribution: number;
   readonly drain: number;
   readonly rate: number;
+  readonly registryRate?: number;
   readonly mutant?: Mutant;
   readonly compare?: Comparison;
 }
@@ -47,7 +48,7 @@ interface RunFlag {
 
 const nodesMax = limits.peersMax;
 
-const runFlags: Readonly<Record<keyof Omit<RunFlags, "compare" | "mutant">, RunFlag>> & { readonly mutant: RunFlag } = {
+const runFlags: Readonly<Record<keyof Required<Omit<RunFlags, "compare">>, RunFlag>> = {
   nodes: { flags: "--nodes <count>", description: "nodes of the fleet", parse: whole(2, nodesMax), initial: simulationDefaults.nodes },
   rotations: { flags: "--rotations <count>", description: "rotations to run", parse: whole(0, 100), initial: 1 },
   seed: { flags: "--seed <number>", description: "all chance comes from it", parse: whole(0, 2 ** 31), initial: 1 },
@@ -59,6 +60,7 @@ const runFlags: Readonly<Record<keyof Omit<RunFlags, "compare" | "mutant">, RunF
   keyDistribution: { flags: "--key-distribution <time>", description: "until a new key file is everywhere", parse: time, initial: simulationDefaults.keyDistributionMs, shown: "5s" },
   drain: { flags: "--drain <time>", description: "how long the old key must be idle", parse: time, initial: simulationDefaults.drainMs, shown: "3s" },
   rate: { flags: "--rate <packets>", description: "packets per second from each node to each", parse: whole(1, 1_000), initial: simulationDefaults.rate },
+  registryRate: { flags: "--registry-rate <events>", description: "events per second that the registry delivers", parse: whole(1, 1_000_000_000), initial: undefined, shown: "no bound" },
   mutant: { flags: "--mutant <name>", description: "with one guard of the protocol taken away (see --list)", parse: parseMutant, initial: undefined },
 };
 
@@ -103,7 +105,7 @@ function variantOf(flags: RunFlags, flag: string, value: string): { readonly nam
 }
 
 function toOptions(flags: RunFlags): SimulationOptions {
-  const { nodes, seed, rotations, coordination, order, jitter, jitterMode, slowNode, keyDistribution, drain, rate, mutant } = flags;
+  const { nodes, seed, rotations, coordination, order, jitter, jitterMode, slowNode, keyDistribution, drain, rate, registryRate, mutant } = flags;
   return {
     nodes,
     seed,
@@ -116,6 +118,7 @@ function toOptions(flags: RunFlags): SimulationOptions {
     keyDistributionMs: keyDistribution,
     drainMs: drain,
     rate,
+    registryRate: registryRate ?? null,
     mutant: mutant ?? null,
   };
 }

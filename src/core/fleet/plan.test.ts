@@ -20,21 +20,30 @@ function plan(changes: Partial<PlanOptions> = {}): FleetPlan {
 
 test("plan: barrier events grow with N, pairwise events with N squared", () => {
   for (const nodes of [1, 2, 10, 1_000, 100_000]) {
-    const { barrier, pairwise } = plan({ nodes });
-    assert.equal(barrier.writes, 3 * nodes + 4);
-    assert.equal(barrier.events, 3 * nodes + 4 * nodes);
-    assert.equal(pairwise.writes, 3 * nodes);
-    assert.equal(pairwise.events, 3 * nodes * (nodes - 1));
+    const { barrier, pairwise } = plan({ nodes, jitterMaxMs: 0 });
+    assert.equal(barrier.writes, 4 * nodes + 8);
+    assert.equal(barrier.events, 4 * nodes + 4 * nodes);
+    assert.equal(pairwise.writes, 5 * nodes);
+    assert.equal(pairwise.events, 5 * nodes * (nodes - 1));
   }
+  assert.equal(plan().barrier.writes, 6 * 1_000 + 8, "with jitter they also say that they wait");
 });
 
-test("plan: pairwise has N squared events at once without jitter, and a fraction of that with it", () => {
-  const [spread, herd] = [plan(), plan({ jitterMaxMs: 0, stagingMs: 100 })];
-  assert.equal(herd.pairwise.peakEventsPerSecond, 2 * 1_000 * 999);
-  const evenly = 1_000 * 999 * (1 / 15 + 1 / 30);
-  assert.ok(spread.pairwise.peakEventsPerSecond > evenly);
-  assert.ok(spread.pairwise.peakEventsPerSecond < 2 * evenly);
-  assert.equal(herd.barrier.peakEventsPerSecond, 4 * 1_000);
+test("plan: jitter spreads what pairwise nodes say; a barrier's fleet record stays one burst", () => {
+  const [spread, herd] = [plan(), plan({ jitterMaxMs: 0, stagingMs: 100, keyDistributionMs: 0 })];
+  assert.equal(herd.pairwise.peakEventsPerSecond, 4 * 1_000 * 999);
+  assert.ok(spread.pairwise.peakEventsPerSecond < herd.pairwise.peakEventsPerSecond / 10);
+  assert.equal(herd.barrier.peakEventsPerSecond, 6 * 1_000);
+  assert.ok(spread.barrier.peakEventsPerSecond >= 3 * 1_000);
+});
+
+test("plan: over capacity is the busiest second that takes longer than one", () => {
+  const { peakEventsPerSecond } = plan({ registryRate: 1_000_000 }).pairwise;
+  const [exact, below] = [0, -1].map((more) => plan({ registryRate: peakEventsPerSecond + more }));
+  assert.ok(exact?.pairwise.withinCapacity && exact.pairwise.lagMs === 0);
+  const half = plan({ registryRate: Math.floor(peakEventsPerSecond / 2) }).pairwise;
+  assert.ok(!half.withinCapacity && half.lagMs >= 1_000 && half.lagMs < 1_010);
+  assert.ok((below?.pairwise.lagMs ?? -1) >= 0);
 });
 
 test("plan: the old key may go after jitter, distribution, staging and drain, never before", () => {
@@ -44,8 +53,8 @@ test("plan: the old key may go after jitter, distribution, staging and drain, ne
     assert.ok(earliestRetireMs >= leastMs);
     assert.ok(totalMs >= earliestRetireMs);
   }
-  // Two bursts of 999,000 events; the jitter of 30 s absorbs most of the one while nodes stage.
-  assert.equal(pairwise.earliestRetireMs, leastMs + 49_950 + 49_950 - 30_000);
+  // Bursts of 999,000 events: three while nodes stage, of which these 37 s absorb a part, and one when all have switched.
+  assert.equal(pairwise.earliestRetireMs, leastMs + (3 * 49_950 - 37_000) + 49_950);
 });
 
 test("plan: a slow registry delays pairwise by hours and barrier by seconds", () => {

@@ -6,12 +6,17 @@
 import { checkPreflight, type Preflight, type PreflightOptions } from "./preflight.js";
 
 /**
- * A node reports that it holds the new key, that it sends only with it, and that the old one is
- * gone.
+ * Barrier: the file offers the key, the node holds it, sends only with it, has retired the old one. With jitter also that
+ * it waits, and that it waits no more.
  */
-const reportsPerNode = 3;
+const barrierReports = 4;
+const waitingReports = 2;
+/** Pairwise: the same four, and that the first pairs send with the new key. */
+const pairwiseReports = 5;
 /** The fleet record says staging, staged, draining and steady. */
 const fleetWrites = 4;
+/** The history of the rotation is written along with it. */
+const historyWrites = 4;
 
 export interface PlanOptions extends PreflightOptions {
   readonly nodes: number;
@@ -35,6 +40,10 @@ export interface CoordinationPlan {
   readonly earliestRetireMs: number;
   /** Milliseconds from the start to the moment when everybody knows that it is over. */
   readonly totalMs: number;
+  /** The registry delivers the busiest second within a second. */
+  readonly withinCapacity: boolean;
+  /** How far behind its watchers are when it does not, milliseconds; else 0. */
+  readonly lagMs: number;
 }
 
 export interface FleetPlan {
@@ -53,27 +62,31 @@ export function planRotation(options: PlanOptions): FleetPlan {
 }
 
 /**
- * Reports go to the controller alone; the fleet record goes to every node. The busiest second holds
- * the record that says staged, the reports of the switch, and the record that says draining.
+ * Reports go to the controller alone; the fleet record goes to every node. The busiest second holds the record that says
+ * staged, the reports of the switch, the record that says draining, and what is still being said about the staging.
  */
 function planBarrier(preflight: Preflight, options: PlanOptions): CoordinationPlan {
   const { nodes } = options;
-  const reports = reportsPerNode * nodes;
+  const waiting = preflight.jitterMs === 0 ? 0 : waitingReports;
+  const reports = (barrierReports + waiting) * nodes;
   const roundMs = deliveryMs(2 * nodes, options);
   const earliestRetireMs = Math.round(preflight.estimateMs + 2 * roundMs);
+  const opening = (3 + waiting) * nodes;
+  const peakEventsPerSecond = Math.round(3 * nodes + opening / openingSeconds(preflight, options));
   return {
     coordination: "barrier",
-    writes: reports + fleetWrites,
+    writes: reports + fleetWrites + historyWrites,
     events: reports + fleetWrites * nodes,
-    peakEventsPerSecond: 3 * nodes + stagingRate(nodes, preflight),
+    peakEventsPerSecond,
     earliestRetireMs,
     totalMs: Math.round(earliestRetireMs + roundMs),
+    ...fit(peakEventsPerSecond, options),
   };
 }
 
 /**
- * Every report goes to every other node. When the last node has staged, all switch their last pair
- * at once; where jitter is on, they say so over half of it, and the end of the old key likewise.
+ * Every report goes to every other node. When the last node has staged, all switch their last pair at once; where jitter
+ * is on, they say so over half of it, and the end of the old key likewise.
  */
 function planPairwise(preflight: Preflight, options: PlanOptions): CoordinationPlan {
   const { nodes } = options;
@@ -82,32 +95,45 @@ function planPairwise(preflight: Preflight, options: PlanOptions): CoordinationP
   const saidMs = Math.max(burstMs, preflight.jitterMs / 2);
   const stagedMs = preflight.jitterMs + options.keyDistributionMs + preflight.stagingMs;
   const drainMs = Math.min(options.drainMs, options.retireDeadlineMs);
-  const stagingBurstMs = Math.max(0, burstMs - preflight.jitterMs);
-  const earliestRetireMs = Math.round(stagedMs + stagingBurstMs + saidMs + drainMs);
+  const openingBacklogMs = Math.max(0, openingReports * burstMs - stagedMs);
+  const earliestRetireMs = Math.round(stagedMs + openingBacklogMs + saidMs + drainMs);
+  const peakEventsPerSecond = pairwisePeak(preflight, options);
   return {
     coordination: "pairwise",
-    writes: reportsPerNode * nodes,
-    events: reportsPerNode * burst,
-    peakEventsPerSecond: pairwisePeak(nodes, preflight),
+    writes: pairwiseReports * nodes,
+    events: pairwiseReports * burst,
+    peakEventsPerSecond,
     earliestRetireMs,
     totalMs: Math.round(earliestRetireMs + saidMs),
+    ...fit(peakEventsPerSecond, options),
   };
 }
 
+/** Pairwise, while nodes read the file and stage: what it offers, what they hold, and the first pairs that switch. */
+const openingReports = 3;
+
 /**
- * While nodes stage, those that read the new file say so over half of the same time. Reports in a
- * second are a matter of chance then: the busiest is taken to be four standard deviations above.
+ * Without jitter all say in one second that they have switched. With it they say so over half of it; how many reports meet
+ * in a second is then a matter of chance, and the busiest is taken to be three standard deviations above the mean.
  */
-function pairwisePeak(nodes: number, preflight: Preflight): number {
+function pairwisePeak(preflight: Preflight, options: PlanOptions): number {
+  const { nodes } = options;
   const others = Math.max(0, nodes - 1);
-  if (preflight.jitterMs === 0) return nodes * others + stagingRate(nodes * others, preflight);
-  const reports = nodes / (preflight.jitterMs / 2_000) + stagingRate(nodes, preflight);
-  return Math.round(others * Math.min(2 * nodes, reports + 4 * Math.sqrt(reports)));
+  const seconds = openingSeconds(preflight, options);
+  const atOnce = nodes * (1 + openingReports / seconds);
+  if (preflight.jitterMs === 0) return Math.round(others * atOnce);
+  const spread = nodes / (preflight.jitterMs / 2_000) + (2 * nodes) / seconds;
+  return Math.round(others * Math.min(atOnce, spread + 3 * Math.sqrt(spread)));
 }
 
-/** Events per second while nodes stage, `events` being those of all reports of it. */
-function stagingRate(events: number, { jitterMs, stagingMs }: Preflight): number {
-  return Math.round(events / Math.max(1, (jitterMs + stagingMs) / 1_000));
+/** How long the nodes take, one with another, to read the new file and to stage; at least the second of a peak. */
+function openingSeconds({ jitterMs, stagingMs }: Preflight, { keyDistributionMs }: PlanOptions): number {
+  return Math.max(1, (jitterMs + stagingMs + keyDistributionMs) / 1_000);
+}
+
+function fit(peakEventsPerSecond: number, options: PlanOptions): Pick<CoordinationPlan, "withinCapacity" | "lagMs"> {
+  const lagMs = Math.max(0, Math.round(deliveryMs(peakEventsPerSecond, options) - 1_000));
+  return { withinCapacity: lagMs === 0, lagMs };
 }
 
 function deliveryMs(events: number, { registryRate }: PlanOptions): number {

@@ -26,6 +26,8 @@ export interface SimulationOptions {
   readonly drainMs: number;
   /** Packets per second from each node to each peer. */
   readonly rate: number;
+  /** Events per second that the registry delivers to all watchers together; null for no bound. */
+  readonly registryRate: number | null;
   readonly mutant: Mutant | null;
 }
 
@@ -41,6 +43,7 @@ export const simulationDefaults: SimulationOptions = {
   keyDistributionMs: limits.keyDistributionMsDefault,
   drainMs: limits.drainMsDefault,
   rate: 50,
+  registryRate: null,
   mutant: null,
 };
 

@@ -48,7 +48,12 @@ export interface SimulationResult {
   readonly rotations: readonly RotationFigures[];
   readonly packets: PacketCounts;
   /** Over all rotations, without the start. */
-  readonly registry: RegistryFigures;
+  readonly registry: RegistryFigures & {
+    /** Events per second that it delivers, null for no bound. */
+    readonly rate: number | null;
+    /** The longest that an event has waited for its turn. */
+    readonly lagMsMax: number;
+  };
   readonly violations: readonly Violation[];
   /** The slowest first, of the last rotation. */
   readonly staging: readonly NodeStaging[];

@@ -9,6 +9,7 @@ import type { Checker, Violation } from "../checkers/checker.js";
 import { watchedFleet } from "../checkers/history.js";
 import type { SimFleet } from "../fleet.js";
 import { keyOf } from "../scenarios/keys.js";
+import { BoundedRegistry } from "./bounded-registry.js";
 import { Meters } from "./meters.js";
 import { RotationWatch } from "./rotation-watch.js";
 import { simOptionsOf, type SimulationOptions } from "./simulation-options.js";
@@ -39,6 +40,7 @@ export class Simulation {
   readonly #fleet: SimFleet;
   readonly #checkers: readonly Checker[];
   readonly #slowNode: NodeName | null;
+  readonly #bound: BoundedRegistry | null;
   readonly #meters: Meters;
   readonly #rotations: RotationWatch[] = [];
   readonly #stuck: Violation[] = [];
@@ -49,7 +51,10 @@ export class Simulation {
     this.#options = options;
     const names = Array.from({ length: options.nodes }, (_, i) => `node-${i + 1}` as NodeName);
     this.#slowNode = options.slowNodeMs === 0 ? null : (names[makePrng(options.seed).below(names.length)] ?? null);
-    const { fleet, history } = watchedFleet(simOptionsOf(options, this.#slowNode));
+    const { registryRate } = options;
+    this.#bound = registryRate === null ? null : new BoundedRegistry(registryRate, () => this.#fleet.time.nowMs);
+    const simOptions = simOptionsOf(options, this.#slowNode);
+    const { fleet, history } = watchedFleet(this.#bound?.bind(simOptions) ?? simOptions);
     this.#fleet = fleet;
     if (options.coordination === "barrier") fleet.addController();
     for (const name of names) fleet.addNode(name, [keyOf(1)]);
@@ -95,7 +100,7 @@ export class Simulation {
       jitterMaxMs,
       rotations,
       packets: this.#meters.packets(),
-      registry: this.#meters.registry(),
+      registry: { ...this.#meters.registry(), rate: this.#options.registryRate, lagMsMax: Math.round(this.#bound?.lagMsMax ?? 0) },
       violations,
       staging: [...(this.#rotations.at(-1)?.stagings ?? [])].sort((one, other) => other.stagingMs - one.stagingMs),
       series: this.#meters.series(),
@@ -114,7 +119,7 @@ export class Simulation {
         if (this.#isAtRest(1)) return this.#rest();
         return this.#isLate(patienceMs) ? this.#giveUp("the fleet does not start") : stage;
       case "resting":
-        if (nowMs < stage.untilMs) return stage;
+        if (nowMs < stage.untilMs || this.#bound?.isIdle === false) return stage;
         return this.#rotations.length < this.#options.rotations ? this.#rotate() : { kind: "ended" };
       case "rotating": {
         const { watch } = stage;
@@ -152,7 +157,7 @@ export class Simulation {
     const { nowMs } = fleet.time;
     const oldKeyId = this.#rotations.length + 1;
     const watch = new RotationWatch(oldKeyId, oldKeyId + 1, nowMs);
-    if (this.#rotations.length === 0) this.#meters.beginCounting();
+    if (this.#rotations.length === 0) this.#beginCounting();
     this.#rotations.push(watch);
     this.#stageSinceMs = nowMs;
     const keys = [keyOf(oldKeyId), keyOf(watch.keyId)];
@@ -160,6 +165,11 @@ export class Simulation {
       fleet.time.at(nowMs + fleet.prng.below(this.#options.keyDistributionMs + 1), () => fleet.setKeys(name, keys));
     }
     return { kind: "rotating", watch };
+  }
+
+  #beginCounting(): void {
+    this.#meters.beginCounting();
+    if (this.#bound !== null) this.#bound.lagMsMax = 0;
   }
 
   #isAtRest(keyId: number): boolean {
@@ -196,11 +206,12 @@ function labelOf({ order, mutant }: SimulationOptions): string | null {
 
 /** Every option by name, so that it stays the same run when a default changes. */
 function replayOf(options: SimulationOptions): string {
-  const { nodes, seed, rotations, coordination, order, jitter, jitterMaxMs, slowNodeMs, keyDistributionMs, drainMs, rate, mutant } = options;
+  const { nodes, seed, rotations, coordination, order, jitter, jitterMaxMs, slowNodeMs, keyDistributionMs, drainMs, rate, registryRate, mutant } = options;
   return [
     `spindle simulate --nodes ${nodes} --rotations ${rotations} --seed ${seed} --coordination ${coordination} --order ${order}`,
     `--rate ${rate} --drain ${drainMs}ms --key-distribution ${keyDistributionMs}ms --jitter ${jitter === "off" ? "off" : `${jitterMaxMs}ms --jitter-mode ${jitter}`}`,
     ...(slowNodeMs === 0 ? [] : [`--slow-node ${slowNodeMs}ms`]),
+    ...(registryRate === null ? [] : [`--registry-rate ${registryRate}`]),
     ...(mutant === null ? [] : [`--mutant ${mutant.name}`]),
   ].join(" ");
 }
