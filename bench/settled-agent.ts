@@ -8,6 +8,7 @@ import type { IncarnationId, NodeName, RosterRevision } from "../src/core/node.j
 import type { Observation } from "../src/core/rotation/observation.js";
 import type { AgentOptions, AgentState } from "../src/core/rotation/state.js";
 import { stepAgent } from "../src/core/rotation/step.js";
+import type { Report } from "../src/core/report.js";
 import type { RegistryPort } from "../src/ports/registry.js";
 import { SimFleet } from "../src/sim/fleet.js";
 import { steadyReport, testKey } from "../test/support/fleet-snapshot.js";
@@ -19,11 +20,26 @@ export interface SettledAgent {
   readonly options: AgentOptions;
 }
 
-const farRevision = 1_000_000 as RosterRevision;
+export const farRevision = 1_000_000 as RosterRevision;
+
+/** The agent in its fleet, to go on with. */
+export interface LoneAgent {
+  readonly fleet: SimFleet;
+  readonly port: RegistryPort;
+  /** What its last step saw and gave. */
+  readonly last: () => SettledAgent;
+  /** How long each step took so far, milliseconds. */
+  readonly stepsMs: number[];
+}
 
 export function settleAgent(coordination: "barrier" | "pairwise", peers: number): SettledAgent {
+  return checked(settleFleet(coordination, peers).last(), peers);
+}
+
+export function settleFleet(coordination: "barrier" | "pairwise", peers: number): LoneAgent {
   const key = testKey(1);
   let last: SettledAgent | null = null;
+  const stepsMs: number[] = [];
   const fleet = new SimFleet({
     seed: 1,
     coordination,
@@ -31,7 +47,9 @@ export function settleAgent(coordination: "barrier" | "pairwise", peers: number)
     operationMs: () => 0.001,
     packetIntervalMs: 60_000,
     step: () => (state, observation, nowMs, options) => {
+      const startMs = performance.now();
       const step = stepAgent(state, observation, nowMs, options);
+      stepsMs.push(performance.now() - startMs);
       last = { state: step.state, observation, nowMs, options };
       return step;
     },
@@ -42,8 +60,12 @@ export function settleAgent(coordination: "barrier" | "pairwise", peers: number)
   fleet.run(100);
   fleet.addNode("self", [key]);
   fleet.run(60_000);
+  return { fleet, port, stepsMs, last: () => lastOf(last) };
+}
+
+function lastOf(last: SettledAgent | null): SettledAgent {
   if (last === null) throw new Error("the agent never stepped");
-  return checked(last, peers);
+  return last;
 }
 
 function checked(settled: SettledAgent, peers: number): SettledAgent {
@@ -54,12 +76,17 @@ function checked(settled: SettledAgent, peers: number): SettledAgent {
 }
 
 function admitPeer(port: RegistryPort, i: number, key: KeyIdentity): void {
-  const name = `peer-${i}.rack-${i % 40}.example` as NodeName;
-  const incarnationId = (i + 1).toString(16).padStart(32, "0") as IncarnationId;
+  const { node: name, incarnationId } = peerReport(i, key, []);
   const addresses = { ipv4: `10.1.${i >> 8}.${i & 255}`, ipv6: null, udpPort: null };
   port.register({ name, incarnationId, addresses }, () => undefined);
-  const report = { ...steadyReport(1, key), node: name, incarnationId, through: farRevision };
-  port.publishReport(report, () => undefined);
+  port.publishReport(peerReport(i, key, [key]), () => undefined);
+}
+
+/** The report of the peer of number `i`, which sends with `sending` alone. */
+export function peerReport(i: number, sending: KeyIdentity, holds: readonly KeyIdentity[]): Report {
+  const node = `peer-${i}.rack-${i % 40}.example` as NodeName;
+  const incarnationId = (i + 1).toString(16).padStart(32, "0") as IncarnationId;
+  return { ...steadyReport(1, sending), node, incarnationId, holds, through: farRevision };
 }
 
 function writeFleet(port: RegistryPort, key: KeyIdentity): void {

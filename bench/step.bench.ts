@@ -2,6 +2,7 @@
 import type { NodeName } from "../src/core/node.js";
 import { stepAgent } from "../src/core/rotation/step.js";
 import { timeUs, printTable, type Measurement } from "./measure.js";
+import { rotateOne } from "./rotation.js";
 import { settleAgent, type SettledAgent } from "./settled-agent.js";
 
 const peers = 1_000;
@@ -29,4 +30,11 @@ function measure(agent: SettledAgent): readonly Measurement[] {
 
 for (const coordination of ["barrier", "pairwise"] as const) {
   printTable(`step with ${peers} peers, ${coordination}`, measure(settleAgent(coordination, peers)));
+  for (const size of [1_000, 5_000]) {
+    const { steps, totalMs, longestMs, bytesPerPeer } = rotateOne(coordination, size);
+    console.log(
+      `  one rotation with ${size} peers: ${totalMs.toFixed(0)} ms in ${steps} steps, the longest ${longestMs.toFixed(1)} ms; ` +
+        `${bytesPerPeer.toFixed(0)} bytes per peer, simulated kernel and registry included`,
+    );
+  }
 }

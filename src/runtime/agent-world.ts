@@ -19,8 +19,6 @@ import {
 } from "../core/rotation/observation.js";
 import {
   endpointKey,
-  policySlotKey,
-  saSlotKey,
   type Endpoint,
   type KeyRef,
   type Operation,
@@ -34,8 +32,10 @@ import type { ApplyOutcome, FailedOperation, KernelDump } from "../ports/kernel.
 import type { SingleEvent, WatchEvent } from "../ports/registry.js";
 import type { DataplaneChange } from "./agent-input.js";
 import { backoffMs } from "./backoff.js";
+import { CheckpointIndex } from "./checkpoint-index.js";
 import { failuresByPeer, unexplained } from "./plan-failures.js";
-import { addressKeys, endOf, familyOf, policySlotKeysOf, saSlotKeysOf } from "./slot-keys.js";
+import { addressKeys, endOf, familyOf } from "./slot-keys.js";
+import { TouchedSlots } from "./touched-slots.js";
 
 type DumpStart = ObservedKernel["recognisedWith"];
 
@@ -46,6 +46,7 @@ export class AgentWorld {
   readonly #byAddress = new Map<string, NodeName>();
   readonly #reports = new Map<NodeName, Report>();
   readonly #peers = new Map<NodeName, PeerKernel>();
+  readonly #ofCheckpoint = new CheckpointIndex();
   readonly heldBack = new Map<NodeName, HeldBack & { readonly attempts: number }>();
   readonly inFlight = new Set<EffectKind>();
   readonly #unreadable = new Set<NodeName>();
@@ -190,7 +191,7 @@ export class AgentWorld {
     this.#byIndex.clear();
     this.#byAddress.clear();
     this.#unreadable.clear();
-    for (const entry of entries) this.#putEntry(entry);
+    for (const entry of entries) this.#addEntry(entry);
     this.#kernel = { ...this.#kernel, stale: true };
     this.touchAll();
   }
@@ -198,6 +199,10 @@ export class AgentWorld {
   #putEntry(entry: RosterEntry): void {
     this.#removeEntry(entry.name);
     if (this.#holdsForAnother(entry)) this.#kernel = { ...this.#kernel, stale: true };
+    this.#addEntry(entry);
+  }
+
+  #addEntry(entry: RosterEntry): void {
     this.#entries.set(entry.name, entry);
     this.#byIndex.set(entry.index, entry);
     for (const key of addressKeys(entry)) this.#byAddress.set(key, entry.name);
@@ -275,19 +280,13 @@ export class AgentWorld {
   #senderOf(index: number, number: number): RosterEntry | undefined {
     const live = this.#byIndex.get(index);
     if (live?.incarnationNumber === number) return live;
-    for (const [, { entry }] of this.saved.checkpoint) {
-      if (entry.index === index && entry.incarnationNumber === number) return entry;
-    }
-    return undefined;
+    return this.#ofCheckpoint.senderOf(this.saved.checkpoint, index, number);
   }
 
   #nodeAt(remote: Endpoint): RosterEntry | undefined {
     const name = this.#byAddress.get(endpointKey(remote));
     if (name !== undefined) return this.#entries.get(name);
-    for (const [, { entry }] of this.saved.checkpoint) {
-      if (addressKeys(entry).includes(endpointKey(remote))) return entry;
-    }
-    return undefined;
+    return this.#ofCheckpoint.nodeAt(this.saved.checkpoint, remote);
   }
 
   /**
@@ -301,7 +300,7 @@ export class AgentWorld {
 
   seeDump(dump: KernelDump, start: DumpStart, nowMs: number): void {
     this.#peers.clear();
-    for (const [name, peer] of this.#byOwner(dump)) this.#peers.set(name, peer);
+    for (const [name, peer] of this.#byOwner(dump)) this.#setPeer(name, peer);
     this.#kernel = {
       ...this.#kernel,
       identity: dump.identity,
@@ -326,13 +325,12 @@ export class AgentWorld {
 
   /** Replaces what the operations touched by what was read back. */
   seeOutcome(peers: readonly NodeName[], operations: readonly Operation[], outcome: ApplyOutcome): void {
-    const touchedSas = new Set(operations.flatMap(saSlotKeysOf));
-    const touchedPolicies = new Set(operations.flatMap(policySlotKeysOf));
+    const touched = new TouchedSlots(operations);
     for (const name of peers) {
       const peer = this.#peers.get(name) ?? noPeerKernel;
       this.#setPeer(name, {
-        sas: peer.sas.filter((sa) => !touchedSas.has(saSlotKey(sa.slot))),
-        policies: peer.policies.filter((policy) => !touchedPolicies.has(policySlotKey(policy.slot))),
+        sas: peer.sas.filter((sa) => !touched.hasSa(sa.slot)),
+        policies: peer.policies.filter((policy) => !touched.hasPolicy(policy.slot)),
       });
     }
     for (const [name, added] of this.#byOwner(outcome)) {
@@ -367,9 +365,10 @@ export class AgentWorld {
     return failuresByPeer(peers, outcome.failed, (operation) => this.#peerOf(operation));
   }
 
-  #setPeer(name: NodeName, peer: PeerKernel): void {
-    if (peer.sas.length + peer.policies.length === 0) this.#peers.delete(name);
-    else this.#peers.set(name, peer);
+  /** Copied to size: a list that grew keeps room for several times a peer's SAs. */
+  #setPeer(name: NodeName, { sas, policies }: PeerKernel): void {
+    if (sas.length + policies.length === 0) this.#peers.delete(name);
+    else this.#peers.set(name, { sas: sas.slice(), policies: policies.slice() });
     this.touch([name]);
   }
 

@@ -1,15 +1,6 @@
-/** How entries and operations name the slots of a kernel that are theirs. */
+/** How entries name what of a kernel is theirs. */
 import type { RosterEntry } from "../core/node.js";
-import {
-  endpointKey,
-  policySlotKey,
-  policySlotOf,
-  saSlotKey,
-  saSlotOf,
-  type Endpoint,
-  type KeyRef,
-  type Operation,
-} from "../core/sa.js";
+import { endpointKey, type Endpoint, type KeyRef } from "../core/sa.js";
 
 export function addressKeys(entry: RosterEntry): readonly string[] {
   const { ipv4, ipv6, udpPort } = entry.addresses;
@@ -22,14 +13,4 @@ export function endOf(entry: RosterEntry): KeyRef["from"] {
 
 export function familyOf(remote: Endpoint): KeyRef["family"] {
   return remote.address.includes(":") ? "ipv6" : "ipv4";
-}
-
-export function saSlotKeysOf(operation: Operation): readonly string[] {
-  if (operation.kind === "install-sa") return [saSlotKey(saSlotOf(operation.sa))];
-  return operation.kind === "delete-sa" ? [saSlotKey(operation.slot)] : [];
-}
-
-export function policySlotKeysOf(operation: Operation): readonly string[] {
-  if (operation.kind === "set-policy") return [policySlotKey(policySlotOf(operation.policy))];
-  return operation.kind === "delete-policy" ? [policySlotKey(operation.policy)] : [];
 }

@@ -238,7 +238,7 @@ function outboundKeys(
   routes: readonly Path[],
 ): readonly KeyIdentity[] {
   if (routes.length === 0) return [];
-  return context.hold.filter((key) =>
-    routes.every((path) => hasSa(context, entry, kernel, path, "out", key.keyId)),
-  );
+  const isThere = (key: KeyIdentity): boolean =>
+    routes.every((path) => hasSa(context, entry, kernel, path, "out", key.keyId));
+  return context.hold.every(isThere) ? context.hold : context.hold.filter(isThere);
 }

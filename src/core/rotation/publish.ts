@@ -45,7 +45,7 @@ export function heldThrough(
   const { context } = state;
   if (context === null) return { holds: [], through: state.through };
   const floor = Math.max(state.through, context.self.revision);
-  const firstMissing = context.hold.map((key) => ({ key, revision: firstMissingRevision(state, context, key) }));
+  const firstMissing = context.hold.map((key) => ({ key, revision: firstMissingRevision(state, context, key, floor) }));
   const held = firstMissing.filter(({ key, revision }) => revision > floor && canComplete(context, key, revision));
   const holds = held.map(({ key }) => key);
   if (holds.length === 0 || hasRemovalsToApply(state)) return { holds, through: state.through };
@@ -58,13 +58,15 @@ function canComplete(context: Context, key: KeyIdentity, firstMissing: number): 
   return firstMissing === Number.POSITIVE_INFINITY || includesKey(context.installable, key);
 }
 
-function firstMissingRevision(state: AgentState, context: Context, key: KeyIdentity): number {
+/** The least revision of a peer whose inbound SA is missing. One up to `floor` ends the search: `key` is not held then. */
+function firstMissingRevision(state: AgentState, context: Context, key: KeyIdentity, floor: number): number {
   const count = sameKey(key, context.current) ? state.tally.missingCurrent : state.tally.missingNext;
   if (count === 0) return Number.POSITIVE_INFINITY;
   let first = Number.POSITIVE_INFINITY;
   for (const [, facts] of state.unsettled) {
     const isMissing = sameKey(key, context.current) ? facts.missingCurrent : facts.missingNext;
     if (isMissing && facts.live) first = Math.min(first, facts.revision);
+    if (first <= floor) return first;
   }
   return first;
 }

@@ -269,9 +269,11 @@ export class SimKernel {
 
 function viewOf(sa: SimSa, recognise: Recognise): SaView {
   const slot = saSlotOf(sa.spec);
-  const key = recognise(slot);
-  const bytes = key !== null && sameKeyRef(key, sa.spec.key) ? "match" : "mismatch";
-  return { slot, key, bytes, packets: sa.packets, sequence: sa.packets };
+  const { key } = sa.spec;
+  const { packets } = sa;
+  const recognised = recognise(slot);
+  const isRight = sameKeyRef(recognised, key);
+  return { slot, key: isRight ? key : recognised, bytes: isRight ? "match" : "mismatch", packets, sequence: packets };
 }
 
 /** What a packet counter belongs to. */
