@@ -2,7 +2,7 @@
  * What must hold in every state (S1, S2, S4), and in every state in which nothing is left to happen (L1). Looks at the
  * kernels and at what was delivered, never at what an agent believes.
  */
-import { sameKey } from "../core/key-id.js";
+import { sameKey, type KeyIdentity } from "../core/key-id.js";
 import { endpointKey } from "../core/sa.js";
 import { splitSpi } from "../core/spi.js";
 import { PairCache } from "./interner.js";
@@ -76,7 +76,8 @@ export class Checks {
     const ledger = this.#model.ledgerIn(state);
     const [first] = present;
     if (first === undefined) return null;
-    if (present.some((node) => isLeftToOperator(node, ledger))) return null;
+    const wanted = [registry.fleet.value?.target ?? null, ...present.map(({ disk }) => disk.durable.next)];
+    if (wanted.some((key) => isLeftToOperator(key, ledger))) return null;
     const held = registry.reports.get(first.name)?.holds ?? [];
     const [key] = held;
     if (key === undefined || held.length > 1) return `${first.name} reports ${held.length} keys`;
@@ -107,11 +108,10 @@ export class Checks {
   }
 }
 
-/** The newest key was aborted, and what this node staged before it is in no file any more: that too must be aborted. */
-function isLeftToOperator({ disk }: NodeState, { files, aborted }: Ledger): boolean {
-  const { next } = disk.durable;
+/** The newest key was aborted, and the one before it, still being rotated to, is in no file any more: that needs an abort too. */
+function isLeftToOperator(key: KeyIdentity | null, { files, aborted }: Ledger): boolean {
   const newest = files.at(-1) ?? [];
-  return next !== null && aborted.includes(newest.at(-1) ?? 0) && !newest.includes(next.keyId);
+  return key !== null && aborted.includes(newest.at(-1) ?? 0) && !newest.includes(key.keyId);
 }
 
 function endpointOf(position: number): { address: string; udpPort: null } {

@@ -1,15 +1,16 @@
 /**
  * Guards taken away in the model, under the names of src/sim/mutants. A mutant that wraps a step is used as it is; one
  * that wraps a port has its counterpart here, as the model has no ports. Those of which the model has nothing to say
- * (time, departures, broken files) are left to the simulator.
+ * (time, departures, broken files, foreign SAs, plain packets) are left to the simulator.
  */
 import { mutants as simulated } from "../sim/mutants/named-mutants.js";
 import type { StepAgent } from "../runtime/agent-machine.js";
+import { ownMutants } from "./own-mutants.js";
 import type { Rule, Scope } from "./scope.js";
 
 type Changes = Pick<Scope, "step" | "controllerStep" | "broken">;
 
-/** For lack of leaves, exclusions, lost files and a clock. */
+/** For lack of leaves, exclusions, lost files, foreign SAs and a clock. */
 const beyondTheModel = new Set([
   "drop-a-deletion",
   "resurrect-restored-node",
@@ -17,6 +18,8 @@ const beyondTheModel = new Set([
   "exclude-after-outage",
   "jitter-ignored",
   "retire-without-drain",
+  "plain-until-covered",
+  "touch-foreign",
 ]);
 
 const brokenRules: ReadonlyMap<string, Rule> = new Map([
@@ -26,7 +29,7 @@ const brokenRules: ReadonlyMap<string, Rule> = new Map([
 ]);
 
 export function mutantNames(): readonly string[] {
-  return [...simulated.keys()].filter((name) => !beyondTheModel.has(name)).sort();
+  return [...simulated.keys(), ...ownMutants.keys()].filter((name) => !beyondTheModel.has(name)).sort();
 }
 
 /** @throws for a name that is not in `mutantNames` */
@@ -37,6 +40,8 @@ export function withMutant(scope: Scope, name: string): Scope {
 function changesOf(name: string): Changes {
   const rule = brokenRules.get(name);
   if (rule !== undefined) return { broken: rule };
+  const own = ownMutants.get(name);
+  if (own !== undefined) return { step: own };
   const changes = simulated.get(name)?.changes;
   if (changes === undefined || beyondTheModel.has(name)) throw new Error(`the model has no mutant ${name}`);
   const step = changes.step?.(anyNode);

@@ -26,7 +26,6 @@ const caughtBySwarm: Readonly<Record<string, Invariant>> = {
   "plain-until-covered": "S3",
   "commit-before-validate": "L1",
   "abort-one-phase": "S1",
-  "abandon-reported": "S2",
   "never-abandon": "L1",
 };
 
@@ -35,6 +34,7 @@ const caughtByTrace: Readonly<Record<string, readonly [file: string, trace: stri
   "jitter-ignored": ["budget.test.ts", "jitter-ignored is a crowd"],
   "edge-triggered-acks": ["coordination-traces.test.ts", "edge-triggered-acks waits"],
   "two-leaders-no-cas": ["coordination-traces.test.ts", "two-leaders-no-cas aborts"],
+  "abandon-reported": ["traces.test.ts", "abandon-11"],
   "abort-after-retire": ["traces.test.ts", "abort-after-retire-13"],
   "keep-skipped": ["traces.test.ts", "skip-bound-key: the mutant"],
   "exclude-after-outage": ["traces.test.ts", "exclude-after-outage: the mutant"],

@@ -26,6 +26,7 @@ Examples:
   $ spindle modelcheck --crashes 1                      two nodes, one rotation, one crash anywhere
   $ spindle modelcheck --coordination pairwise --rotations 2 --aborts 1
   $ spindle modelcheck --nodes 3 --crashes 1 --mutant switch-without-evidence --trace run.json
+  $ spindle simulate --replay run.json                  the same run in the simulator
 Exit codes: 0 it holds within these bounds; 1 a counterexample; 4 stopped at a limit before all was visited.`;
 
 export function makeCommand(shell: Shell): Command {
@@ -49,7 +50,7 @@ export function makeCommand(shell: Shell): Command {
       new Option("--states-max <n>", "stop after so many states").argParser(countBetween(1, 1e9)).default(20_000_000),
     )
     .addOption(new Option("--minutes <n>", "stop after so many minutes").argParser(parseMinutes))
-    .option("--trace <file>", "write the counterexample here, as JSON");
+    .option("--trace <file>", "write the counterexample here, for spindle simulate --replay");
   return addOutputOptions(command)
     .addHelpText("after", examples)
     .action(async (flags: ModelcheckFlags) => checkModel(flags, shell));

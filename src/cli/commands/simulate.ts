@@ -8,6 +8,7 @@ import { addOutputOptions, type OutputOptions } from "../output.js";
 import type { Shell } from "../shell.js";
 import { simulateFleets } from "../simulate/fleet-runs.js";
 import { listNames } from "../simulate/listing.js";
+import { isCounterexample, playCounterexample } from "../simulate/counterexample.js";
 import { replayRecordings } from "../simulate/replay.js";
 import { addRunFlags, planRuns, runFlagNames, type RunFlags } from "../simulate/run-flags.js";
 import { playScenario } from "../simulate/scenario.js";
@@ -53,7 +54,7 @@ export function makeCommand(shell: Shell): Command {
     .option("--scenario <name>", "play a failure of the field, as it was and with ours")
     .option("--swarm <seeds>", "run that many fleets with drawn options and faults, from --seed on", parseCount)
     .option("--minutes <minutes>", "run seeds for so long", parseCount)
-    .option("--replay <path>", "a recording, or a directory of them, of an agent, a controller or a lab")
+    .option("--replay <path>", "a recording, or a directory of them, of an agent, a controller or a lab; or a counterexample")
     .option("--until <line>", "replay up to this line of the recording", parseCount)
     .option("--verbose", "tell each turn of the replay in one line")
     .option("--list", "list scenarios and mutants");
@@ -69,6 +70,7 @@ async function act(flags: SimulateFlags, isChosen: (name: string) => boolean, sh
   const { scenario, swarm, minutes, replay, mutant } = flags;
   if (flags.list === true) return listNames(flags, shell);
   if (scenario !== undefined) return playScenario(scenario, isChosen("nodes") ? flags.nodes : null, flags, shell);
+  if (replay !== undefined && (await isCounterexample(replay))) return playCounterexample(replay, flags, shell);
   if (replay !== undefined) return replayRecordings({ ...flags, replay }, shell);
   if (swarm === undefined && minutes === undefined) return simulateFleets(planRuns(flags, isChosen), flags, shell);
   return runSwarm(

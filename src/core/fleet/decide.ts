@@ -170,6 +170,7 @@ function decideStaging(
   const target = targetOf(record);
   const isLate = phaseMs >= options.stageDeadlineMs;
   const abort = request?.kind === "abort" ? request : null;
+  if (abort !== null && isOfAnother(abort, target)) return decided(answerOther(record, abort, target));
   if (abort !== null || (isLate && options.slow === "abort")) {
     return abortIfSafe(record, nodes, abort, "the stage deadline passed");
   }
@@ -206,6 +207,7 @@ function decideStaged(
 ): Decision {
   const { request } = observation;
   const target = targetOf(record);
+  if (request?.kind === "abort" && isOfAnother(request, target)) return decided(answerOther(record, request, target));
   if (request?.kind === "abort") return abortIfSafe(record, nodes, request, "");
   const raised = raise(record, observation, nodes, target);
   const answered = escalate(raised, request, options);
@@ -240,6 +242,15 @@ function takeAlong(record: FleetRecord, nodes: readonly CountedNode[], target: K
 function finish(record: FleetRecord, target: KeyIdentity): FleetRecord {
   const through = record.through.filter((mark) => sameKey(mark.key, target));
   return { ...record, phase: "steady", current: target, target: null, emergency: false, through };
+}
+
+/** The target changed after the operator looked: what is running now was never to be aborted. */
+function isOfAnother(request: OperatorRequest, target: KeyIdentity): boolean {
+  return request.abort !== null && !sameKey(request.abort, target);
+}
+
+function answerOther(record: FleetRecord, request: OperatorRequest, target: KeyIdentity): FleetRecord {
+  return answer(record, request, false, `the rotation is to key ${target.keyId} now`);
 }
 
 function abortIfSafe(

@@ -94,7 +94,7 @@ export function decidePairwise(
     notes.push({ kind: "refused", key: skipped, why: "this node skipped it for a newer key" });
     return { ...named, refused: [...named.refused, skipped].slice(-limits.refusedKeysMax) };
   }
-  return purge(state, notes);
+  return purge(state, observation, notes);
 }
 
 function nameKeys(durable: DurableState, observation: Observation, ring: KeyRing): DurableState {
@@ -167,9 +167,13 @@ function isHeldByAll(tally: Tally): boolean {
   return tally.coveredForCurrent === tally.counted;
 }
 
-/** The second barrier of an abort: everybody refused `next` and sends older keys, so no packet can need it. */
-function purge(state: AgentState, notes: Note[]): DurableState {
+/**
+ * The second barrier of an abort: everybody refused `next` and sends older keys, so no packet can need it. We are among
+ * them: a plan under way may be about to take `next` up.
+ */
+function purge(state: AgentState, observation: Observation, notes: Note[]): DurableState {
   const { durable, tally } = state;
+  if (observation.inFlight.has("apply")) return durable;
   if (durable.next === null || !includesKey(durable.refused, durable.next)) return durable;
   if (tally.refusedAndOlder < tally.counted || tally.usingNext > 0) return durable;
   notes.push({ kind: "purged", key: durable.next });

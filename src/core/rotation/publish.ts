@@ -8,8 +8,18 @@ import type { Observation } from "./observation.js";
 import type { AgentOptions, AgentState } from "./state.js";
 import { hasGivenWord } from "./word.js";
 
-/** Null while there is nothing to speak of: not admitted. */
+/**
+ * Null while there is nothing to speak of: not admitted, or the kernel was not read in this life. A report that is only
+ * empty is no silence: peers take it for "sends with no refused key" while the kernel still does.
+ */
 export function buildReport(state: AgentState, observation: Observation, options: AgentOptions): Report | null {
+  const report = draftReport(state, observation, options);
+  const { rosterComplete, selfIncarnationId } = observation.kernel.recognisedWith;
+  return rosterComplete && selfIncarnationId === report?.incarnationId ? report : null;
+}
+
+/** What would be said now, whether or not the kernel was read. */
+export function draftReport(state: AgentState, observation: Observation, options: AgentOptions): Report | null {
   const { context, durable, tally } = state;
   const self = observation.roster.entries.get(options.name);
   if (self === undefined || self.incarnationId !== durable.incarnation?.id) return null;

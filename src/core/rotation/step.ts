@@ -57,14 +57,16 @@ function decide(
   options: AgentOptions,
   notes: Note[],
 ): Decided {
-  let state = started;
+  // First the facts: no decision is made on counts of what was seen before this observation.
+  const known = contextOf(started, observation, directiveOf(started, observation, options), options.name);
+  let state = evaluate(started, observation, known, options, notes);
   for (let round = 0; round < roundsMax; round += 1) {
     const before = state;
     state = nameKeys(state, observation, options, notes);
     state = startWait(state, observation, nowMs, options, notes);
     const named = directiveOf(state, observation, options);
     const context = contextOf(state, observation, named, options.name);
-    const seen = round === 0 || !sameContext(context, state.context);
+    const seen = !sameContext(context, state.context);
     if (seen) state = evaluate(state, observation, context, options, notes);
     // Asked again: the counts above were of the keys that this round may have replaced.
     const directive = seen ? directiveOf(state, observation, options) : named;

@@ -7,7 +7,7 @@
 import { includesKey } from "../../../core/key-id.js";
 import type { Report } from "../../../core/report.js";
 import type { Observation } from "../../../core/rotation/observation.js";
-import { buildReport, publishAtMs } from "../../../core/rotation/publish.js";
+import { draftReport, publishAtMs } from "../../../core/rotation/publish.js";
 import type { AgentOptions, AgentState } from "../../../core/rotation/state.js";
 import type { StepAgent } from "../../../runtime/agent-loop.js";
 
@@ -42,7 +42,7 @@ function claimNext(
   observation: Observation,
   options: AgentOptions,
 ): Report | null {
-  const report = buildReport(state, observation, options);
+  const report = draftReport(state, observation, options);
   const { current, next, refused } = state.durable;
   if (report === null || current === null || next === null) return report;
   if (includesKey(report.holds, next) || includesKey(refused, next)) return report;
