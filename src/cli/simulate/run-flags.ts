@@ -22,7 +22,9 @@ export interface RunFlags {
   readonly order: SimulationOptions["order"];
   readonly jitter: number | null;
   readonly jitterMode: "uniform" | "slotted";
+  readonly emergency: boolean;
   readonly slowNode: number;
+  readonly cpuShare: number;
   readonly keyDistribution: number;
   readonly drain: number;
   readonly rate: number;
@@ -57,6 +59,8 @@ const runFlags: Readonly<Record<keyof Required<Omit<RunFlags, "compare">>, RunFl
   jitter: { flags: "--jitter <time>", description: "longest wait before a new key, or off", parse: parseJitter, initial: null, shown: "off" },
   jitterMode: choice("--jitter-mode <kind>", "how the waits are spread", ["uniform", "slotted"]),
   slowNode: { flags: "--slow-node <time>", description: "added to the staging of one node", parse: time, initial: 0, shown: "0s" },
+  cpuShare: { flags: "--cpu-share <share>", description: "of its CPU that one node gets while it stages", parse: share, initial: 1 },
+  emergency: { flags: "--emergency [on|off]", description: "the last rotation is away from a compromised key", parse: onOff, initial: false, shown: "off" },
   keyDistribution: { flags: "--key-distribution <time>", description: "until a new key file is everywhere", parse: time, initial: simulationDefaults.keyDistributionMs, shown: "5s" },
   drain: { flags: "--drain <time>", description: "how long the old key must be idle", parse: time, initial: simulationDefaults.drainMs, shown: "3s" },
   rate: { flags: "--rate <packets>", description: "packets per second from each node to each", parse: whole(1, 1_000), initial: simulationDefaults.rate },
@@ -105,7 +109,7 @@ function variantOf(flags: RunFlags, flag: string, value: string): { readonly nam
 }
 
 function toOptions(flags: RunFlags): SimulationOptions {
-  const { nodes, seed, rotations, coordination, order, jitter, jitterMode, slowNode, keyDistribution, drain, rate, registryRate, mutant } = flags;
+  const { nodes, seed, rotations, coordination, order, jitter, jitterMode, emergency, slowNode, cpuShare, keyDistribution, drain, rate, registryRate, mutant } = flags;
   return {
     nodes,
     seed,
@@ -114,7 +118,9 @@ function toOptions(flags: RunFlags): SimulationOptions {
     order,
     jitter: jitter === null || jitter === 0 ? "off" : jitterMode,
     jitterMaxMs: jitter ?? 0,
+    emergency,
     slowNodeMs: slowNode,
+    cpuShare,
     keyDistributionMs: keyDistribution,
     drainMs: drain,
     rate,
@@ -142,6 +148,17 @@ function time(text: string): number {
   const durationMs = parseDuration(text);
   if (durationMs !== null && durationMs <= limits.configDurationMsMax) return durationMs;
   throw new InvalidArgumentError("It must be a duration such as 500ms, 30s or 5m, at most 7 days.");
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (/^[01]?(\.\d{1,6})?$/.test(text) && value > 0 && value <= 1) return value;
+  throw new InvalidArgumentError("It must be a share above 0 and at most 1, such as 0.02.");
+}
+
+function onOff(text: string): boolean {
+  if (text === "on" || text === "off") return text === "on";
+  throw new InvalidArgumentError("It must be on or off.");
 }
 
 function parseJitter(text: string): number | null {

@@ -12,6 +12,7 @@ export class Meters {
   readonly #phases = new Map<string, number>();
   /** Registry events of the slices of the last second. */
   readonly #lastSecond: number[] = [];
+  #errorsKept = 0;
   #lossesSeen = 0;
   #eventsSeen = 0;
   #peakEvents = 0;
@@ -41,8 +42,13 @@ export class Meters {
     for (const [phase, nodes] of this.#phases) this.#series.level(`phase: ${phase}`, atMs, nodes);
   }
 
+  /** Errors stay where they are: checkers read them at the end. */
   #readLogs(rotation: RotationWatch | null): void {
-    for (const line of this.#fleet.logs.splice(0)) {
+    const { logs } = this.#fleet;
+    const lines = logs.splice(this.#errorsKept);
+    logs.push(...lines.filter(({ level }) => level === "error"));
+    this.#errorsKept = logs.length;
+    for (const line of lines) {
       rotation?.see(line);
       if (line.message !== "phase changed") continue;
       const [from, to] = [String(line.fields["from"]), String(line.fields["to"])];

@@ -47,6 +47,10 @@ export class RotationWatch {
     this.#lastMs[step] = atMs;
   }
 
+  has(step: RotationStep, node: string): boolean {
+    return this.#reached[step].has(node);
+  }
+
   count(step: RotationStep): number {
     return this.#reached[step].size;
   }

@@ -19,8 +19,12 @@ export interface SimulationOptions {
   readonly order: "stage-first" | "advertise-first";
   readonly jitter: "off" | "uniform" | "slotted";
   readonly jitterMaxMs: number;
+  /** The last rotation is an emergency: its old key is declared compromised. */
+  readonly emergency: boolean;
   /** Added to the staging of one node, drawn from the seed; 0 for none. */
   readonly slowNodeMs: number;
+  /** What this node gets of its CPU while it stages, above 0 and at most 1. */
+  readonly cpuShare: number;
   /** A new key file reaches each node within this time. */
   readonly keyDistributionMs: number;
   readonly drainMs: number;
@@ -39,7 +43,9 @@ export const simulationDefaults: SimulationOptions = {
   order: "stage-first",
   jitter: "off",
   jitterMaxMs: 30_000,
+  emergency: false,
   slowNodeMs: 0,
+  cpuShare: 1,
   keyDistributionMs: limits.keyDistributionMsDefault,
   drainMs: limits.drainMsDefault,
   rate: 50,
@@ -95,7 +101,10 @@ function controllerOptions(options: SimulationOptions): Partial<ControllerOption
   };
 }
 
-/** On one node, the first apply with inbound SAs of a key to rotate to takes so much longer: a kernel without CPU. */
+/**
+ * On one node, the first inbound SAs of a key to rotate to take so much longer: a kernel without CPU. What is asked of it
+ * meanwhile waits behind them.
+ */
 function withSlowStaging(base: SimOptions, slowNode: NodeName, slowMs: number): SimOptions {
   const seen = new Set<KeyId>();
   const isFirst = (stages: readonly (readonly Operation[])[]): boolean => {
@@ -106,15 +115,26 @@ function withSlowStaging(base: SimOptions, slowNode: NodeName, slowMs: number): 
   };
   const wrapAgentPorts = (name: NodeName, ports: AgentPorts): AgentPorts => {
     const wrapped = base.wrapAgentPorts?.(name, ports) ?? ports;
-    if (name !== slowNode) return wrapped;
-    const { kernel, clock } = wrapped;
-    const apply: typeof kernel.apply = (stages, recognise, done) => {
-      if (!isFirst(stages)) return kernel.apply(stages, recognise, done);
-      clock.setTimer(clock.nowMs() + slowMs, () => kernel.apply(stages, recognise, done));
-    };
-    return { ...wrapped, kernel: { ...kernel, apply } };
+    return name === slowNode ? { ...wrapped, kernel: delayed(wrapped, (stages) => (isFirst(stages) ? slowMs : 0)) } : wrapped;
   };
   return { ...base, wrapAgentPorts };
+}
+
+function delayed(
+  { kernel, clock }: AgentPorts,
+  delayMs: (stages: readonly (readonly Operation[])[]) => number,
+): AgentPorts["kernel"] {
+  let freeAtMs = 0;
+  const whenFree = (afterMs: number, request: () => void): void => {
+    freeAtMs = Math.max(freeAtMs, clock.nowMs()) + afterMs;
+    if (freeAtMs <= clock.nowMs()) request();
+    else clock.setTimer(freeAtMs, request);
+  };
+  return {
+    ...kernel,
+    apply: (stages, recognise, done) => whenFree(delayMs(stages), () => kernel.apply(stages, recognise, done)),
+    dump: (recognise, done) => whenFree(0, () => kernel.dump(recognise, done)),
+  };
 }
 
 function inboundKey(operation: Operation): readonly KeyId[] {

@@ -43,6 +43,8 @@ export interface SimulationResult {
   readonly mutant: string | null;
   readonly slowNode: string | null;
   readonly slowNodeMs: number;
+  readonly cpuShare: number;
+  readonly emergency: boolean;
   readonly jitter: "off" | "uniform" | "slotted";
   readonly jitterMaxMs: number;
   readonly rotations: readonly RotationFigures[];

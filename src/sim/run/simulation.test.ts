@@ -73,3 +73,40 @@ test("simulation: a mutant is caught, and named", () => {
   assert.ok(result.violations.some(({ invariant, cause }) => invariant === "S1" && cause?.includes("advertise-before-staged")));
   assert.match(result.replay, /--mutant advertise-before-staged/);
 });
+
+test("simulation: an old key that goes by its deadline is a violation, unless it was compromised", () => {
+  const forced = run({ drainMs: 700_000, rate: 1 });
+  assert.ok(forced.rotations.every(({ forcedRetires }) => forcedRetires === 5));
+  assert.deepEqual([...new Set(forced.violations.map(({ invariant }) => invariant))], ["S2"]);
+  const emergency = run({ drainMs: 700_000, rate: 1, emergency: true });
+  assert.deepEqual(emergency.violations, []);
+  assert.ok((emergency.rotations[0]?.retiredMs ?? Infinity) < 60_000, "within the emergency's deadline");
+});
+
+test("simulation: a node without CPU stages longer, in one request or in many", () => {
+  const alone = run({ nodes: 140, rate: 1, slowNodeMs: 4_000 });
+  assert.equal(alone.staging[0]?.node, alone.slowNode);
+  assert.ok((alone.staging[0]?.stagingMs ?? 0) >= 4_000);
+  const short = run({ nodes: 40, rate: 1, cpuShare: 0.001 });
+  assert.equal(short.staging[0]?.node, short.slowNode);
+  assert.ok((short.staging[0]?.stagingMs ?? 0) > 100 * (short.staging[1]?.stagingMs ?? 0));
+  for (const { ok, packets } of [alone, short]) assert.ok(ok && packets.lost === 0);
+});
+
+test("simulation: a registry below the load is late, one above is not; neither loses a packet", () => {
+  const [narrow, wide] = [20, 100_000].map((registryRate) => run({ coordination: "pairwise", registryRate, rate: 1 }));
+  assert.ok((narrow?.registry.lagMsMax ?? 0) > 1_000);
+  assert.ok((wide?.registry.lagMsMax ?? Infinity) < 10);
+  assert.ok(narrow?.ok === true && wide?.ok === true);
+});
+
+test("simulation: the series add up to the totals", () => {
+  const { series, packets, nodes } = run({ coordination: "pairwise", order: "advertise-first", slowNodeMs: 2_000 });
+  const valuesOf = (prefix: string): readonly (readonly number[])[] =>
+    series.all.filter(({ name }) => name.startsWith(prefix)).map(({ values }) => values);
+  const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+  assert.equal(sum(valuesOf("lost: ").map(sum)), packets.lost);
+  const phases = valuesOf("phase: ");
+  const bins = phases[0]?.length ?? 0;
+  for (let bin = 0; bin < bins; bin += 1) assert.equal(sum(phases.map((values) => values[bin] ?? 0)), nodes);
+});

@@ -2,6 +2,7 @@
  * One measured run of a fleet in virtual time: start, then rotations on a schedule under traffic, watched by the
  * checkers. It runs in slices, so that whoever drives it can show progress and stop; what was found until then counts.
  */
+import type { KeyIdentity } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
 import { makePrng } from "../../core/prng.js";
 import { allCheckers } from "../checkers/all-checkers.js";
@@ -12,10 +13,15 @@ import { keyOf } from "../scenarios/keys.js";
 import { BoundedRegistry } from "./bounded-registry.js";
 import { Meters } from "./meters.js";
 import { RotationWatch } from "./rotation-watch.js";
+import { labelOf, replayOf } from "./run-words.js";
 import { simOptionsOf, type SimulationOptions } from "./simulation-options.js";
 import type { RotationFigures, SimulationResult } from "./simulation-result.js";
 
 const sliceMs = 100;
+/** How often the checkers look, for small fleets and for large ones: a look costs what the fleet holds. */
+const lookMs = 250;
+const lookMsLarge = 5_000;
+const largeNodes = 100;
 /** Traffic before the first rotation, and after each one. */
 const restMs = 1_000;
 /** A rotation or a start that takes longer than what its options ask for and this is stuck. */
@@ -44,13 +50,16 @@ export class Simulation {
   readonly #meters: Meters;
   readonly #rotations: RotationWatch[] = [];
   readonly #stuck: Violation[] = [];
+  readonly #compromised: KeyIdentity[] = [];
+  #looksAtMs = 0;
   #stage: Stage = { kind: "starting" };
   #stageSinceMs = 0;
 
   constructor(options: SimulationOptions) {
     this.#options = options;
     const names = Array.from({ length: options.nodes }, (_, i) => `node-${i + 1}` as NodeName);
-    this.#slowNode = options.slowNodeMs === 0 ? null : (names[makePrng(options.seed).below(names.length)] ?? null);
+    const isSlow = options.slowNodeMs > 0 || options.cpuShare < 1;
+    this.#slowNode = isSlow ? (names[makePrng(options.seed).below(names.length)] ?? null) : null;
     const { registryRate } = options;
     this.#bound = registryRate === null ? null : new BoundedRegistry(registryRate, () => this.#fleet.time.nowMs);
     const simOptions = simOptionsOf(options, this.#slowNode);
@@ -61,7 +70,7 @@ export class Simulation {
     this.#meters = new Meters(fleet, sliceMs);
     const newest = (): ReturnType<typeof keyOf> => keyOf(this.#rotations.at(-1)?.keyId ?? 1);
     const { drainMs } = options;
-    this.#checkers = allCheckers({ fleet, history, label: labelOf(options), drainMs, compromised: [], newest });
+    this.#checkers = allCheckers({ fleet, history, label: labelOf(options), drainMs, compromised: this.#compromised, newest });
   }
 
   get progress(): SimulationProgress {
@@ -75,14 +84,15 @@ export class Simulation {
     if (this.#stage.kind === "ended") return false;
     this.#fleet.run(sliceMs);
     this.#meters.measure(this.#rotations.at(-1) ?? null);
-    for (const checker of this.#checkers) checker.look();
+    this.#giveCpu();
+    this.#look();
     this.#stage = this.#nextStage(this.#stage);
     return this.#stage.kind !== "ended";
   }
 
   /** To be called once, at the end or when there is no more time. */
   finish(): SimulationResult {
-    const { nodes, coordination, order, seed, jitter, jitterMaxMs, slowNodeMs, mutant } = this.#options;
+    const { nodes, coordination, order, seed, jitter, jitterMaxMs, slowNodeMs, cpuShare, emergency, mutant } = this.#options;
     const complete = this.#stage.kind === "ended";
     const checkers = complete ? this.#checkers : this.#checkers.filter(({ invariant }) => invariant !== "L1");
     const violations = [...this.#stuck, ...checkers.flatMap((checker) => checker.finish())];
@@ -96,6 +106,8 @@ export class Simulation {
       mutant: mutant?.name ?? null,
       slowNode: this.#slowNode,
       slowNodeMs,
+      cpuShare,
+      emergency,
       jitter,
       jitterMaxMs,
       rotations,
@@ -112,6 +124,20 @@ export class Simulation {
     };
   }
 
+  #look(): void {
+    const { nowMs } = this.#fleet.time;
+    if (nowMs < this.#looksAtMs) return;
+    this.#looksAtMs = nowMs + (this.#options.nodes > largeNodes ? lookMsLarge : lookMs);
+    for (const checker of this.#checkers) checker.look();
+  }
+
+  /** The slow node is short of CPU from the first key file until it has staged the key. */
+  #giveCpu(): void {
+    if (this.#slowNode === null || this.#stage.kind !== "rotating") return;
+    const hasStaged = this.#stage.watch.has("staged", this.#slowNode);
+    this.#fleet.node(this.#slowNode).kernel.cpuShare = hasStaged ? 1 : this.#options.cpuShare;
+  }
+
   #nextStage(stage: Exclude<Stage, { kind: "ended" }>): Stage {
     const { nowMs } = this.#fleet.time;
     switch (stage.kind) {
@@ -123,6 +149,7 @@ export class Simulation {
         return this.#rotations.length < this.#options.rotations ? this.#rotate() : { kind: "ended" };
       case "rotating": {
         const { watch } = stage;
+        this.#declareCompromised(watch);
         if (watch.count("retired") === this.#options.nodes && this.#isAtRest(watch.keyId)) {
           watch.endedMs = nowMs;
           return this.#rest();
@@ -167,6 +194,19 @@ export class Simulation {
     return { kind: "rotating", watch };
   }
 
+  /** The order is refused while nobody offers a newer key, so it is given when the first node does. */
+  #declareCompromised({ keyId, oldKeyId }: RotationWatch): void {
+    const { emergency, rotations } = this.#options;
+    if (!emergency || this.#rotations.length < rotations || this.#compromised.length > 0) return;
+    const { registry } = this.#fleet;
+    const isOffered = this.#fleet.live().some((name) => registry.report(name)?.available.some((key) => key.keyId === keyId));
+    if (!isOffered) return;
+    const compromised = keyOf(oldKeyId);
+    this.#compromised.push(compromised);
+    const texts = { id: `emergency-${oldKeyId}`, reason: "emergency", by: "simulation", at: "" };
+    registry.setRequest({ schemaVersion: 1, ...texts, kind: "rotate", compromised, abort: null });
+  }
+
   #beginCounting(): void {
     this.#meters.beginCounting();
     if (this.#bound !== null) this.#bound.lagMsMax = 0;
@@ -195,23 +235,4 @@ function figuresOf(watch: RotationWatch, nodes: number): RotationFigures {
   const [stagedMs, switchedMs, retiredMs] = (["staged", "switched", "retired"] as const).map((step) => watch.afterMs(step, nodes));
   const durationMs = endedMs === null ? null : Math.round(endedMs - startedMs);
   return { keyId, stagedMs: stagedMs ?? null, switchedMs: switchedMs ?? null, retiredMs: retiredMs ?? null, durationMs, forcedRetires };
-}
-
-/** What is special about the run, for the causes of violations. */
-function labelOf({ order, mutant }: SimulationOptions): string | null {
-  const parts = [order === "advertise-first" ? "order = advertise-first" : null, mutant === null ? null : `mutant = ${mutant.name}`];
-  const told = parts.filter((part) => part !== null);
-  return told.length === 0 ? null : told.join(", ");
-}
-
-/** Every option by name, so that it stays the same run when a default changes. */
-function replayOf(options: SimulationOptions): string {
-  const { nodes, seed, rotations, coordination, order, jitter, jitterMaxMs, slowNodeMs, keyDistributionMs, drainMs, rate, registryRate, mutant } = options;
-  return [
-    `spindle simulate --nodes ${nodes} --rotations ${rotations} --seed ${seed} --coordination ${coordination} --order ${order}`,
-    `--rate ${rate} --drain ${drainMs}ms --key-distribution ${keyDistributionMs}ms --jitter ${jitter === "off" ? "off" : `${jitterMaxMs}ms --jitter-mode ${jitter}`}`,
-    ...(slowNodeMs === 0 ? [] : [`--slow-node ${slowNodeMs}ms`]),
-    ...(registryRate === null ? [] : [`--registry-rate ${registryRate}`]),
-    ...(mutant === null ? [] : [`--mutant ${mutant.name}`]),
-  ].join(" ");
 }
