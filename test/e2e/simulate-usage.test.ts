@@ -84,8 +84,9 @@ for (const { words, says } of refused) {
   });
 }
 
+/** The run would take minutes: it must not end by itself before it is told to. */
 test("simulate: Ctrl-C ends a run with what was found until then", async () => {
-  const child = startSpindle(["simulate", "--nodes", "10", "--rotations", "100", "--json"]);
+  const child = startSpindle(["simulate", "--nodes", "60", "--coordination", "pairwise", "--rotations", "100", "--json"]);
   let stdout = "";
   child.stdout?.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
   await once(child.stderr ?? child, "data");
