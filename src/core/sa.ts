@@ -127,6 +127,20 @@ export function saSlotOf(sa: SaSpec): SaSlot {
   return { direction: sa.direction, spi: sa.spi, remote: sa.direction === "in" ? sa.source : sa.destination };
 }
 
+/** The slot that an operation is about, SA and policy slots apart. */
+export function operationSlotKey(operation: Operation): string {
+  switch (operation.kind) {
+    case "install-sa":
+      return saSlotKey(saSlotOf(operation.sa));
+    case "delete-sa":
+      return saSlotKey(operation.slot);
+    case "set-policy":
+      return policySlotKey(policySlotOf(operation.policy));
+    case "delete-policy":
+      return policySlotKey(operation.policy);
+  }
+}
+
 export function policySlotOf(policy: PolicySpec): PolicySlot {
   return { direction: policy.direction, family: policy.family, remote: policy.remote };
 }

@@ -4,6 +4,7 @@
  */
 import type { IncarnationId } from "../core/node.js";
 import {
+  operationSlotKey,
   policySlotKey,
   policySlotOf,
   sameKeyRef,
@@ -103,23 +104,10 @@ export function readBack(
   operations: readonly Operation[],
   recognise: Recognise,
 ): ApplyOutcome {
-  const slots = new Set(operations.map(slotOf));
+  const slots = new Set(operations.map(operationSlotKey));
   const sas = kernel.sas.filter((sa) => slots.has(saSlotKey(saSlotOf(sa))));
   const policies = kernel.policies.filter((policy) => slots.has(policySlotKey(policySlotOf(policy))));
   return { sas: sas.map((sa) => viewOf(sa, recognise)), policies: policies.map(policyView), failed: [] };
-}
-
-function slotOf(operation: Operation): string {
-  switch (operation.kind) {
-    case "install-sa":
-      return saSlotKey(saSlotOf(operation.sa));
-    case "delete-sa":
-      return saSlotKey(operation.slot);
-    case "set-policy":
-      return policySlotKey(policySlotOf(operation.policy));
-    case "delete-policy":
-      return policySlotKey(operation.policy);
-  }
 }
 
 export function dumpOf(kernel: ModelKernel, recognise: Recognise): KernelDump {

@@ -225,7 +225,8 @@ export class SimFleet {
   }
 
   #freshAddress(): string {
-    return `10.0.${this.nodes.size >> 8}.${(this.nodes.size & 255) + 1}`;
+    const number = this.nodes.size + 1;
+    return `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}`;
   }
 
   #endLifetime(node: SimNode): void {

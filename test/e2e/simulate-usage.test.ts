@@ -72,6 +72,8 @@ const refused: readonly { readonly words: readonly string[]; readonly says: RegE
   { words: ["--scenario", "late-secret", "--mutant", "flush-on-start"], says: /does not take --mutant/ },
   { words: ["--scenario", "late-secret", "--nodes", "9"], says: /late-secret is a script for nodes by name/ },
   { words: ["--until", "3"], says: /goes with --replay/ },
+  { words: ["--jitter-mode", "slotted"], says: /it needs --jitter TIME/ },
+  { words: ["--compare", "jitter-mode=uniform,slotted"], says: /it needs --jitter TIME/ },
   { words: [...quick, "--report", "/nowhere/report.html"], says: /REPORT_NOT_WRITTEN/ },
 ];
 

@@ -70,7 +70,11 @@ async function act(flags: SimulateFlags, isChosen: (name: string) => boolean, sh
   const { scenario, swarm, minutes, replay, mutant } = flags;
   if (flags.list === true) return listNames(flags, shell);
   if (scenario !== undefined) return playScenario(scenario, isChosen("nodes") ? flags.nodes : null, flags, shell);
-  if (replay !== undefined && (await isCounterexample(replay))) return playCounterexample(replay, flags, shell);
+  if (replay !== undefined && (await isCounterexample(replay))) {
+    const stray = (["until", "verbose"] as const).find(isChosen);
+    if (stray !== undefined) throw badUsage(`--${stray} is for recordings, and ${replay} is a counterexample`);
+    return playCounterexample(replay, flags, shell);
+  }
   if (replay !== undefined) return replayRecordings({ ...flags, replay }, shell);
   if (swarm === undefined && minutes === undefined) return simulateFleets(planRuns(flags, isChosen), flags, shell);
   return runSwarm(
@@ -88,7 +92,11 @@ function refuseContradictions(isChosen: (name: string) => boolean): void {
   const stray = all.find((name) => isChosen(name) && !taken.includes(name));
   if (stray === undefined) return;
   const message = mode === undefined ? `--${dashed(stray)} goes with --replay` : `--${mode} does not take --${dashed(stray)}`;
-  throw new CliError({ exitCode: 2, code: "BAD_USAGE", message, hint: "leave it out" });
+  throw badUsage(message);
+}
+
+function badUsage(message: string): CliError {
+  return new CliError({ exitCode: 2, code: "BAD_USAGE", message, hint: "leave it out" });
 }
 
 function dashed(name: string): string {

@@ -5,6 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { registryCapacities } from "../../core/fleet/registry-capacity.js";
 import type { ReportRun } from "../../dashboard/report-data.js";
 import type { SimulationResult } from "../../sim/run/simulation-result.js";
 import type { NamedRun } from "../simulate/result-text.js";
@@ -12,9 +13,6 @@ import { version } from "../version.js";
 import { html, join, raw } from "./html.js";
 import { pageStyle } from "./page-style.js";
 import { runSection } from "./run-section.js";
-
-/** What the embedded registry was measured to deliver (docs/reference/commands.md). */
-const capacityPerSecond = 20_000;
 
 export async function renderReport(runs: readonly NamedRun[]): Promise<string> {
   const charts = await loadCharts();
@@ -75,7 +73,7 @@ function withoutMap(script: string): string {
 }
 
 /** From a second before the first rotation on: the start of a fleet is no part of its rotations. */
-function chartData({ nodes, series, staging, startedMs }: SimulationResult): ReportRun {
+function chartData({ nodes, series, staging, startedMs, registry }: SimulationResult): ReportRun {
   const firstBin = Math.max(0, Math.floor((startedMs - 1_000) / series.binMs));
   const named = (prefix: string): ReportRun["losses"] =>
     series.all
@@ -89,7 +87,7 @@ function chartData({ nodes, series, staging, startedMs }: SimulationResult): Rep
     losses: named("lost: "),
     phases: named("phase: "),
     registryEvents,
-    capacityPerSecond,
+    capacityPerSecond: registry.rate ?? registryCapacities.embedded.eventsPerSecond,
     stagingMs: staging.map(({ stagingMs }) => stagingMs),
   };
 }

@@ -82,6 +82,8 @@ export const runFlagNames: readonly string[] = [...Object.keys(runFlags), "compa
 /** @param isChosen was this flag given, or is its value the default? */
 export function planRuns(flags: RunFlags, isChosen: (name: string) => boolean): readonly PlannedRun[] {
   const { compare } = flags;
+  const isGiven = (name: string): boolean => isChosen(name) || compare?.flag === kebabCase(name);
+  if (isGiven("jitterMode") && !isGiven("jitter")) throw badUsage("--jitter-mode says how waits are spread: it needs --jitter TIME");
   const variants: readonly { readonly name: string | null; readonly flags: RunFlags }[] =
     compare === undefined ? [{ name: null, flags }] : compare.values.map((value) => variantOf(flags, compare.flag, value));
   const isOld = variants.some((variant) => variant.flags.order === "advertise-first");

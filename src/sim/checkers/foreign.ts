@@ -2,7 +2,7 @@
  * S6: what is not ours is never touched. Every kernel is taken to hold an SA pair and policies of another IPsec daemon,
  * which no dump of ours lists; an operation that reaches one of them is a violation.
  */
-import { policySlotKey, policySlotOf, saSlotKey, saSlotOf, type Operation, type PolicyView, type SaView } from "../../core/sa.js";
+import { operationSlotKey, policySlotKey, saSlotKey, type PolicyView, type SaView } from "../../core/sa.js";
 import type { Spi } from "../../core/spi.js";
 import { seconds, violationsMax, type Checker, type Violation } from "./checker.js";
 import type { History } from "./history.js";
@@ -32,7 +32,7 @@ export class ForeignChecker implements Checker {
 
   constructor(history: History) {
     history.observe((name, operation, atMs) => {
-      if (!slots.has(slotKeyOf(operation))) return;
+      if (!slots.has(operationSlotKey(operation))) return;
       const message = `${name} ran ${operation.kind} on what another IPsec daemon owns (${remote.address}) at ${seconds(atMs)}`;
       const cause = "it took an SA or policy without our mark for its own";
       this.#violations.push({ invariant: "S6", atMs, message, cause });
@@ -45,18 +45,5 @@ export class ForeignChecker implements Checker {
 
   finish(): readonly Violation[] {
     return this.#violations.slice(0, violationsMax);
-  }
-}
-
-function slotKeyOf(operation: Operation): string {
-  switch (operation.kind) {
-    case "install-sa":
-      return saSlotKey(saSlotOf(operation.sa));
-    case "delete-sa":
-      return saSlotKey(operation.slot);
-    case "set-policy":
-      return policySlotKey(policySlotOf(operation.policy));
-    case "delete-policy":
-      return policySlotKey(operation.policy);
   }
 }
