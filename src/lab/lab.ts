@@ -20,6 +20,8 @@ import { RegistryLoad, since, type RegistryCounts } from "./fleet/registry-load.
 import { LabError } from "./lab-error.js";
 import { Ledger } from "./ledger/ledger.js";
 import { explainLosses, type Loss, type Outage } from "./ledger/losses.js";
+import { embeddedLabRegistry } from "./registry/embedded.js";
+import type { LabRegistry } from "./registry/lab-registry.js";
 import type { LabOptions } from "./options.js";
 import { makeReport, type LabReport } from "./report.js";
 import { RotationWatch } from "./rotation.js";
@@ -69,6 +71,7 @@ export class Lab {
   readonly #patience: Patience;
   readonly #keys: KeyFiles;
   readonly #load: RegistryLoad;
+  readonly #registry: LabRegistry;
   readonly #openPairs = new Set<string>();
   #instances = 0;
   #rotation: RotationWatch | null = null;
@@ -86,6 +89,7 @@ export class Lab {
     this.#rhythm = names.map(() => names.map(() => prng.share()));
     this.view = new FleetView(names);
     this.#load = new RegistryLoad(this.view);
+    this.#registry = embeddedLabRegistry(layout.registrySocket);
     this.#keys = new KeyFiles(layout.nodes.map((node) => node.keyFile));
     this.controller = this.#makeController();
     this.nodes = names.map((name, node) => this.#makeNode(name, node));
@@ -228,16 +232,18 @@ export class Lab {
     this.view.close();
     const programs = this.nodes.flatMap(({ agent, dataplane }) => [agent, dataplane.program]);
     await Promise.all([...programs, this.controller].map((program) => program.stop(stopGraceMs)));
+    await this.#registry.stop();
     this.#keys.wipe();
     if (!this.options.keep) await removeLayout(this.layout);
   }
 
   async #startAll(): Promise<void> {
     await this.#keys.create();
-    await writeControllerConfig(this.layout, this.options);
+    await this.#registry.start();
+    await writeControllerConfig(this.layout, this.#registry.controllerSection(), this.options);
     this.controller.start();
     for (const { dataplane } of this.nodes) dataplane.program.start();
-    this.view.connect(this.layout.registrySocket);
+    this.view.connect(await this.#registry.connect());
     await Promise.all(this.nodes.map((unit) => this.#startNode(unit)));
     const { all } = this.openPairs;
     const isReady = (): boolean => this.#openPairs.size === all && isSteady(this.#question());
@@ -254,12 +260,8 @@ export class Lab {
     const portOf = (one: NodeUnit): Promise<number> => {
       return this.#patience.waitForValue(one.dataplane.port, startMsMax);
     };
-    await writeAgentConfig(
-      this.layout,
-      layout,
-      { name, udpPort: await portOf(unit) },
-      this.options,
-    );
+    const identity = { name, udpPort: await portOf(unit) };
+    await writeAgentConfig(layout, this.#registry.agentSection(), identity, this.options);
     agent.start();
     const peers = this.nodes.filter((peer) => peer !== unit);
     const plans = peers.map(async (peer) => ({

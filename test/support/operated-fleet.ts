@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { connectRegistry } from "../../src/adapters/registry/connect.js";
 import { addNextKey, generateKeyFile } from "../../src/cli/keyfile-operations.js";
 import { FleetWatch } from "../../src/cli/operator/fleet-watch.js";
 import { findFleet } from "../../src/cli/operator/place.js";
@@ -44,7 +45,8 @@ export async function startFleet(
   const keys = join(processes.folder, "keys");
   await makeKeys(keys, 7);
   processes.distribute(keys, everybody);
-  const watch = new FleetWatch(await findFleet(processes.controllerFile, {}));
+  const place = await findFleet(processes.controllerFile, {});
+  const watch = new FleetWatch(place, await connectRegistry(place.registry));
   cleanup.after(() => watch.close());
   const config = ["--config", processes.controllerFile];
   return {

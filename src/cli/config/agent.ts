@@ -8,7 +8,7 @@ import type { JitterOptions } from "../../core/jitter.js";
 import type { KeyRing } from "../../core/key-id.js";
 import { limits } from "../../core/limits.js";
 import type { NodeAddresses, NodeName } from "../../core/node.js";
-import type { ServiceAddress } from "../../ports/service-address.js";
+import type { RegistryTarget } from "../../adapters/registry/connect.js";
 import { formatDuration } from "../duration.js";
 import {
   durationField,
@@ -19,18 +19,16 @@ import {
   portField,
   shareField,
 } from "./fields.js";
+import { agentRegistrySection, checkAgentRegistry, toAgentTarget } from "./registry.js";
 import {
   checkDeadlines,
-  checkPlace,
   checkSocket,
   coordinationField,
   defaultMs,
   keyRingField,
   logSection,
   metricsSection,
-  placeFields,
   toMetrics,
-  toServiceAddress,
   type LogConfig,
   type MetricsConfig,
   type Remark,
@@ -41,7 +39,7 @@ export interface AgentConfig {
   readonly schemaVersion: 1;
   readonly node: { readonly name: NodeName; readonly addresses: NodeAddresses };
   readonly stateDir: string;
-  readonly registry: { readonly kind: "embedded"; readonly address: ServiceAddress };
+  readonly registry: RegistryTarget;
   readonly coordination: "barrier" | "pairwise";
   readonly keyFile: KeyFileConfig;
   readonly dataplane: { readonly kind: "userspace"; readonly socket: string };
@@ -79,7 +77,7 @@ export const agentSchema = z.strictObject({
     udpPort: portField.default(4500),
   }),
   stateDir: pathField,
-  registry: z.strictObject({ kind: z.enum(["embedded"]).default("embedded"), ...placeFields }),
+  registry: agentRegistrySection,
   coordination: coordinationField,
   keyFile: z.strictObject({
     path: pathField,
@@ -134,7 +132,7 @@ export function checkAgent(fields: AgentFields, folder: string): readonly Remark
   const hasAddress = addresses.ipv4 !== undefined || addresses.ipv6 !== undefined;
   return [
     ...(hasAddress ? [] : [{ path: ["node", "addresses"], message: "needs ipv4, ipv6 or both" }]),
-    ...checkPlace(fields.registry, ["registry"], folder),
+    ...checkAgentRegistry(fields.registry, folder),
     ...checkSocket(fields.dataplane.socket, ["dataplane", "socket"], folder),
     ...checkDeadlines(fields.rotation),
   ];
@@ -169,7 +167,7 @@ export function toAgentConfig(fields: AgentFields, folder: string): AgentConfig 
     schemaVersion: fields.schemaVersion,
     node: { name: node.name, addresses: { ipv4, ipv6, udpPort: node.udpPort } },
     stateDir: resolve(folder, fields.stateDir),
-    registry: { kind: registry.kind, address: toServiceAddress(registry, folder) },
+    registry: toAgentTarget(registry, folder),
     coordination: fields.coordination,
     keyFile: {
       path: resolve(folder, keyFile.path),

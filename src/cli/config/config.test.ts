@@ -131,9 +131,8 @@ test("config: a further controller connects to the registry of the first", async
     "registry: { connect: { host: 127.0.0.1, port: 9472 } }",
   ]);
   assert.deepEqual(config.registry, {
-    kind: "embedded",
     role: "connect",
-    address: { kind: "tcp", host: "127.0.0.1", port: 9472 },
+    target: { kind: "embedded", address: { kind: "tcp", host: "127.0.0.1", port: 9472 } },
   });
 });
 

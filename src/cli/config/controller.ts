@@ -2,25 +2,27 @@
  * The controller's configuration: the fields as they stand in the file, the relations between them,
  * and the value that the program works with. The annotated example is examples/controller.yaml.
  */
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { z } from "zod";
 import type { KeyRing } from "../../core/key-id.js";
 import { limits } from "../../core/limits.js";
 import type { NodeName } from "../../core/node.js";
-import type { ServiceAddress } from "../../ports/service-address.js";
 import { formatDuration } from "../duration.js";
 import { durationField, nodeNameField, pathField, shareField } from "./fields.js";
 import {
+  checkControllerRegistry,
+  controllerRegistrySection,
+  toControllerRegistry,
+  type ControllerRegistryConfig,
+} from "./registry.js";
+import {
   checkDeadlines,
-  checkPlace,
   coordinationField,
   defaultMs,
   keyRingField,
   logSection,
   metricsSection,
-  placeFields,
   toMetrics,
-  toServiceAddress,
   type LogConfig,
   type MetricsConfig,
   type Remark,
@@ -42,15 +44,6 @@ export interface ControllerConfig {
   /** Null when switched off. */
   readonly metrics: MetricsConfig | null;
   readonly log: LogConfig;
-}
-
-/**
- * One controller of a fleet keeps the embedded registry (`serve`), every other one connects to it.
- */
-export interface ControllerRegistryConfig {
-  readonly kind: "embedded";
-  readonly role: "serve" | "connect";
-  readonly address: ServiceAddress;
 }
 
 export interface ControllerRotationConfig {
@@ -80,13 +73,7 @@ export const controllerSchema = z.strictObject({
   schemaVersion: z.literal(1),
   name: nodeNameField,
   stateDir: pathField,
-  registry: z
-    .strictObject({
-      kind: z.enum(["embedded"]).default("embedded"),
-      listen: z.strictObject(placeFields).optional(),
-      connect: z.strictObject(placeFields).optional(),
-    })
-    .prefault({}),
+  registry: controllerRegistrySection,
   coordination: coordinationField,
   keyFile: z.strictObject({ ring: keyRingField }).prefault({}),
   rotation: z
@@ -126,24 +113,10 @@ export type ControllerFields = z.output<typeof controllerSchema>;
 
 export function checkController(fields: ControllerFields, folder: string): readonly Remark[] {
   return [
-    ...checkRegistry(fields, folder),
+    ...checkControllerRegistry(fields.registry, folder),
     ...checkDeadlines(fields.rotation),
     ...checkLease(fields),
   ];
-}
-
-function checkRegistry({ registry }: ControllerFields, folder: string): readonly Remark[] {
-  const { listen, connect } = registry;
-  if (listen !== undefined && connect !== undefined) {
-    return [
-      {
-        path: ["registry"],
-        message: "has both listen and connect: the registry is served by one controller",
-      },
-    ];
-  }
-  if (listen !== undefined) return checkPlace(listen, ["registry", "listen"], folder);
-  return connect === undefined ? [] : checkPlace(connect, ["registry", "connect"], folder);
 }
 
 /** A lease must have ended before its node counts as silent. */
@@ -179,7 +152,7 @@ export function toControllerConfig(fields: ControllerFields, folder: string): Co
     schemaVersion: fields.schemaVersion,
     name: fields.name,
     stateDir,
-    registry: toRegistry(fields, folder, stateDir),
+    registry: toControllerRegistry(fields.registry, folder, stateDir),
     coordination: fields.coordination,
     keyFile: fields.keyFile,
     rotation: {
@@ -211,16 +184,4 @@ function toPreflight({ preflight, rotation }: ControllerFields): PreflightConfig
     keyDistribution,
   } = preflight;
   return { jitterMaxMs: jitterMax, jitterMinNodes, keyDistributionMs: keyDistribution };
-}
-
-function toRegistry(
-  { registry }: ControllerFields,
-  folder: string,
-  stateDir: string,
-): ControllerRegistryConfig {
-  const { kind, listen, connect } = registry;
-  if (connect !== undefined)
-    return { kind, role: "connect", address: toServiceAddress(connect, folder) };
-  const place = listen ?? { socket: join(stateDir, "registry.sock") };
-  return { kind, role: "serve", address: toServiceAddress(place, folder) };
 }

@@ -5,7 +5,7 @@ import { parseIncarnationId, type IncarnationId } from "../../core/node.js";
 import { Keyring } from "../../adapters/crypto/keyring.js";
 import { Keystore } from "../../adapters/keyfile/keystore.js";
 import { makeLog } from "../../adapters/log/log.js";
-import { connectEmbedded } from "../../adapters/registry/embedded/open.js";
+import { connectRegistry } from "../../adapters/registry/connect.js";
 import { openStateDirectory } from "../../adapters/storage/state-directory.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import { UserspaceKernel } from "../../adapters/userspace/control-client.js";
@@ -65,7 +65,7 @@ async function openAgent(
   closers.add(() => storage.close());
   const kernel = makeKernel(config, keyring, overrides);
   closers.add(() => kernel.close());
-  const { registry } = connectEmbedded({ address: config.registry.address, skipped: skipLogger(log) });
+  const registry = await connectRegistry(config.registry, { skipped: skipLogger(log) });
   closers.add(() => registry.close());
   const keystore = makeKeystore(config, keyring, log);
   const chances = { randomIncarnationId, chance: Math.random };

@@ -3,7 +3,8 @@
  * One controller of a fleet keeps the embedded registry; in pairwise coordination that is all it does.
  */
 import { makeLog } from "../../adapters/log/log.js";
-import { connectEmbedded, startEmbedded } from "../../adapters/registry/embedded/open.js";
+import { connectRegistry } from "../../adapters/registry/connect.js";
+import { startEmbedded } from "../../adapters/registry/embedded/open.js";
 import type { RegistryStatistics } from "../../adapters/registry/embedded/statistics.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import { formatServiceAddress } from "../../http/listen.js";
@@ -52,14 +53,16 @@ export async function runController(
   }
 }
 
-async function openRegistry(config: ControllerConfig, log: Log): Promise<OpenRegistry> {
-  const { role, address } = config.registry;
+async function openRegistry(
+  { registry: place, stateDir }: ControllerConfig,
+  log: Log,
+): Promise<OpenRegistry> {
   const skipped = skipLogger(log);
-  if (role === "connect") {
-    const { registry } = connectEmbedded({ address, skipped });
+  if (place.role === "connect") {
+    const registry = await connectRegistry(place.target, { skipped });
     return { registry, writes: () => ({}), close: async () => registry.close() };
   }
-  const host = await startEmbedded({ stateDir: config.stateDir, listen: address, skipped });
+  const host = await startEmbedded({ stateDir, listen: place.address, skipped });
   log.write("info", "registry served", { at: formatServiceAddress(host.address) });
   const writes = (): RegistryWrites => writesOf(host.server.statistics());
   return { registry: host.registry, writes, close: host.close };

@@ -3,7 +3,6 @@
  * and the few writes of an operator as promises. Owns its connection. Leases and rotation records
  * have no watch, and are read again on demand.
  */
-import { connectEmbedded } from "../../adapters/registry/embedded/open.js";
 import { PortError } from "../../adapters/port-error.js";
 import type { FleetRecord, OperatorRequest, RotationRecord } from "../../core/fleet/record.js";
 import type { FleetSnapshot } from "../../core/fleet/summary.js";
@@ -41,10 +40,9 @@ export class FleetWatch {
   #rotations: readonly RotationRecord[] = [];
   #away: string | null = null;
 
-  /** @throws PortError REGISTRY_ADDRESS_REFUSED */
-  constructor(place: FleetPlace) {
+  /** @param registry is closed with the watch */
+  constructor(place: FleetPlace, registry: RegistryPort) {
     this.place = place;
-    const { registry } = connectEmbedded({ address: place.address });
     this.#registry = registry;
     this.#stops.push(registry.watchRoster((event) => this.#seeRoster(event)));
     this.#stops.push(registry.watchReports((event) => this.#seeReports(event)));

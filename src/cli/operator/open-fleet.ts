@@ -2,8 +2,7 @@
  * Opens the registry of a fleet for one command: within three seconds, or with a clear word on what
  * to check.
  */
-import { connectTo, formatAddress } from "../../adapters/registry/embedded/listen.js";
-import type { ServiceAddress } from "../../ports/service-address.js";
+import { connectRegistry, formatTarget, probeRegistry } from "../../adapters/registry/connect.js";
 import { CliError } from "../exit.js";
 import type { Shell } from "../shell.js";
 import { FleetWatch } from "./fleet-watch.js";
@@ -25,7 +24,8 @@ export async function withFleet<T>(
   shell: Pick<Shell, "env">,
   use: (fleet: FleetWatch) => Promise<T>,
 ): Promise<T> {
-  const fleet = new FleetWatch(await findFleet(flags.config, shell.env));
+  const place = await findFleet(flags.config, shell.env);
+  const fleet = new FleetWatch(place, await connectRegistry(place.registry));
   try {
     const isWhole = (): true | null => (fleet.isWhole ? true : null);
     const opened = await waitUntil(fleet, isWhole, { timeoutMs: answerWithinMs });
@@ -37,27 +37,14 @@ export async function withFleet<T>(
 }
 
 async function unreachable({ place, away }: FleetWatch): Promise<CliError> {
-  const reason = (await probe(place.address)) ?? away ?? "it takes connections and answers nothing";
-  const at = formatAddress(place.address);
+  const fault = await probeRegistry(place.registry, answerWithinMs);
+  const reason = fault ?? away ?? "it takes connections and answers nothing";
+  const at = formatTarget(place.registry);
   return new CliError({
     exitCode: 1,
     code: "REGISTRY_UNREACHABLE",
     message: `the registry at ${at} did not answer within ${answerWithinMs / 1_000} s: ${reason}`,
     details: [`the address is from ${place.file}`],
     hint: "check that the controller which keeps it runs, and that this user may open its socket",
-  });
-}
-
-/** Why no connection can be made, null when one can. */
-function probe(address: ServiceAddress): Promise<string | null> {
-  return new Promise((resolve) => {
-    const socket = connectTo(address);
-    const end = (reason: string | null): void => {
-      socket.destroy();
-      resolve(reason);
-    };
-    socket.once("connect", () => end(null));
-    socket.once("error", (cause) => end(cause.message));
-    socket.setTimeout(answerWithinMs, () => end("no connection"));
   });
 }

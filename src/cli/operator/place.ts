@@ -2,14 +2,15 @@
  * Where the fleet of an operator's command is: read from the configuration of any of its programs.
  */
 import type { KeyRing } from "../../core/key-id.js";
-import type { ServiceAddress } from "../../ports/service-address.js";
+import type { RegistryTarget } from "../../adapters/registry/connect.js";
 import { findConfig, loadFleetConfig, type FleetConfig } from "../config/load.js";
+import { targetOf } from "../config/registry.js";
 import type { Shell } from "../shell.js";
 
 export interface FleetPlace {
   /** The file that named the fleet, as a full path. */
   readonly file: string;
-  readonly address: ServiceAddress;
+  readonly registry: RegistryTarget;
   readonly coordination: "barrier" | "pairwise";
   readonly ring: KeyRing;
   readonly config: FleetConfig;
@@ -21,6 +22,8 @@ export interface FleetPlace {
  */
 export async function findFleet(given: string | undefined, env: Shell["env"]): Promise<FleetPlace> {
   const { file, config } = await loadFleetConfig(findConfig(given, env));
-  const { registry, coordination, keyFile } = config.config;
-  return { file, address: registry.address, coordination, ring: keyFile.ring, config };
+  const { coordination, keyFile } = config.config;
+  const registry =
+    config.kind === "agent" ? config.config.registry : targetOf(config.config.registry);
+  return { file, registry, coordination, ring: keyFile.ring, config };
 }

@@ -12,13 +12,18 @@ import type { LabLayout, NodeLayout } from "./layout.js";
 const retireDeadlineMs = 120_000;
 const rotationDurationMs = 60_000;
 
-export async function writeControllerConfig(layout: LabLayout, options: LabOptions): Promise<void> {
+/** @param registry the section that says where the registry is */
+export async function writeControllerConfig(
+  layout: LabLayout,
+  registry: object,
+  options: LabOptions,
+): Promise<void> {
   const { coordination, drainMs } = options;
   await writeConfig(layout.controllerConfig, {
     schemaVersion: 1,
     name: "controller-1",
     stateDir: layout.controllerStateDir,
-    registry: { listen: { socket: layout.registrySocket } },
+    registry,
     coordination,
     rotation: { duration: rotationDurationMs, drain: drainMs, retireDeadline: retireDeadlineMs },
     preflight: {
@@ -30,10 +35,13 @@ export async function writeControllerConfig(layout: LabLayout, options: LabOptio
   });
 }
 
-/** @param udpPort where the node's dataplane receives ESP */
+/**
+ * @param registry the section that says where the registry is
+ * @param identity its `udpPort` is where the node's dataplane receives ESP
+ */
 export async function writeAgentConfig(
-  layout: LabLayout,
   node: NodeLayout,
+  registry: object,
   identity: { readonly name: string; readonly udpPort: number },
   options: LabOptions,
 ): Promise<void> {
@@ -42,7 +50,7 @@ export async function writeAgentConfig(
     schemaVersion: 1,
     node: { name: identity.name, addresses: { ipv4: "127.0.0.1" }, udpPort: identity.udpPort },
     stateDir: node.stateDir,
-    registry: { socket: layout.registrySocket },
+    registry,
     coordination,
     keyFile: { path: node.keyFile },
     dataplane: { socket: node.dataplaneSocket },

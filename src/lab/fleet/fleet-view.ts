@@ -2,15 +2,15 @@
  * How the lab sees its fleet: as an operator could, from the registry and from the agents' logs. It
  * decides nothing for the fleet, and what it costs the registry is counted apart.
  */
-import { connectEmbedded, type EmbeddedConnection } from "../../adapters/registry/embedded/open.js";
-import type { RegistryStatistics } from "../../adapters/registry/embedded/statistics.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import type { FleetPhase, FleetRecord } from "../../core/fleet/record.js";
 import type { IncarnationId, RosterEntry } from "../../core/node.js";
 import type { Report } from "../../core/report.js";
 import type { AgentPhase } from "../../core/rotation/state.js";
 import type { WatchEvent } from "../../ports/registry.js";
+import type { LabConnection } from "../registry/lab-registry.js";
 import { parseAgentLog } from "./agent-log.js";
+import type { RegistryCounts } from "./registry-load.js";
 
 /** `down` from a program's end until its successor says something. Nodes are indices from 0. */
 export type NodePhase = AgentPhase | "down";
@@ -42,7 +42,7 @@ export class FleetView {
   readonly #reports = new Map<number, Report>();
   readonly #incarnations = new Map<number, IncarnationId>();
   #record: FleetRecord | null = null;
-  #connection: EmbeddedConnection | null = null;
+  #connection: LabConnection | null = null;
   #ownEvents = 0;
 
   constructor(names: readonly string[]) {
@@ -51,9 +51,9 @@ export class FleetView {
   }
 
   /** Watches the registry as soon as it is there; `close` ends it. */
-  connect(socketPath: string): void {
-    this.#connection = connectEmbedded({ address: { kind: "unix", path: socketPath } });
-    const { registry } = this.#connection;
+  connect(connection: LabConnection): void {
+    this.#connection = connection;
+    const { registry } = connection;
     registry.watchRoster((event) => this.#each(event, (entry) => this.#seeEntry(entry)));
     registry.watchReports((event) => this.#each(event, (report) => this.#seeReport(report)));
     registry.watchFleet((event) => {
@@ -90,12 +90,8 @@ export class FleetView {
   }
 
   /** What the registry has counted since its program started; null while it cannot be reached. */
-  statistics(): Promise<RegistryStatistics | null> {
-    const connection = this.#connection;
-    if (connection === null) return Promise.resolve(null);
-    return new Promise((resolve) => {
-      connection.statistics((result) => resolve(result.ok ? result.value : null));
-    });
+  counts(): Promise<RegistryCounts | null> {
+    return this.#connection?.counts() ?? Promise.resolve(null);
   }
 
   /** One line of an agent's log. */

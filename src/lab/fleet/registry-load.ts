@@ -2,7 +2,6 @@
  * What a span of time cost the registry. Its own counters are read; they begin again when its
  * program does, so they are added up here. The lab's own watches are taken off the events.
  */
-import type { RegistryStatistics } from "../../adapters/registry/embedded/statistics.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import type { FleetView } from "./fleet-view.js";
 
@@ -52,8 +51,8 @@ export class RegistryLoad {
 
   /** Counts since the start of the lab; those known last while the registry is away. */
   async read(): Promise<RegistryCounts> {
-    const statistics = await this.#view.statistics();
-    if (statistics !== null) this.#take(countsOf(statistics));
+    const read = await this.#view.counts();
+    if (read !== null) this.#take(read);
     const total = add(this.#base, this.#last);
     const counts = { ...total, watchEvents: Math.max(0, total.watchEvents - this.#view.ownEvents) };
     this.#sample(counts.watchEvents);
@@ -74,15 +73,6 @@ export class RegistryLoad {
     const first = this.#samples[0];
     if (first !== undefined) this.#peak = Math.max(this.#peak, events - first.events);
   }
-}
-
-function countsOf(statistics: RegistryStatistics): RegistryCounts {
-  return {
-    writes: sum(statistics.writes),
-    writesByClass: statistics.writes,
-    leaseRenewals: statistics.leaseRenewals,
-    watchEvents: sum(statistics.watchEvents),
-  };
 }
 
 export function add(one: RegistryCounts, other: RegistryCounts): RegistryCounts {
@@ -111,6 +101,6 @@ function combine(
   };
 }
 
-function sum(counts: Readonly<Record<string, number>>): number {
+export function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((total, count) => total + count, 0);
 }

@@ -1,0 +1,24 @@
+/**
+ * What a lab needs of its registry, whatever its kind: the servers that run it, the words that its
+ * programs' files have for it, and what it counted.
+ */
+import type { RegistryPort } from "../../ports/registry.js";
+import type { RegistryCounts } from "../fleet/registry-load.js";
+
+export interface LabRegistry {
+  /** The `registry` section of the agents' files and of the controller's; known once started. */
+  readonly agentSection: () => object;
+  readonly controllerSection: () => object;
+  /** Starts what must run before the controller. @throws LabError */
+  readonly start: () => Promise<void>;
+  /** The lab's own connection, as soon as the registry is there. */
+  readonly connect: () => Promise<LabConnection>;
+  /** Ends what `start` started, after every program of the lab has ended. */
+  readonly stop: () => Promise<void>;
+}
+
+export interface LabConnection {
+  readonly registry: RegistryPort;
+  /** Since the registry's program started; null while it cannot be reached. */
+  readonly counts: () => Promise<RegistryCounts | null>;
+}
