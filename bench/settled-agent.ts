@@ -54,7 +54,7 @@ export function settleFleet(coordination: "barrier" | "pairwise", peers: number)
       return step;
     },
   });
-  const port = fleet.registry.port({ isAlive: () => true, isPartitioned: false, held: new Set() });
+  const port = fleet.registry.port({ owner: null, isAlive: () => true, isPartitioned: false, held: new Set() });
   for (let i = 0; i < peers; i += 1) admitPeer(port, i, key);
   if (coordination === "barrier") writeFleet(port, key);
   fleet.run(100);

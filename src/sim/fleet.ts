@@ -1,6 +1,6 @@
 /**
  * A fleet in virtual time: the agents' and the controllers' own loops over modelled kernels, disks and registry, with
- * traffic between all pairs. It injects faults and counts packets; it decides nothing for the agents.
+ * traffic between all that talk to each other. It injects faults and counts packets; it decides nothing for the agents.
  */
 import type { KeyIdentity } from "../core/key-id.js";
 import type { IncarnationId, NodeName } from "../core/node.js";
@@ -47,8 +47,8 @@ export class SimFleet {
     this.#options = options;
     this.prng = makePrng(options.seed);
     const draw = options.registryDelayMs ?? ((prng) => 1 + prng.below(20));
-    this.registry = new SimRegistry(this.time, () => draw(this.prng));
-    this.traffic = new Traffic(this.time, this.nodes, this.registry, options.packetIntervalMs ?? 5, makePrng(options.seed));
+    this.registry = new SimRegistry(this.time, () => draw(this.prng), options.mesh ?? null);
+    this.traffic = new Traffic(this, options.packetIntervalMs ?? 5, makePrng(options.seed));
   }
 
   /** @param addresses as for `parseAddresses` */
@@ -80,6 +80,7 @@ export class SimFleet {
     const node = this.node(name);
     if (node.agent !== null) return;
     const link: Link = {
+      owner: name,
       isAlive: () => agent.alive,
       isPartitioned: node.isPartitioned,
       held: node.held,
@@ -175,7 +176,7 @@ export class SimFleet {
 
   addController(): number {
     const name = `controller-${this.controllers.length}`;
-    const link: Link = { isAlive: () => controller.alive, isPartitioned: false, held: new Set() };
+    const link: Link = { owner: null, isAlive: () => controller.alive, isPartitioned: false, held: new Set() };
     const ports: ControllerPorts = {
       clock: this.time.clock(-this.prng.below(100_000)),
       registry: this.registry.port(link),
@@ -206,6 +207,13 @@ export class SimFleet {
   /** Names of the nodes that have not left, in the order in which they first came. */
   live(): readonly NodeName[] {
     return [...this.nodes.values()].filter((node) => !node.departed).map((node) => node.name);
+  }
+
+  /** Nodes that have not left and that `name` talks to. */
+  peersOf(name: NodeName): readonly NodeName[] {
+    const { mesh } = this.#options;
+    if (mesh === undefined) return this.live().filter((one) => one !== name);
+    return mesh.peersOf(name).filter((one) => this.nodes.get(one)?.departed === false);
   }
 
   run(forMs: number): void {

@@ -5,12 +5,15 @@ import type { Prng } from "../core/prng.js";
 import type { AgentOptions } from "../core/rotation/state.js";
 import type { AgentPorts, StepAgent } from "../runtime/agent-loop.js";
 import type { ControllerPorts, StepController } from "../runtime/controller-loop.js";
+import type { Mesh } from "./model/mesh.js";
 
 export interface SimOptions {
   readonly seed: number;
   readonly coordination: "barrier" | "pairwise";
   readonly agent?: Partial<AgentOptions>;
   readonly controller?: Partial<ControllerOptions>;
+  /** Absent: every node talks to every other. */
+  readonly mesh?: Mesh;
   readonly registryDelayMs?: (prng: Prng) => number;
   readonly operationMs?: (prng: Prng) => number;
   /** Time between two packets of one pair. */

@@ -59,6 +59,9 @@ test("simulate: a swarm with a mutant fails with its seeds, and each replays", a
 const refused: readonly { readonly words: readonly string[]; readonly says: RegExp }[] = [
   { words: ["--nodes", "0"], says: /from 2 to/ },
   { words: ["--nodes", "1000000000"], says: /from 2 to/ },
+  { words: ["--degree", "7"], says: /It must be even/ },
+  { words: ["--degree", "0"], says: /from 2 to/ },
+  { words: ["--nodes", "20000"], says: /at most 10000 peers: give a --degree/ },
   { words: ["--rate", "0"], says: /from 1 to/ },
   { words: ["--jitter", "soon"], says: /duration such as/ },
   { words: ["--scenario", "cilium-44700"], says: /did you mean cilium-44701\?/ },

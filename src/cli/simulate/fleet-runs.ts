@@ -7,7 +7,7 @@ import type { Shell } from "../shell.js";
 import { driveSimulation } from "./drive.js";
 import { heapBytesFor, runWithHeap } from "./heap.js";
 import { describeRuns, type NamedRun } from "./result-text.js";
-import type { PlannedRun } from "./run-flags.js";
+import { peersOf, type PlannedRun } from "./run-flags.js";
 
 export interface FleetOutput extends OutputOptions {
   /** Where the page goes, if one is wanted. */
@@ -15,8 +15,8 @@ export interface FleetOutput extends OutputOptions {
 }
 
 export async function simulateFleets(planned: readonly PlannedRun[], output: FleetOutput, shell: Shell): Promise<void> {
-  const largest = Math.max(...planned.map(({ options }) => options.nodes));
-  if (await runWithHeap(heapBytesFor(largest, largest - 1), shell)) return;
+  const largest = Math.max(...planned.map(({ options }) => heapBytesFor(options.nodes, peersOf(options))));
+  if (await runWithHeap(largest, shell)) return;
   const runs: NamedRun[] = [];
   for (const { name, options } of planned) {
     if (shell.interrupted().aborted) break;

@@ -53,6 +53,6 @@ function tooLarge(bytes: number): CliError {
     exitCode: 2,
     code: "FLEET_TOO_LARGE",
     message: `this fleet wants about ${gibibytes(bytes)} of memory, and this machine has ${gibibytes(totalmem())}`,
-    hint: "fewer nodes",
+    hint: "fewer nodes, or a smaller --degree",
   });
 }

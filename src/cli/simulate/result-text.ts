@@ -34,6 +34,7 @@ const runColumn: Column<Row> = { header: "RUN", cell: ({ name }) => name ?? "" }
 
 const columns: readonly Column<Row>[] = [
   { header: "NODES", align: "right", cell: ({ result }) => count(result.nodes) },
+  { header: "DEGREE", align: "right", wide: true, cell: ({ result }) => (result.degree === null ? "all" : count(result.degree)) },
   { header: "KEY", align: "right", cell: ({ rotation }) => `${rotation?.keyId ?? "-"}` },
   { header: "STAGED", align: "right", cell: ({ rotation }) => time(rotation?.stagedMs) },
   { header: "SWITCHED", align: "right", cell: ({ rotation }) => time(rotation?.switchedMs) },

@@ -16,6 +16,7 @@ export interface PlannedRun {
 
 export interface RunFlags {
   readonly nodes: number;
+  readonly degree: number | null;
   readonly seed: number;
   readonly rotations: number;
   readonly coordination: SimulationOptions["coordination"];
@@ -48,10 +49,12 @@ interface RunFlag {
   readonly shown?: string;
 }
 
-const nodesMax = limits.peersMax;
+/** Of 20 bits of node index; what one run of the largest was measured to need is in docs/reference/simulator.md. */
+const nodesMax = 100_000;
 
 const runFlags: Readonly<Record<keyof Required<Omit<RunFlags, "compare">>, RunFlag>> = {
   nodes: { flags: "--nodes <count>", description: "nodes of the fleet", parse: whole(2, nodesMax), initial: simulationDefaults.nodes },
+  degree: { flags: "--degree <peers>", description: "peers that each node talks to, an even number, or all", parse: parseDegree, initial: null, shown: "all" },
   rotations: { flags: "--rotations <count>", description: "rotations to run", parse: whole(0, 100), initial: 1 },
   seed: { flags: "--seed <number>", description: "all chance comes from it", parse: whole(0, 2 ** 31), initial: 1 },
   coordination: choice("--coordination <kind>", "who decides", ["barrier", "pairwise"]),
@@ -92,6 +95,8 @@ export function planRuns(flags: RunFlags, isChosen: (name: string) => boolean): 
   if (isOld && usesBarrier && !mayAssume) throw barrierKnowsNoOrder();
   const refused = variants.find((variant) => variant.flags.order === "advertise-first" && variant.flags.mutant !== undefined);
   if (refused !== undefined) throw badUsage("--mutant changes the rules of --order stage-first: leave --order out");
+  const widest = Math.max(...variants.map((variant) => peersOf(variant.flags)));
+  if (widest > limits.peersMax) throw badUsage(`one node talks to at most ${limits.peersMax} peers: give a --degree`);
   const changes: Partial<RunFlags> = isOld ? { coordination: "pairwise" } : {};
   return variants.map(({ name, flags: varied }) => ({ name, options: toOptions({ ...varied, ...changes }) }));
 }
@@ -110,10 +115,16 @@ function variantOf(flags: RunFlags, flag: string, value: string): { readonly nam
   }
 }
 
+/** How many peers each node talks to. */
+export function peersOf({ nodes, degree }: { readonly nodes: number; readonly degree: number | null }): number {
+  return Math.min(degree ?? Infinity, nodes - 1);
+}
+
 function toOptions(flags: RunFlags): SimulationOptions {
-  const { nodes, seed, rotations, coordination, order, jitter, jitterMode, emergency, slowNode, cpuShare, keyDistribution, drain, rate, registryRate, mutant } = flags;
+  const { nodes, degree, seed, rotations, coordination, order, jitter, jitterMode, emergency, slowNode, cpuShare, keyDistribution, drain, rate, registryRate, mutant } = flags;
   return {
     nodes,
+    degree,
     seed,
     rotations,
     coordination,
@@ -144,6 +155,13 @@ function whole(least: number, most: number): (text: string) => number {
     if (/^\d{1,10}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
   };
+}
+
+function parseDegree(text: string): number | null {
+  if (text === "all") return null;
+  const degree = whole(2, limits.peersMax)(text);
+  if (degree % 2 === 0) return degree;
+  throw new InvalidArgumentError("It must be even: as many peers on either side of a ring.");
 }
 
 function time(text: string): number {

@@ -9,11 +9,13 @@ import { seconds, violationsMax, type Checker, type Violation } from "./checker.
 /** Does every live node hold and send with `key` and nothing else, by its own word? */
 export function hasConverged(fleet: SimFleet, key: KeyIdentity): boolean {
   const live = fleet.live();
-  return live.every((name) => {
-    const report = fleet.registry.report(name);
-    const isHeld = report?.holds.length === 1 && sameKey(report.holds[0] ?? null, key);
-    return isHeld && (report.sendingOldest === key.keyId || live.length === 1);
-  });
+  return live.every((name) => rests(fleet, name, key, live.length === 1));
+}
+
+function rests(fleet: SimFleet, name: NodeName, key: KeyIdentity, isAlone: boolean): boolean {
+  const report = fleet.registry.report(name);
+  const isHeld = report?.holds.length === 1 && sameKey(report.holds[0] ?? null, key);
+  return isHeld && (report.sendingOldest === key.keyId || isAlone);
 }
 
 export class ConvergenceChecker implements Checker {
@@ -34,8 +36,9 @@ export class ConvergenceChecker implements Checker {
   finish(): readonly Violation[] {
     const fleet = this.#fleet;
     const key = this.#newest();
-    if (!hasConverged(fleet, key)) return [this.#violation(`no rest on key ${key.keyId}`, standing(fleet))];
-    const found = fleet.live().flatMap((name) => leftovers(fleet, fleet.node(name), key));
+    if (!hasConverged(fleet, key)) return [this.#violation(`no rest on key ${key.keyId}`, standing(fleet, key))];
+    const found: string[] = [];
+    for (const name of fleet.live()) if (found.length < violationsMax) found.push(...leftovers(fleet, fleet.node(name), key));
     return found.slice(0, violationsMax).map((what) => this.#violation(what, null));
   }
 
@@ -45,20 +48,25 @@ export class ConvergenceChecker implements Checker {
   }
 }
 
-/** Where each node stands, by its own word. */
-function standing(fleet: SimFleet): string {
-  const nodes = fleet.live().map((name) => {
+/** So many nodes are told of by name. */
+const namedMax = 20;
+
+/** Where the nodes stand that do not rest on `key`, by their own word. */
+function standing(fleet: SimFleet, key: KeyIdentity): string {
+  const live = fleet.live();
+  const restless = live.filter((name) => !rests(fleet, name, key, live.length === 1));
+  const told = restless.slice(0, namedMax).map((name) => {
     const report = fleet.registry.report(name);
     if (report === undefined) return `${name} has no report`;
-    const held = report.holds.map((key) => key.keyId).join("+");
+    const held = report.holds.map((one) => one.keyId).join("+");
     return `${name} holds ${held} and sends ${report.sendingOldest ?? 0} to ${report.sendingNewest ?? 0}`;
   });
-  return nodes.join("; ");
+  return [...told, ...(restless.length > namedMax ? [`and ${restless.length - namedMax} more`] : [])].join("; ");
 }
 
 /** What a kernel and a disk hold that they should not, or lack. */
 function leftovers(fleet: SimFleet, node: SimNode, key: KeyIdentity): readonly string[] {
-  const others = fleet.live().filter((one) => one !== node.name);
+  const others = fleet.peersOf(node.name);
   const addresses = new Set(others.flatMap((one) => Object.values(fleet.node(one).addresses)));
   const families = [node.addresses.ipv4, node.addresses.ipv6].filter((address) => address !== null).length;
   const expected = 2 * families * others.length;

@@ -1,6 +1,7 @@
 /**
  * The registry in virtual time: commits in order, watchers that lag each at their own pace, partitions, compare-and-set.
- * It keeps what a real registry keeps through a crash of its clients; it does not itself crash.
+ * It keeps what a real registry keeps through a crash of its clients; it does not itself crash. In a fleet with a mesh it
+ * sends a node its peers' records alone, and now and then how far the roster has come.
  */
 import type { FleetRecord, OperatorRequest, RotationRecord } from "../../core/fleet/record.js";
 import { limits } from "../../core/limits.js";
@@ -11,11 +12,15 @@ import type { IncarnationNumber, NodeIndex } from "../../core/spi.js";
 import type { Done, Stop } from "../../ports/failure.js";
 import type { LeaseView, RegisterRequest, RegistryPort, SingleEvent, WatchEvent } from "../../ports/registry.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
+import { Audience } from "./audience.js";
+import type { Mesh } from "./mesh.js";
 
 export type Stream = "roster" | "reports" | "fleet" | "request";
 
 /** The connection of one process. */
 export interface Link {
+  /** The node that it belongs to, null for a controller. */
+  readonly owner: NodeName | null;
   readonly isAlive: () => boolean;
   /** Cut off: requests fail and events are lost. */
   isPartitioned: boolean;
@@ -23,15 +28,22 @@ export interface Link {
   readonly held: Set<Stream>;
 }
 
-interface Watcher {
+interface Watcher<E = never> {
   readonly stream: Stream;
   readonly link: Link;
+  readonly owner: NodeName | null;
+  readonly send: (event: E) => void;
   /** Sends the whole present value, as after a gap. */
   readonly relist: () => void;
   readonly lose: () => void;
   readonly waiting: (() => void)[];
   lastAtMs: number;
+  /** The roster revision up to which it was sent everything that it sees. */
+  toldRevision: number;
 }
+
+/** How often a node that does not see all of the roster is told how far it has come. */
+const progressMs = 100;
 
 export class SimRegistry {
   readonly #time: VirtualTime;
@@ -41,12 +53,16 @@ export class SimRegistry {
   readonly #reports = new Map<NodeName, Report>();
   readonly #leases = new Map<NodeName, LeaseView & { readonly untilMs: number }>();
   readonly #rotations = new Map<number, RotationRecord>();
-  readonly #watchers = {
-    roster: new Set<Watcher & { send: (event: WatchEvent<RosterEntry>) => void }>(),
-    reports: new Set<Watcher & { send: (event: WatchEvent<Report>) => void }>(),
-    fleet: new Set<Watcher & { send: (event: SingleEvent<FleetRecord>) => void }>(),
-    request: new Set<Watcher & { send: (event: SingleEvent<OperatorRequest>) => void }>(),
+  readonly #audiences: {
+    readonly roster: Audience<Watcher<WatchEvent<RosterEntry>>>;
+    readonly reports: Audience<Watcher<WatchEvent<Report>>>;
+    readonly fleet: Audience<Watcher<SingleEvent<FleetRecord>>>;
+    readonly request: Audience<Watcher<SingleEvent<OperatorRequest>>>;
   };
+  readonly #watchersOf = new Map<Link, Set<Watcher>>();
+  /** The name of the entry that changed last, which nobody sees who was not told of it. */
+  #changedLast = "" as NodeName;
+  #isProgressDue = false;
   #revision = 0;
   #rosterRevision = 0;
   #nextIndex = 1;
@@ -56,9 +72,15 @@ export class SimRegistry {
   readonly writes = { roster: 0, report: 0, fleet: 0, lease: 0, rotation: 0 };
   watchEvents = 0;
 
-  constructor(time: VirtualTime, delayMs: () => number) {
+  constructor(time: VirtualTime, delayMs: () => number, mesh: Mesh | null = null) {
     this.#time = time;
     this.#delayMs = delayMs;
+    this.#audiences = {
+      roster: new Audience(mesh),
+      reports: new Audience(mesh),
+      fleet: new Audience(null),
+      request: new Audience(null),
+    };
   }
 
   get fleet(): FleetRecord | null {
@@ -79,12 +101,12 @@ export class SimRegistry {
 
   setRequest(request: OperatorRequest | null): void {
     this.#request = request;
-    for (const watcher of this.#watchers.request) this.#deliver(watcher, () => watcher.send(this.#requestEvent()));
+    for (const watcher of this.#audiences.request.everyone()) this.#deliver(watcher, this.#requestEvent());
   }
 
   /** Cuts a process off. One that notices hears `disconnected`; one that does not goes on with what it last saw. */
   cut(link: Link, isNoticed: boolean): void {
-    if (isNoticed) for (const watcher of this.#watchersOf(link)) watcher.lose();
+    if (isNoticed) for (const watcher of this.#watchersOf.get(link) ?? []) watcher.lose();
     link.isPartitioned = true;
   }
 
@@ -92,20 +114,15 @@ export class SimRegistry {
   heal(link: Link): void {
     if (!link.isPartitioned) return;
     link.isPartitioned = false;
-    for (const watcher of this.#watchersOf(link)) watcher.relist();
+    for (const watcher of this.#watchersOf.get(link) ?? []) watcher.relist();
   }
 
   /** Delivers what waited, in order. */
   release(link: Link, stream: Stream): void {
     link.held.delete(stream);
-    for (const watcher of this.#watchersOf(link)) {
+    for (const watcher of this.#watchersOf.get(link) ?? []) {
       if (watcher.stream === stream) for (const run of watcher.waiting.splice(0)) run();
     }
-  }
-
-  #watchersOf(link: Link): readonly Watcher[] {
-    const all: readonly ReadonlySet<Watcher>[] = Object.values(this.#watchers);
-    return all.flatMap((watchers) => [...watchers]).filter((watcher) => watcher.link === link);
   }
 
   /** The port of one process, which may die or be partitioned. */
@@ -137,10 +154,12 @@ export class SimRegistry {
         }),
       listLeases: (done) => request(done, () => succeed(this.#liveLeases())),
       campaign: (candidate, leaseMs, leading) => this.#campaign(candidate, leaseMs, leading, link),
-      watchRoster: (listener) => this.#watch("roster", this.#watchers.roster, listener, () => this.#rosterListing(), link),
-      watchReports: (listener) => this.#watch("reports", this.#watchers.reports, listener, () => this.#reportListing(), link),
-      watchFleet: (listener) => this.#watch("fleet", this.#watchers.fleet, listener, () => this.#fleetEvent(), link),
-      watchRequest: (listener) => this.#watch("request", this.#watchers.request, listener, () => this.#requestEvent(), link),
+      watchRoster: (listener) =>
+        this.#watch("roster", this.#audiences.roster, listener, (watcher) => this.#rosterListing(watcher), link),
+      watchReports: (listener) =>
+        this.#watch("reports", this.#audiences.reports, listener, (watcher) => this.#reportListing(watcher), link),
+      watchFleet: (listener) => this.#watch("fleet", this.#audiences.fleet, listener, () => this.#fleetEvent(), link),
+      watchRequest: (listener) => this.#watch("request", this.#audiences.request, listener, () => this.#requestEvent(), link),
       close: () => undefined,
     };
   }
@@ -150,9 +169,9 @@ export class SimRegistry {
     this.#rosterRevision = this.#revision += 1;
     this.writes.roster += 1;
     const event = { kind: "removed", revision: this.#rosterRevision, name } as const;
-    for (const watcher of this.#watchers.roster) this.#deliver(watcher, () => watcher.send(event));
+    this.#tellRoster(name, event);
     if (this.#reports.delete(name)) {
-      for (const watcher of this.#watchers.reports) this.#deliver(watcher, () => watcher.send(event));
+      for (const watcher of this.#audiences.reports.seeing(name)) this.#deliver(watcher, event);
     }
     return this.#rosterRevision as RosterRevision;
   }
@@ -172,8 +191,30 @@ export class SimRegistry {
     };
     this.#entries.set(entry.name, entry);
     const event = { kind: "put", revision: this.#rosterRevision, item: entry } as const;
-    for (const watcher of this.#watchers.roster) this.#deliver(watcher, () => watcher.send(event));
+    this.#tellRoster(entry.name, event);
     return entry;
+  }
+
+  #tellRoster(name: NodeName, event: WatchEvent<RosterEntry>): void {
+    for (const watcher of this.#audiences.roster.seeing(name)) {
+      watcher.toldRevision = this.#rosterRevision;
+      this.#deliver(watcher, event);
+    }
+    this.#changedLast = name;
+    if (this.#isProgressDue) return;
+    this.#isProgressDue = true;
+    this.#time.post(this.#time.nowMs + progressMs, () => this.#tellProgress());
+  }
+
+  /** To who does not see what changed: somebody unknown to it is not there. */
+  #tellProgress(): void {
+    this.#isProgressDue = false;
+    const event = { kind: "removed", revision: this.#rosterRevision, name: this.#changedLast } as const;
+    for (const watcher of this.#audiences.roster.partial()) {
+      if (watcher.toldRevision >= this.#rosterRevision) continue;
+      watcher.toldRevision = this.#rosterRevision;
+      this.#deliver(watcher, event);
+    }
   }
 
   #publish(report: Report): null {
@@ -182,7 +223,7 @@ export class SimRegistry {
     this.writes.report += 1;
     this.#reports.set(report.node, report);
     const event = { kind: "put", revision: this.#revision, item: report } as const;
-    for (const watcher of this.#watchers.reports) this.#deliver(watcher, () => watcher.send(event));
+    for (const watcher of this.#audiences.reports.seeing(report.node)) this.#deliver(watcher, event);
     return null;
   }
 
@@ -192,7 +233,7 @@ export class SimRegistry {
     this.writes.fleet += 1;
     this.#fleet = { version: this.#revision, value: record };
     const event = this.#fleetEvent();
-    for (const watcher of this.#watchers.fleet) this.#deliver(watcher, () => watcher.send(event));
+    for (const watcher of this.#audiences.fleet.everyone()) this.#deliver(watcher, event);
     return succeed(this.#revision);
   }
 
@@ -226,12 +267,14 @@ export class SimRegistry {
     };
   }
 
-  #rosterListing(): WatchEvent<RosterEntry> {
-    return { kind: "listing", revision: this.#rosterRevision, items: [...this.#entries.values()] };
+  #rosterListing(watcher: Watcher<WatchEvent<RosterEntry>>): WatchEvent<RosterEntry> {
+    watcher.toldRevision = this.#rosterRevision;
+    const items = this.#audiences.roster.visible(watcher, this.#entries);
+    return { kind: "listing", revision: this.#rosterRevision, items };
   }
 
-  #reportListing(): WatchEvent<Report> {
-    return { kind: "listing", revision: this.#revision, items: [...this.#reports.values()] };
+  #reportListing(watcher: Watcher<WatchEvent<Report>>): WatchEvent<Report> {
+    return { kind: "listing", revision: this.#revision, items: this.#audiences.reports.visible(watcher, this.#reports) };
   }
 
   #fleetEvent(): SingleEvent<FleetRecord> {
@@ -244,38 +287,43 @@ export class SimRegistry {
 
   #watch<E extends { readonly kind: string }>(
     stream: Stream,
-    watchers: Set<Watcher & { send: (event: E) => void }>,
+    audience: Audience<Watcher<E>>,
     listener: (event: E) => void,
-    current: () => E,
+    current: (watcher: Watcher<E>) => E,
     link: Link,
   ): Stop {
-    const watcher: Watcher & { send: (event: E) => void } = {
+    const watcher: Watcher<E> = {
       stream,
       link,
+      owner: link.owner,
       waiting: [],
       lastAtMs: 0,
+      toldRevision: 0,
       send: listener,
-      relist: () => {
-        const event = current();
-        this.#deliver(watcher, () => listener(event));
-      },
-      lose: () => this.#deliver(watcher, () => listener({ kind: "disconnected", reason: "partition" } as unknown as E)),
+      relist: () => this.#deliver(watcher, current(watcher)),
+      lose: () => this.#deliver(watcher, { kind: "disconnected", reason: "partition" } as unknown as E),
     };
-    watchers.add(watcher);
+    const leave = audience.add(watcher);
+    const ofLink = this.#watchersOf.get(link) ?? new Set<Watcher>();
+    this.#watchersOf.set(link, ofLink.add(watcher));
     watcher.relist();
-    return () => watchers.delete(watcher);
+    return () => {
+      leave();
+      ofLink.delete(watcher);
+      if (ofLink.size === 0) this.#watchersOf.delete(link);
+    };
   }
 
   /** Events of one watcher arrive in order, each after its own delay; a partition loses them until `heal`. */
-  #deliver(watcher: Watcher, run: () => void): void {
+  #deliver<E>(watcher: Watcher<E>, event: E): void {
     const { link } = watcher;
     if (link.isPartitioned) return;
     this.watchEvents += 1;
     watcher.lastAtMs = Math.max(watcher.lastAtMs, this.#time.nowMs + this.#delayMs());
-    this.#time.at(watcher.lastAtMs, () => {
+    this.#time.post(watcher.lastAtMs, () => {
       if (!link.isAlive()) return;
-      if (link.held.has(watcher.stream)) watcher.waiting.push(run);
-      else run();
+      if (link.held.has(watcher.stream)) watcher.waiting.push(() => watcher.send(event));
+      else watcher.send(event);
     });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Traffic between all pairs of a simulated fleet, and the verdict on every packet that did not arrive: excused with a
+ * Traffic between the pairs of a simulated fleet, and the verdict on every packet that did not arrive: excused with a
  * reason that S1 names, or a loss. A packet that a policy keeps back counts only when this pair, in these lifetimes,
  * had been able to send before. It changes nothing but packet counters.
  */
@@ -64,9 +64,18 @@ const reactionMs = 150;
 /** The same after the record that counts a node again has reached both ends, each behind the slowest registry. */
 const returnMs = 2 * reactionMs;
 
+/** Where the packets are. */
+export interface TrafficScene {
+  readonly time: VirtualTime;
+  readonly registry: SimRegistry;
+  node(name: NodeName): SimNode;
+  live(): readonly NodeName[];
+  peersOf(name: NodeName): readonly NodeName[];
+}
+
 export class Traffic {
+  readonly #scene: TrafficScene;
   readonly #time: VirtualTime;
-  readonly #nodes: ReadonlyMap<NodeName, SimNode>;
   readonly #registry: SimRegistry;
   readonly #intervalMs: number;
   readonly #prng: Prng;
@@ -84,16 +93,10 @@ export class Traffic {
   /** Kept back by a policy, lost or not. */
   blocked = 0;
 
-  constructor(
-    time: VirtualTime,
-    nodes: ReadonlyMap<NodeName, SimNode>,
-    registry: SimRegistry,
-    intervalMs: number,
-    prng: Prng,
-  ) {
-    this.#time = time;
-    this.#nodes = nodes;
-    this.#registry = registry;
+  constructor(scene: TrafficScene, intervalMs: number, prng: Prng) {
+    this.#scene = scene;
+    this.#time = scene.time;
+    this.#registry = scene.registry;
     this.#intervalMs = intervalMs;
     this.#prng = prng;
     this.#send();
@@ -106,9 +109,12 @@ export class Traffic {
 
   #makeFlows(): void {
     this.#isRouted = true;
-    const present = [...this.#nodes.values()].filter((node) => !node.departed);
-    const pairs = present.flatMap((from) => present.filter((to) => to !== from).map((to) => [from, to] as const));
-    this.#flows = pairs.flatMap(([from, to]) => routesBetween(from, to).map((route) => this.#flow(from, to, route)));
+    const scene = this.#scene;
+    this.#flows = scene.live().flatMap((name) => {
+      const from = scene.node(name);
+      const peers = scene.peersOf(name).map((peer) => scene.node(peer));
+      return peers.flatMap((to) => routesBetween(from, to).map((route) => this.#flow(from, to, route)));
+    });
   }
 
   #flow(from: SimNode, to: SimNode, route: Route): Flow {

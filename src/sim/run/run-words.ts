@@ -10,10 +10,11 @@ export function labelOf({ order, mutant }: SimulationOptions): string | null {
 
 /** Every option by name, so that it stays the same run when a default changes. */
 export function replayOf(options: SimulationOptions): string {
-  const { nodes, seed, rotations, coordination, order, jitter, jitterMaxMs, slowNodeMs, cpuShare, emergency, keyDistributionMs, drainMs, rate, registryRate, mutant } = options;
+  const { nodes, degree, seed, rotations, coordination, order, jitter, jitterMaxMs, slowNodeMs, cpuShare, emergency, keyDistributionMs, drainMs, rate, registryRate, mutant } = options;
   return [
     `spindle simulate --nodes ${nodes} --rotations ${rotations} --seed ${seed} --coordination ${coordination} --order ${order}`,
     `--rate ${rate} --drain ${drainMs}ms --key-distribution ${keyDistributionMs}ms --jitter ${jitter === "off" ? "off" : `${jitterMaxMs}ms --jitter-mode ${jitter}`}`,
+    ...(degree === null ? [] : [`--degree ${degree}`]),
     ...(slowNodeMs === 0 ? [] : [`--slow-node ${slowNodeMs}ms`]),
     ...(cpuShare === 1 ? [] : [`--cpu-share ${cpuShare}`]),
     ...(emergency ? ["--emergency"] : []),

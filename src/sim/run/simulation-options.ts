@@ -8,11 +8,14 @@ import { stepAgent } from "../../core/rotation/step.js";
 import type { Operation } from "../../core/sa.js";
 import type { AgentPorts, StepAgent } from "../../runtime/agent-loop.js";
 import type { Mutant } from "../mutants/mutant.js";
+import { ringMesh } from "../model/mesh.js";
 import type { SimOptions } from "../options.js";
 import { advertiseFirst } from "../scenarios/field/advertise-first.js";
 
 export interface SimulationOptions {
   readonly nodes: number;
+  /** Peers that each node talks to: the nearest on a ring, an even number; null for all others. */
+  readonly degree: number | null;
   readonly seed: number;
   readonly rotations: number;
   readonly coordination: "barrier" | "pairwise";
@@ -37,6 +40,7 @@ export interface SimulationOptions {
 
 export const simulationDefaults: SimulationOptions = {
   nodes: 50,
+  degree: null,
   seed: 1,
   rotations: 1,
   coordination: "barrier",
@@ -58,8 +62,8 @@ const operationMsMin = 0.02;
 const operationMsSpread = 0.03;
 
 /** Production's durations, so that a simulated rotation takes as long as a real one. */
-export function simOptionsOf(options: SimulationOptions, slowNode: NodeName | null): SimOptions {
-  const { coordination, order, seed, rate, mutant } = options;
+export function simOptionsOf(options: SimulationOptions, names: readonly NodeName[], slowNode: NodeName | null): SimOptions {
+  const { coordination, degree, order, seed, rate, mutant } = options;
   const step: StepAgent = order === "advertise-first" ? advertiseFirst(stepAgent) : stepAgent;
   const base: SimOptions = {
     seed,
@@ -67,6 +71,7 @@ export function simOptionsOf(options: SimulationOptions, slowNode: NodeName | nu
     agent: agentOptions(options),
     controller: controllerOptions(options),
     packetIntervalMs: 1_000 / rate,
+    ...(degree === null ? {} : { mesh: ringMesh(names, degree) }),
     operationMs: (prng) => operationMsMin + prng.share() * operationMsSpread,
     ...(order === "advertise-first" ? { step: () => step } : {}),
     ...mutant?.changes,

@@ -37,6 +37,8 @@ export interface RegistryFigures {
 export interface SimulationResult {
   readonly schemaVersion: 1;
   readonly nodes: number;
+  /** Peers that each node talks to, null for all others. */
+  readonly degree: number | null;
   readonly coordination: "barrier" | "pairwise";
   readonly order: "stage-first" | "advertise-first";
   readonly seed: number;

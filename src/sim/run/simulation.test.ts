@@ -110,3 +110,13 @@ test("simulation: the series add up to the totals", () => {
   const bins = phases[0]?.length ?? 0;
   for (let bin = 0; bin < bins; bin += 1) assert.equal(sum(phases.map((values) => values[bin] ?? 0)), nodes);
 });
+
+test("simulation: with a degree each node holds its peers' SAs alone, in both coordinations", () => {
+  for (const coordination of ["barrier", "pairwise"] as const) {
+    const result = run({ coordination, nodes: 40, degree: 4, rate: 5, keyDistributionMs: 200 });
+    assert.deepEqual([coordination, result.violations, result.ok], [coordination, [], true]);
+    assert.deepEqual([...new Set(result.staging.map(({ sas }) => sas))], [2 * 4], "the old key's and the new one's");
+    const eventsPerNode = result.registry.watchEvents / result.nodes;
+    assert.ok(eventsPerNode < 30, `${eventsPerNode.toFixed(1)} events per node, where 39 peers would make 150`);
+  }
+});

@@ -62,7 +62,7 @@ export class Simulation {
     this.#slowNode = isSlow ? (names[makePrng(options.seed).below(names.length)] ?? null) : null;
     const { registryRate } = options;
     this.#bound = registryRate === null ? null : new BoundedRegistry(registryRate, () => this.#fleet.time.nowMs);
-    const simOptions = simOptionsOf(options, this.#slowNode);
+    const simOptions = simOptionsOf(options, names, this.#slowNode);
     const { fleet, history } = watchedFleet(this.#bound?.bind(simOptions) ?? simOptions);
     this.#fleet = fleet;
     if (options.coordination === "barrier") fleet.addController();
@@ -92,7 +92,7 @@ export class Simulation {
 
   /** To be called once, at the end or when there is no more time. */
   finish(): SimulationResult {
-    const { nodes, coordination, order, seed, jitter, jitterMaxMs, slowNodeMs, cpuShare, emergency, mutant } = this.#options;
+    const { nodes, degree, coordination, order, seed, jitter, jitterMaxMs, slowNodeMs, cpuShare, emergency, mutant } = this.#options;
     const complete = this.#stage.kind === "ended";
     const checkers = complete ? this.#checkers : this.#checkers.filter(({ invariant }) => invariant !== "L1");
     const violations = [...this.#stuck, ...checkers.flatMap((checker) => checker.finish())];
@@ -100,6 +100,7 @@ export class Simulation {
     return {
       schemaVersion: 1,
       nodes,
+      degree,
       coordination,
       order,
       seed,
