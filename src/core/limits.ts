@@ -136,6 +136,28 @@ export const limits = {
   recordingBytesMax: 256 * 1024 * 1024,
   /** Lines that the disk has not taken; beyond it recording ends. */
   recordingWaitingBytesMax: 32 * 1024 * 1024,
+  /** A DNS label; a file, a device and a certificate are named after it. */
+  gatewayNameLengthMax: 63,
+  gatewayPairsMax: 16,
+  /** Most that is read of a CSR or certificate of a gateway. */
+  gatewayPemBytesMax: 8_192,
+  /** How often a site observes a link, with a generation on its way and without. */
+  gatewayObserveMs: 1_000,
+  gatewayObserveIdleMs: 10_000,
+  /** An observation older than this says nothing. */
+  gatewayObservationMsMax: 10_000,
+  /** Probes answered in a row before a tunnel counts as verified. */
+  gatewayProbesMin: 3,
+  /** An old tunnel is idle after this long without a byte; at the longest so long is waited for it. */
+  gatewayDrainMsDefault: 2_000,
+  gatewayDrainMsMax: 60_000,
+  /** Spacing of attempts: the first retry, doubled up to the longest. */
+  gatewayRetryMsMin: 60_000,
+  gatewayRetryMsMax: 1_800_000,
+  /** Attempts in a row that may be undone before a rotation is called failed; it is still tried again. */
+  gatewayAttemptsMax: 5,
+  /** Ended rotations kept in a link's record. */
+  gatewayHistoryMax: 8,
   /** Packet records kept per node by the lab for per-packet accounting. */
   labPacketRecordsMax: 2_000_000,
 } as const;
@@ -161,5 +183,8 @@ assert(limits.registryPartBytes < limits.recordBytesMax, "a part is not larger t
 assert(limits.registryBacklogBytesMax > limits.registryFrameBytesMax, "a backlog holds a frame");
 assert(limits.registryReconnectMsMin < limits.registryReconnectMsMax, "reconnect limits are ordered");
 assert(limits.registryConflictMsMin < limits.registryConflictMsMax, "conflict limits are ordered");
+assert(limits.gatewayObserveMs * 3 < limits.gatewayObservationMsMax, "three observations may be lost");
+assert(limits.gatewayDrainMsDefault < limits.gatewayDrainMsMax, "gateway drain limits are ordered");
+assert(limits.gatewayRetryMsMin < limits.gatewayRetryMsMax, "gateway retry limits are ordered");
 assert(limits.recordingWaitingBytesMax < limits.recordingBytesMax, "a recording holds what waits for it");
 assert(2 * limits.registryPingMs <= limits.registryRequestMsMax, "two pings fit in one request's time");
