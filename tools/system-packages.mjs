@@ -14,12 +14,19 @@ import { runCommand } from "./command.mjs";
  */
 
 const kernelTests = "tests on a real kernel";
+const registryTests = "tests on a real registry";
+const apiServerBuild = "building a Kubernetes API server for the tests";
 
 /** @type {readonly SystemPackage[]} */
 export const systemPackages = [
   { name: "user-mode-linux", file: "/usr/bin/linux.uml", neededFor: kernelTests },
   { name: "kmod", file: "/sbin/modprobe", neededFor: kernelTests },
   { name: "iproute2", file: "/sbin/ip", neededFor: kernelTests },
+  { name: "etcd-server", file: "/usr/bin/etcd", neededFor: registryTests },
+  { name: "golang-go", file: "/usr/bin/go", neededFor: apiServerBuild },
+  { name: "rsync", file: "/usr/bin/rsync", neededFor: apiServerBuild },
+  { name: "jq", file: "/usr/bin/jq", neededFor: apiServerBuild },
+  { name: "make", file: "/usr/bin/make", neededFor: apiServerBuild },
   { name: "chromium", file: "/usr/bin/chromium", neededFor: "tests of pages in a browser" },
 ];
 

@@ -14,6 +14,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { root, runCommand } from "./command.mjs";
+import { buildApiServer } from "./kube-apiserver.mjs";
 import { installMissing } from "./system-packages.mjs";
 import { describeFailure, runFile } from "./test-file.mjs";
 
@@ -42,6 +43,7 @@ if (selects === undefined) {
 
 async function runAll(selects) {
   await installMissing();
+  if (selects !== scopes.unit) await buildApiServer(); // Without it its tests skip, and say why.
   const isSound =
     (await build()) && (await runCommand("linting", "npm", ["run", "--silent", "lint"]));
   return report(isSound ? await runTests(listTests().filter(selects)) : [unsound]);

@@ -23,14 +23,14 @@ import type { Result } from "../../core/result.js";
 import type { RegisterRequest } from "../../ports/registry.js";
 import { PortError } from "../port-error.js";
 import { releasedKey, reportKey, rosterKey } from "./keys.js";
-import type { Kv, KvItem, KvOperation } from "./kv.js";
+import type { KvItem, KvOperation, KvTransactions } from "./kv.js";
 import { decode, decodeOrThrow, encode } from "./records.js";
 import { readEvidence, readOldestReleased, type OldestReleased } from "./reuse-evidence.js";
 import { changeRoster, type Decision, type RosterView } from "./roster-change.js";
 import { entryOf, releasedIndexSchema, rosterRecordSchema, type RosterRecord } from "./schemas.js";
 
 /** Admits the node or updates its entry; the same request again writes nothing. */
-export function admit(kv: Kv, request: RegisterRequest, signal: AbortSignal): Promise<RosterEntry> {
+export function admit(kv: KvTransactions, request: RegisterRequest, signal: AbortSignal): Promise<RosterEntry> {
   return changeRoster(kv, request.name, signal, async (view) => {
     if (view.item === null) return admitNew(kv, request, view);
     const known = decodeOrThrow(rosterRecordSchema, view.item);
@@ -43,7 +43,7 @@ export function admit(kv: Kv, request: RegisterRequest, signal: AbortSignal): Pr
 }
 
 /** Takes a node and its report off; its index goes to the end of the queue of released ones. */
-export function dismiss(kv: Kv, name: NodeName, signal: AbortSignal): Promise<RosterRevision> {
+export function dismiss(kv: KvTransactions, name: NodeName, signal: AbortSignal): Promise<RosterRevision> {
   return changeRoster<RosterRevision>(kv, name, signal, async (view) => {
     if (view.item === null) return { kind: "keep", result: view.revision };
     const operations: readonly KvOperation[] = [
@@ -57,7 +57,7 @@ export function dismiss(kv: Kv, name: NodeName, signal: AbortSignal): Promise<Ro
 }
 
 async function admitNew(
-  kv: Kv,
+  kv: KvTransactions,
   request: RegisterRequest,
   view: RosterView,
 ): Promise<Decision<RosterEntry>> {
@@ -79,7 +79,7 @@ async function admitNew(
 
 /** Reads the queue and the evidence only when no fresh index is left. */
 async function allotPlace(
-  kv: Kv,
+  kv: KvTransactions,
   name: NodeName,
   nextIndex: number,
 ): Promise<{ readonly place: IndexAllotment; readonly queue: OldestReleased | null }> {
@@ -93,7 +93,7 @@ async function allotPlace(
 }
 
 async function renumber(
-  kv: Kv,
+  kv: KvTransactions,
   request: RegisterRequest,
   view: RosterView,
   known: RosterRecord,

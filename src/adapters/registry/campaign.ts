@@ -7,14 +7,14 @@ import { randomUUID } from "node:crypto";
 import type { Stop } from "../../ports/failure.js";
 import { systemClock } from "../system/clock.js";
 import { pause } from "./backoff.js";
-import type { Kv, KvCandidate } from "./kv.js";
+import type { KvCandidate, KvElection } from "./kv.js";
 import { orNull } from "./settle.js";
 
 /** Renewals per term: two may be lost. */
 const renewalsPerTerm = 3;
 
 export function campaign(
-  kv: Kv,
+  kv: KvElection,
   name: string,
   leaseMs: number,
   leading: (isLeader: boolean) => void,
@@ -32,7 +32,7 @@ export function campaign(
 }
 
 async function run(
-  kv: Kv,
+  kv: KvElection,
   candidate: KvCandidate,
   leaseMs: number,
   term: Term,

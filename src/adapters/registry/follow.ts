@@ -5,7 +5,7 @@
 import { limits } from "../../core/limits.js";
 import type { Stop } from "../../ports/failure.js";
 import { backoffMs, pause } from "./backoff.js";
-import type { Kv, KvEvent, KvSnapshot } from "./kv.js";
+import type { KvEvent, KvReader, KvSnapshot } from "./kv.js";
 import { portErrorOf } from "./settle.js";
 
 export interface Followed {
@@ -24,7 +24,7 @@ export interface Follower {
   readonly event: (event: Exclude<KvEvent, { readonly kind: "compacted" }>) => void;
 }
 
-export function follow(kv: Kv, followed: Followed, follower: Follower): Stop {
+export function follow(kv: KvReader, followed: Followed, follower: Follower): Stop {
   const stopping = new AbortController();
   void run(kv, followed, follower, stopping.signal);
   return () => {
@@ -33,7 +33,7 @@ export function follow(kv: Kv, followed: Followed, follower: Follower): Stop {
 }
 
 async function run(
-  kv: Kv,
+  kv: KvReader,
   followed: Followed,
   follower: Follower,
   signal: AbortSignal,
@@ -68,7 +68,7 @@ async function listUntilDone(
 
 /** Ends when the watch lost its place in the history, or was stopped. */
 function watchUntilGap(
-  kv: Kv,
+  kv: KvReader,
   prefix: string,
   after: number,
   follower: Follower,

@@ -76,23 +76,36 @@ export interface KvCandidate {
   readonly session: string;
 }
 
-export interface Kv {
+/** What watches need. */
+export interface KvReader {
   /** All keys as of one revision. */
   get(keys: readonly string[]): Promise<KvSnapshot>;
   /** All keys that start with `prefix`, as of one revision; with `limit` only the first ones. */
   range(prefix: string, limit?: number): Promise<KvSnapshot>;
+  /** Sends what was committed under `prefix` after revision `after`, from now on by itself. */
+  watch(prefix: string, after: number, listener: (event: KvEvent) => void): Stop;
+}
+
+/** What deciding on the roster needs: one view, and all or nothing. */
+export interface KvTransactions extends Pick<KvReader, "get" | "range"> {
   /** All operations if every comparison holds, durably, or none. */
   transaction(
     compares: readonly KvCompare[],
     operations: readonly KvOperation[],
   ): Promise<KvOutcome>;
-  /** Sends what was committed under `prefix` after revision `after`, from now on by itself. */
-  watch(prefix: string, after: number, listener: (event: KvEvent) => void): Stop;
+}
+
+export interface KvLeases {
   renewLease(name: string, holder: string, leaseMs: number): Promise<void>;
   /** Those that have not ended. */
   leases(): Promise<readonly KvLease[]>;
+}
+
+export interface KvElection {
   /** Takes or renews the leadership; true when the candidate leads for `leaseMs` from now. */
   lead(candidate: KvCandidate, leaseMs: number): Promise<boolean>;
   /** Gives the leadership up at once; no matter who has it. */
   resign(candidate: KvCandidate): Promise<void>;
 }
+
+export interface Kv extends KvReader, KvTransactions, KvLeases, KvElection {}

@@ -8,7 +8,7 @@
 import type { Stop } from "../../ports/failure.js";
 import type { WatchEvent } from "../../ports/registry.js";
 import { follow } from "./follow.js";
-import type { Kv, KvChanges, KvItem, KvSnapshot } from "./kv.js";
+import type { KvChanges, KvItem, KvReader, KvSnapshot } from "./kv.js";
 import type { Decoded, InvalidRecord } from "./records.js";
 
 export interface ListSource<T> {
@@ -26,7 +26,7 @@ export interface ListSink<T> {
   readonly skipped: (record: InvalidRecord) => void;
 }
 
-export function watchList<T>(kv: Kv, source: ListSource<T>, sink: ListSink<T>): Stop {
+export function watchList<T>(kv: KvReader, source: ListSource<T>, sink: ListSink<T>): Stop {
   const view: ListView<T> = { items: new Map(), unreadable: new Set(), revision: 0 };
   const list = (): Promise<KvSnapshot> => kv.range(source.listingPrefix);
   return follow(kv, { list, prefix: source.prefix }, {

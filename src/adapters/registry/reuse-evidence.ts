@@ -11,7 +11,7 @@ import {
   type Witness,
 } from "../../core/roster-allotment.js";
 import { fleetKey, releasedPrefix, reportKey, reportPrefix, rosterPrefix } from "./keys.js";
-import type { Kv, KvItem } from "./kv.js";
+import type { KvItem, KvTransactions } from "./kv.js";
 import { decode, decodeOrThrow } from "./records.js";
 import {
   entryOf,
@@ -26,7 +26,7 @@ export interface OldestReleased {
   readonly released: ReleasedIndex;
 }
 
-export async function readOldestReleased(kv: Kv): Promise<OldestReleased | null> {
+export async function readOldestReleased(kv: KvTransactions): Promise<OldestReleased | null> {
   const { items } = await kv.range(releasedPrefix, 1);
   const [item] = items;
   if (item === undefined) return null;
@@ -40,7 +40,7 @@ export async function readOldestReleased(kv: Kv): Promise<OldestReleased | null>
  * @throws PortError REGISTRY_RECORD_INVALID for an unreadable entry: nobody knows what its node
  * holds
  */
-export async function readEvidence(kv: Kv, asker: NodeName): Promise<ReuseEvidence> {
+export async function readEvidence(kv: KvTransactions, asker: NodeName): Promise<ReuseEvidence> {
   const roster = await kv.range(rosterPrefix);
   const reports = await kv.range(reportPrefix);
   const fleet = await kv.get([fleetKey]);

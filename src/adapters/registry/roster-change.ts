@@ -9,7 +9,7 @@ import type { NodeName, RosterRevision } from "../../core/node.js";
 import { PortError } from "../port-error.js";
 import { backoffMs, pause } from "./backoff.js";
 import { rosterKey, rosterMetaKey } from "./keys.js";
-import type { Kv, KvItem, KvOperation } from "./kv.js";
+import type { KvItem, KvOperation, KvTransactions } from "./kv.js";
 import { decodeOrThrow, encode } from "./records.js";
 import { rosterMetaSchema } from "./schemas.js";
 
@@ -37,7 +37,7 @@ export type Decision<T> =
  * `signal` is aborted
  */
 export async function changeRoster<T>(
-  kv: Kv,
+  kv: KvTransactions,
   name: NodeName,
   signal: AbortSignal,
   decide: (view: RosterView) => Promise<Decision<T>>,
@@ -55,7 +55,7 @@ export async function changeRoster<T>(
   throw new PortError("REGISTRY_BUSY", "too many others change the roster at once", true);
 }
 
-async function readView(kv: Kv, name: NodeName): Promise<RosterView> {
+async function readView(kv: KvTransactions, name: NodeName): Promise<RosterView> {
   const { items } = await kv.get([rosterMetaKey, rosterKey(name)]);
   const meta = items.find((item) => item.key === rosterMetaKey);
   return {
@@ -67,7 +67,7 @@ async function readView(kv: Kv, name: NodeName): Promise<RosterView> {
 
 /** Null when another writer came first. */
 async function commit(
-  kv: Kv,
+  kv: KvTransactions,
   name: NodeName,
   view: RosterView,
   nextIndex: number,

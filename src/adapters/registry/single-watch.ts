@@ -5,7 +5,7 @@ import type { z } from "zod";
 import type { Stop } from "../../ports/failure.js";
 import type { SingleEvent, Versioned } from "../../ports/registry.js";
 import { follow } from "./follow.js";
-import type { Kv, KvItem } from "./kv.js";
+import type { KvItem, KvReader } from "./kv.js";
 import { decode, type InvalidRecord } from "./records.js";
 
 export interface SingleSource<T> {
@@ -18,7 +18,7 @@ export interface SingleSink<T> {
   readonly skipped: (record: InvalidRecord) => void;
 }
 
-export function watchSingle<T>(kv: Kv, source: SingleSource<T>, sink: SingleSink<T>): Stop {
+export function watchSingle<T>(kv: KvReader, source: SingleSource<T>, sink: SingleSink<T>): Stop {
   const { key, schema } = source;
   let last: Versioned<T> | null = null;
   function tell(): void {

@@ -4,7 +4,7 @@ import { limits } from "../../core/limits.js";
 import type { Report } from "../../core/report.js";
 import { PortError } from "../port-error.js";
 import { fleetKey, reportKey, requestKey, rosterKey, rotationKey, rotationPrefix } from "./keys.js";
-import type { Kv, KvItem, KvOperation } from "./kv.js";
+import type { KvItem, KvOperation, KvReader, KvTransactions } from "./kv.js";
 import { decode, encode, type InvalidRecord } from "./records.js";
 import {
   fleetRecordSchema,
@@ -14,7 +14,7 @@ import {
 } from "./schemas.js";
 
 /** @throws PortError REGISTRY_NOT_ADMITTED: a report of a removed node would stay for ever */
-export async function publishReport(kv: Kv, report: Report): Promise<null> {
+export async function publishReport(kv: KvTransactions, report: Report): Promise<null> {
   const key = reportKey(report.node);
   const outcome = await kv.transaction(
     [{ kind: "present", key: rosterKey(report.node) }],
@@ -26,7 +26,7 @@ export async function publishReport(kv: Kv, report: Report): Promise<null> {
 
 /** Returns the new version. */
 export async function writeFleet(
-  kv: Kv,
+  kv: KvTransactions,
   record: FleetRecord,
   expectedVersion: number,
 ): Promise<number> {
@@ -39,7 +39,7 @@ export async function writeFleet(
 }
 
 /** Putting the request that already waits succeeds, so it may be tried again after a fault. */
-export async function putRequest(kv: Kv, request: OperatorRequest): Promise<null> {
+export async function putRequest(kv: KvTransactions, request: OperatorRequest): Promise<null> {
   const value = encode(operatorRequestSchema, requestKey, request);
   const outcome = await kv.transaction(
     [{ kind: "unchanged", key: requestKey, revision: 0 }],
@@ -52,7 +52,7 @@ export async function putRequest(kv: Kv, request: OperatorRequest): Promise<null
 }
 
 /** Clearing a request that is not there succeeds. */
-export async function clearRequest(kv: Kv, id: string): Promise<null> {
+export async function clearRequest(kv: KvTransactions, id: string): Promise<null> {
   const waiting = await readRequest(kv);
   if (waiting === null || requestId(waiting) !== id) return null;
   await kv.transaction(
@@ -63,7 +63,7 @@ export async function clearRequest(kv: Kv, id: string): Promise<null> {
 }
 
 /** Keeps the last `rotationHistoryMax` rotations: their numbers have no gaps. */
-export async function putRotation(kv: Kv, record: RotationRecord): Promise<null> {
+export async function putRotation(kv: KvTransactions, record: RotationRecord): Promise<null> {
   const key = rotationKey(record.rotation);
   const put: KvOperation = { kind: "put", key, value: encode(rotationRecordSchema, key, record) };
   const outdated = record.rotation - limits.rotationHistoryMax;
@@ -75,7 +75,7 @@ export async function putRotation(kv: Kv, record: RotationRecord): Promise<null>
 
 /** Newest first. */
 export async function listRotations(
-  kv: Kv,
+  kv: Pick<KvReader, "range">,
   skipped: (record: InvalidRecord) => void,
 ): Promise<readonly RotationRecord[]> {
   const { items } = await kv.range(rotationPrefix);
@@ -88,7 +88,7 @@ export async function listRotations(
   return records;
 }
 
-async function readRequest(kv: Kv): Promise<KvItem | null> {
+async function readRequest(kv: KvTransactions): Promise<KvItem | null> {
   const { items } = await kv.get([requestKey]);
   return items[0] ?? null;
 }

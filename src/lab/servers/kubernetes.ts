@@ -1,0 +1,204 @@
+/**
+ * A real Kubernetes API server with its etcd, on loopback, for the lab and for tests. It serves TLS
+ * with a certificate of its own and knows its users from a token file. There are no other parts of
+ * Kubernetes: no scheduler, no kubelet, no garbage collector.
+ *
+ * Owns both processes and the folder with their data; `stop` ends and removes them.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { LabError } from "../lab-error.js";
+import { endChild, freePort } from "./loopback.js";
+
+const readyMsMax = 60_000;
+const askEveryMs = 100;
+
+/** Members of this group may do everything, whatever RBAC says. */
+const administrators = "system:masters";
+
+export interface KubernetesUser {
+  /** `system:serviceaccount:NAMESPACE:NAME` for what RBAC binds to a service account. */
+  readonly user: string;
+  readonly groups: readonly string[];
+}
+
+/** Where a binary built by tools/kube-apiserver.mjs is, or the one named in the environment. */
+export function kubeApiServerPath(): string {
+  const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
+  const cached = join(cache, "spindle", `kube-apiserver-1.20.2-${process.arch}`);
+  return process.env["SPINDLE_KUBE_APISERVER"] ?? cached;
+}
+
+export class KubernetesServer {
+  readonly port: number;
+  readonly #folder: string;
+  readonly #etcdPort: number;
+  readonly #tokens: ReadonlyMap<string, string>;
+  #etcd: ChildProcess | null = null;
+  #apiServer: ChildProcess | null = null;
+
+  private constructor(folder: string, ports: readonly number[], users: readonly KubernetesUser[]) {
+    const [port, etcdPort] = ports;
+    this.port = port ?? 0;
+    this.#etcdPort = etcdPort ?? 0;
+    this.#folder = folder;
+    this.#tokens = writeTokens(join(folder, "tokens.csv"), users);
+    writeServiceAccountKey(join(folder, "service-accounts.key"));
+  }
+
+  /** @throws LabError LAB_PROGRAM_FAILED with the end of the log when a server does not get ready */
+  static async start(users: readonly KubernetesUser[] = []): Promise<KubernetesServer> {
+    const folder = mkdtempSync(join(tmpdir(), "spindle-kubernetes-"));
+    const all = [{ user: "administrator", groups: [administrators] }, ...users];
+    const ports = [await freePort(), await freePort(), await freePort()];
+    const server = new KubernetesServer(folder, ports, all);
+    try {
+      server.#startEtcd(ports[2] ?? 0);
+      await server.startApiServer();
+    } catch (cause) {
+      await server.stop();
+      throw cause;
+    }
+    return server;
+  }
+
+  get url(): string {
+    return `https://127.0.0.1:${this.port}`;
+  }
+
+  /** Of the etcd behind it, for tests of compaction. */
+  get etcdUrl(): string {
+    return `http://127.0.0.1:${this.#etcdPort}`;
+  }
+
+  /** The server's certificate, which is its own authority. */
+  get caFile(): string {
+    return join(this.#folder, "certificates/apiserver.crt");
+  }
+
+  tokenOf(user = "administrator"): string {
+    const token = this.#tokens.get(user);
+    if (token === undefined) throw new Error(`no user ${user}`);
+    return token;
+  }
+
+  /** Of the API server's process, for tests that pause it and for what it costs. */
+  get processId(): number {
+    return this.#apiServer?.pid ?? 0;
+  }
+
+  /** A kubeconfig of one user. @returns its path */
+  writeKubeconfig(user: string, namespace: string): string {
+    const path = join(this.#folder, `${user.replaceAll(":", "_")}.kubeconfig`);
+    const document = {
+      apiVersion: "v1",
+      kind: "Config",
+      "current-context": "lab",
+      clusters: [
+        { name: "lab", cluster: { server: this.url, "certificate-authority": this.caFile } },
+      ],
+      users: [{ name: "user", user: { token: this.tokenOf(user) } }],
+      contexts: [{ name: "lab", context: { cluster: "lab", user: "user", namespace } }],
+    };
+    writeFileSync(path, JSON.stringify(document, null, 2), { mode: 0o600 });
+    return path;
+  }
+
+  #startEtcd(peerPort: number): void {
+    const url = this.etcdUrl;
+    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    this.#etcd = this.#spawn("/usr/bin/etcd", "etcd", [
+      ...["--data-dir", join(this.#folder, "etcd"), "--log-level", "error"],
+      ...["--listen-client-urls", url, "--advertise-client-urls", url],
+      ...["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl],
+      ...["--initial-cluster", `default=${peerUrl}`],
+    ]);
+  }
+
+  /** Again after `stopApiServer`: at the same port, with what etcd holds. */
+  async startApiServer(): Promise<void> {
+    const keyFile = join(this.#folder, "service-accounts.key");
+    this.#apiServer = this.#spawn(kubeApiServerPath(), "apiserver", [
+      ...["--etcd-servers", this.etcdUrl, "--bind-address", "127.0.0.1"],
+      ...["--secure-port", String(this.port), "--cert-dir", join(this.#folder, "certificates")],
+      ...["--token-auth-file", join(this.#folder, "tokens.csv"), "--authorization-mode", "RBAC"],
+      ...["--disable-admission-plugins", "ServiceAccount", "--allow-privileged"],
+      ...["--service-cluster-ip-range", "10.96.0.0/24", "--service-account-issuer", "lab"],
+      ...["--service-account-key-file", keyFile, "--service-account-signing-key-file", keyFile],
+    ]);
+    await this.#untilReady();
+  }
+
+  async stopApiServer(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    if (this.#apiServer !== null) await endChild(this.#apiServer, signal);
+  }
+
+  async stop(): Promise<void> {
+    await this.stopApiServer();
+    if (this.#etcd !== null) await endChild(this.#etcd, "SIGKILL");
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #spawn(program: string, name: string, args: readonly string[]): ChildProcess {
+    const log = openSync(join(this.#folder, `${name}.log`), "a", 0o600);
+    return spawn(program, args, { stdio: ["ignore", log, log] });
+  }
+
+  async #untilReady(): Promise<void> {
+    const untilMs = performance.now() + readyMsMax;
+    while (!(await this.#isReady())) {
+      const isOver = this.#etcd?.exitCode !== null || this.#apiServer?.exitCode !== null;
+      if (isOver || performance.now() > untilMs) throw this.#failure();
+      await new Promise((resolve) => setTimeout(resolve, askEveryMs));
+    }
+  }
+
+  /** Also that it serves the token's user, which `/readyz` alone does not say. */
+  #isReady(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const headers = { authorization: `Bearer ${this.tokenOf()}` };
+      // It makes its certificate while it starts.
+      if (!existsSync(this.caFile)) return resolve(false);
+      const options = { headers, timeout: 2_000, ca: readFileSync(this.caFile) };
+      const asked = request(`${this.url}/readyz`, options, (response) => {
+        response.resume();
+        resolve(response.statusCode === 200);
+      });
+      asked.on("timeout", () => asked.destroy());
+      asked.on("error", () => resolve(false));
+      asked.end();
+    });
+  }
+
+  #failure(): LabError {
+    const tails = ["etcd", "apiserver"].map((name) => {
+      const lines = readFileSync(join(this.#folder, `${name}.log`), "utf8").trim().split("\n");
+      return `${name}: ${lines.slice(-5).join(" | ")}`;
+    });
+    const message = `the Kubernetes API server of the lab did not get ready: ${tails.join("; ")}`;
+    return new LabError("LAB_PROGRAM_FAILED", message);
+  }
+}
+
+/** Lines of `token,user,uid,"groups"`. */
+function writeTokens(
+  path: string,
+  users: readonly KubernetesUser[],
+): ReadonlyMap<string, string> {
+  const tokens = new Map(users.map(({ user }) => [user, randomBytes(16).toString("hex")]));
+  const lines = users.map(
+    ({ user, groups }, number) => `${tokens.get(user)},${user},${number},"${groups.join(",")}"\n`,
+  );
+  writeFileSync(path, lines.join(""), { mode: 0o600 });
+  return tokens;
+}
+
+/** The server wants one, also when nobody asks it for tokens. */
+function writeServiceAccountKey(path: string): void {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 });
+  writeFileSync(path, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+}

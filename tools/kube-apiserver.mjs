@@ -1,0 +1,153 @@
+/**
+ * Builds a real Kubernetes API server for the tests: `node tools/kube-apiserver.mjs`.
+ *
+ * Debian ships the source of Kubernetes but no API server. This fetches the source package with apt
+ * into a folder of its own (the machine's package lists stay as they are), builds
+ * `cmd/kube-apiserver` with Debian's Go, and keeps only the binary, in the user's cache folder: once
+ * per machine, 4 to 10 minutes on 2 cores. Whoever has a binary names it in SPINDLE_KUBE_APISERVER.
+ */
+import { chmodSync, existsSync, mkdirSync, mkdtempSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { runCommand } from "./command.mjs";
+import { missingPackages, systemPackages } from "./system-packages.mjs";
+
+/** Upstream version of the source package in Debian 12; another one is built into another file. */
+const version = "1.20.2";
+
+const packagesNeeded = ["golang-go", "rsync", "jq", "make"];
+
+/** Where the binary is, or will be once it is built. */
+export function apiServerPath() {
+  const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
+  const cached = join(cache, "spindle", `kube-apiserver-${version}-${process.arch}`);
+  return process.env["SPINDLE_KUBE_APISERVER"] ?? cached;
+}
+
+/**
+ * For the `skip` option of a test.
+ * @returns {string | false} why the test cannot run, or false when it can
+ */
+export function skipWithoutApiServer() {
+  if (!existsSync("/usr/bin/etcd")) return "needs the Debian package etcd-server";
+  if (existsSync(apiServerPath())) return false;
+  return "needs a Kubernetes API server (node tools/kube-apiserver.mjs builds one)";
+}
+
+/** @returns {Promise<boolean>} whether the binary is there; what went wrong has been printed */
+export async function buildApiServer() {
+  const target = apiServerPath();
+  if (existsSync(target)) return true;
+  const lacking = missingPackages(systemPackages.filter(({ name }) => isNeeded(name)));
+  if (lacking.length > 0) {
+    const names = lacking.map(({ name }) => name).join(", ");
+    console.error(`no Kubernetes API server is built: Debian packages are missing: ${names}`);
+    return false;
+  }
+  const folder = join(target, "..");
+  mkdirSync(folder, { recursive: true });
+  const work = mkdtempSync(join(folder, "kube-apiserver-build-"));
+  try {
+    return (await fetchSource(work)) && (await compile(work)) && keep(work, target);
+  } finally {
+    await runCommand("removing the build folder", "chmod", ["-R", "u+w", work]);
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+function isNeeded(name) {
+  return packagesNeeded.includes(name);
+}
+
+/** The lists and the download live in `work`, so neither root nor a change of the machine is needed. */
+async function fetchSource(work) {
+  for (const folder of ["lists/partial", "cache/archives/partial", "parts", "etc", "source"])
+    mkdirSync(join(work, folder), { recursive: true });
+  const count = writeSources(join(work, "parts"));
+  if (count === 0) {
+    console.error("apt knows no archive of this Debian release to fetch the source from");
+    return false;
+  }
+  const options = [
+    ...["-o", "Dir::Etc::sourcelist=/dev/null", "-o", `Dir::Etc::sourceparts=${work}/parts`],
+    ...["-o", `Dir::State::lists=${work}/lists`, "-o", `Dir::Cache=${work}/cache`],
+    ...["-o", "APT::Sandbox::User=root", "--quiet"],
+  ];
+  const script = 'cd "$0" && exec apt-get "$@"';
+  const apt = (activity, ...args) =>
+    runCommand(activity, "sh", ["-c", script, join(work, "source"), ...options, ...args]);
+  return (
+    (await apt("reading source package lists", "update")) &&
+    (await apt("fetching the source of Kubernetes", "source", "--download-only", "kubernetes"))
+  );
+}
+
+/** The machine's own archives of this release, as sources of source packages. @returns how many */
+function writeSources(parts) {
+  const release = readFileSync("/etc/os-release", "utf8");
+  const codename = /^VERSION_CODENAME=(\S+)$/m.exec(release)?.[1] ?? "no-codename";
+  const sources = readSourceFiles();
+  const stanzas = sources
+    .filter(({ path }) => path.endsWith(".sources"))
+    .flatMap(({ text }) => text.split(/\n\s*\n/))
+    .filter((stanza) => new RegExp(`^Suites:.*\\b${codename}(\\s|$)`, "m").test(stanza))
+    .map((stanza) => stanza.replace(/^Types:.*$/m, "Types: deb-src"));
+  const lines = sources
+    .filter(({ path }) => path.endsWith(".list"))
+    .flatMap(({ text }) => text.split("\n"))
+    .filter((line) => new RegExp(`^deb\\s.*\\s${codename}\\s`).test(line))
+    .map((line) => line.replace(/^deb/, "deb-src"));
+  if (stanzas.length > 0) writeFileSync(join(parts, "own.sources"), stanzas.join("\n\n") + "\n");
+  if (lines.length > 0) writeFileSync(join(parts, "own.list"), lines.join("\n") + "\n");
+  return stanzas.length + lines.length;
+}
+
+function readSourceFiles() {
+  const folder = "/etc/apt/sources.list.d";
+  const names = existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
+  return ["/etc/apt/sources.list", ...names]
+    .filter((path) => existsSync(path))
+    .map((path) => ({ path, text: readFileSync(path, "utf8") }));
+}
+
+/** The build wants its tree at src/k8s.io/kubernetes below GOPATH. */
+async function compile(work) {
+  const archives = readdirSync(join(work, "source")).filter((name) => name.includes(".orig.tar."));
+  const tree = join(work, "go/src/k8s.io/kubernetes");
+  const [archive] = archives;
+  if (archive === undefined || !archive.includes(version)) {
+    console.error(`the source package is ${archive ?? "missing"}, not of version ${version}`);
+    return false;
+  }
+  mkdirSync(tree, { recursive: true });
+  const unpack = ["-xf", join(work, "source", archive), "-C", tree, "--strip-components=1"];
+  const env = {
+    ...process.env,
+    HOME: work,
+    GOPATH: join(work, "go"),
+    GOCACHE: join(work, "go-cache"),
+    CGO_ENABLED: "0",
+    KUBE_GIT_COMMIT: "none",
+    KUBE_GIT_TREE_STATE: "archive",
+    KUBE_GIT_VERSION: `v${version}`,
+  };
+  const make = ["--silent", "-C", tree, "WHAT=cmd/kube-apiserver"];
+  return (
+    (await runCommand("unpacking the source of Kubernetes", "tar", unpack)) &&
+    (await runCommand("building kube-apiserver, which takes minutes", "make", make, env))
+  );
+}
+
+/** By renaming, so that a build that was cut off leaves no half binary. */
+function keep(work, target) {
+  const built = join(work, "go/src/k8s.io/kubernetes/_output/bin/kube-apiserver");
+  chmodSync(built, 0o755);
+  renameSync(built, target);
+  console.error(`${basename(target)} is kept in ${join(target, "..")}`);
+  return true;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  process.exitCode = (await buildApiServer()) ? 0 : 1;
