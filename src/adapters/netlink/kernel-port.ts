@@ -5,6 +5,7 @@
  * made. Not in this version: tunnel mode and ESP in UDP, which are refused.
  */
 import { readFileSync, readlinkSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { AssertionError } from "../../core/assert.js";
 import { fail, succeed } from "../../core/result.js";
 import type { Operation } from "../../core/sa.js";
@@ -18,6 +19,8 @@ import type {
 } from "../../ports/kernel.js";
 import type { KeySource } from "../crypto/key-source.js";
 import { PortError, toFailure } from "../port-error.js";
+import { makePace } from "../staging-pace.js";
+import { checkEsp } from "./kernel/esp-check.js";
 import { isOwnPolicy, isOwnSa } from "./kernel/ownership.js";
 import { readAll, readTouched, type Reader } from "./kernel/read-back.js";
 import { runStages } from "./kernel/stage-runner.js";
@@ -31,13 +34,25 @@ import { openXfrmStat, type XfrmStat } from "./xfrm-stat.js";
 export interface NetlinkKernelOptions {
   readonly local: LocalNode;
   readonly keySource: KeySource;
+  /** Lab only ("--slow-node"): see staging-pace.ts. Default 0. */
+  readonly stagingDelayMs?: number;
 }
 
 type Watcher = (reason: "connected" | "disconnected" | "foreign-change") => void;
 
-/** @throws PortError, e.g. `EPERM`, `NETLINK_UNAVAILABLE`, `XFRM_STAT_UNREADABLE`. */
+/**
+ * A port that has made sure that the kernel can do what an agent needs.
+ * @throws PortError, e.g. `EPERM`, `EPROTONOSUPPORT`, `NETLINK_UNAVAILABLE`, `XFRM_STAT_UNREADABLE`
+ */
 export async function openNetlinkKernel(options: NetlinkKernelOptions): Promise<NetlinkKernel> {
-  return new NetlinkKernel(await loadLibc(), options);
+  const kernel = new NetlinkKernel(await loadLibc(), options);
+  try {
+    await kernel.check();
+  } catch (cause) {
+    kernel.close();
+    throw cause;
+  }
+  return kernel;
 }
 
 export class NetlinkKernel implements KernelPort {
@@ -46,12 +61,15 @@ export class NetlinkKernel implements KernelPort {
   readonly #notifications: NotificationSocket;
   readonly #identity = readIdentity();
   readonly #watchers = new Set<Watcher>();
+  readonly #stagingDelayMs: number;
+  readonly #closing = new AbortController();
   #lastTurn: Promise<void> = Promise.resolve();
   #isChangeTold = true;
   #isOpen = true;
 
   /** Opens everything in the network namespace that the thread is in. @throws PortError */
-  constructor(libc: Libc, { local, keySource }: NetlinkKernelOptions) {
+  constructor(libc: Libc, { local, keySource, stagingDelayMs = 0 }: NetlinkKernelOptions) {
+    this.#stagingDelayMs = stagingDelayMs;
     this.#stat = openXfrmStat();
     const socket = orClose(this.#stat, () => new RequestSocket(new NetlinkDescriptor(libc)));
     this.#reader = { socket, local, keySource };
@@ -61,13 +79,21 @@ export class NetlinkKernel implements KernelPort {
     );
   }
 
+  /** Can this kernel run ESP with our cipher, and may we program it? @throws PortError when not */
+  async check(): Promise<void> {
+    await checkEsp(this.#reader.socket, this.#reader.local);
+  }
+
   apply(
     stages: readonly (readonly Operation[])[],
     recognise: Recognise,
     done: Done<ApplyOutcome>,
   ): void {
     this.#enqueue(async () => {
-      const failed = await runStages(this.#reader, stages);
+      const { signal } = this.#closing;
+      const pause = (ms: number): Promise<unknown> => sleep(ms, undefined, { signal });
+      const pace = { ...makePace(stages, this.#stagingDelayMs), pause };
+      const failed = await runStages(this.#reader, stages, pace);
       return { ...(await readTouched(this.#reader, recognise, stages)), failed };
     }, done);
   }
@@ -91,6 +117,7 @@ export class NetlinkKernel implements KernelPort {
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    this.#closing.abort();
     this.#watchers.clear();
     this.#notifications.close();
     this.#reader.socket.close();
@@ -146,6 +173,7 @@ function readIdentity(): DataplaneIdentity {
 
 /** A bug of ours is no failure of the kernel, and ends the program. */
 function failureOf(cause: unknown): PortFailure {
+  if (cause instanceof Error && cause.name === "AbortError") return toFailure(cause, "NETLINK_CLOSED");
   if (cause instanceof AssertionError || !(cause instanceof PortError)) throw cause;
   return toFailure(cause, cause.code);
 }

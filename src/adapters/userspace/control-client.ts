@@ -17,7 +17,7 @@ import { PortError, toFailure } from "../port-error.js";
 import { ControlConnection, unreachable } from "./control-connection.js";
 import { runPlan } from "./plan-runner.js";
 import { readAll, readTouched } from "./read-back.js";
-import { makePace } from "./staging-pace.js";
+import { makePace } from "../staging-pace.js";
 
 export interface UserspaceKernelOptions {
   readonly socketPath: string;

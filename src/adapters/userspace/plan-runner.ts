@@ -12,7 +12,7 @@ import { PortError } from "../port-error.js";
 import type { ControlConnection } from "./control-connection.js";
 import type { WireOperation } from "./control-protocol.js";
 import { inSlices } from "./slices.js";
-import type { StagingPace } from "./staging-pace.js";
+import type { StagingPace } from "../staging-pace.js";
 
 export interface PlanContext {
   readonly connection: Pick<ControlConnection, "apply">;

@@ -11,6 +11,14 @@ import type { NodeAddresses, NodeName } from "../../core/node.js";
 import type { RegistryTarget } from "../../adapters/registry/connect.js";
 import { formatDuration } from "../duration.js";
 import {
+  checkDataplane,
+  checkUdpPort,
+  dataplaneSection,
+  toDataplane,
+  toUdpPort,
+  type DataplaneConfig,
+} from "./dataplane.js";
+import {
   durationField,
   ipv4Field,
   ipv6Field,
@@ -22,7 +30,6 @@ import {
 import { agentRegistrySection, checkAgentRegistry, toAgentTarget } from "./registry.js";
 import {
   checkDeadlines,
-  checkSocket,
   coordinationField,
   defaultMs,
   keyRingField,
@@ -42,7 +49,7 @@ export interface AgentConfig {
   readonly registry: RegistryTarget;
   readonly coordination: "barrier" | "pairwise";
   readonly keyFile: KeyFileConfig;
-  readonly dataplane: { readonly kind: "userspace"; readonly socket: string };
+  readonly dataplane: DataplaneConfig;
   readonly jitter: JitterOptions;
   readonly rotation: AgentRotationConfig;
   readonly report: { readonly intervalMs: number };
@@ -74,7 +81,7 @@ export const agentSchema = z.strictObject({
   node: z.strictObject({
     name: nodeNameField,
     addresses: z.strictObject({ ipv4: ipv4Field.optional(), ipv6: ipv6Field.optional() }),
-    udpPort: portField.default(4500),
+    udpPort: portField.optional(),
   }),
   stateDir: pathField,
   registry: agentRegistrySection,
@@ -85,10 +92,7 @@ export const agentSchema = z.strictObject({
     strictPermissions: z.boolean().default(false),
     poll: durationField({ min: 100 }).default(limits.keyFilePollMsDefault),
   }),
-  dataplane: z.strictObject({
-    kind: z.enum(["userspace"]).default("userspace"),
-    socket: pathField,
-  }),
+  dataplane: dataplaneSection,
   jitter: z
     .strictObject({
       enabled: z.boolean().default(true),
@@ -133,7 +137,8 @@ export function checkAgent(fields: AgentFields, folder: string): readonly Remark
   return [
     ...(hasAddress ? [] : [{ path: ["node", "addresses"], message: "needs ipv4, ipv6 or both" }]),
     ...checkAgentRegistry(fields.registry, folder),
-    ...checkSocket(fields.dataplane.socket, ["dataplane", "socket"], folder),
+    ...checkUdpPort(fields.node.udpPort, fields.dataplane),
+    ...checkDataplane(fields.dataplane, folder),
     ...checkDeadlines(fields.rotation),
   ];
 }
@@ -163,9 +168,10 @@ export function warnAboutAgent(fields: AgentFields): readonly Remark[] {
 export function toAgentConfig(fields: AgentFields, folder: string): AgentConfig {
   const { node, registry, keyFile, dataplane, rotation } = fields;
   const { ipv4 = null, ipv6 = null } = node.addresses;
+  const udpPort = toUdpPort(node.udpPort, dataplane);
   return {
     schemaVersion: fields.schemaVersion,
-    node: { name: node.name, addresses: { ipv4, ipv6, udpPort: node.udpPort } },
+    node: { name: node.name, addresses: { ipv4, ipv6, udpPort } },
     stateDir: resolve(folder, fields.stateDir),
     registry: toAgentTarget(registry, folder),
     coordination: fields.coordination,
@@ -175,7 +181,7 @@ export function toAgentConfig(fields: AgentFields, folder: string): AgentConfig 
       strictPermissions: keyFile.strictPermissions,
       pollMs: keyFile.poll,
     },
-    dataplane: { kind: dataplane.kind, socket: resolve(folder, dataplane.socket) },
+    dataplane: toDataplane(dataplane, folder),
     jitter: toJitter(fields),
     rotation: {
       durationMs: rotation.duration,

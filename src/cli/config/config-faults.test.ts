@@ -110,6 +110,27 @@ const agentFaults: readonly (readonly [string, string, RegExp])[] = [
     `dataplane: { socket: /${"x".repeat(107)} }`,
     /dataplane\.socket is 108 bytes as a full path/,
   ],
+  ["userspace without socket", "dataplane: {}", /dataplane needs socket, or kind: kernel/],
+  [
+    "socket of the kernel",
+    "dataplane: { kind: kernel, socket: s }",
+    /dataplane\.socket goes with kind userspace, and kind is kernel/,
+  ],
+  [
+    "reqid in userspace",
+    "dataplane: { socket: s, reqid: 70000 }",
+    /dataplane\.reqid goes with kind kernel, and kind is userspace/,
+  ],
+  [
+    "low reqid",
+    "dataplane: { kind: kernel, reqid: 1 }",
+    /dataplane\.reqid must be a whole number from 65536 to 4294967295/,
+  ],
+  [
+    "replay window",
+    "dataplane: { kind: kernel, replayWindow: 8192 }",
+    /dataplane\.replayWindow must be a whole number from 32 to 4096/,
+  ],
   ["listen without port", "metrics: { listen: 127.0.0.1 }", /metrics\.listen must be HOST:PORT/],
   ["listen by name", "metrics: { listen: 'localhost:9470' }", /metrics\.listen must be HOST:PORT/],
   [

@@ -125,6 +125,16 @@ test("config: the status server can be off, or on a unix socket", async () => {
   assert.deepEqual(six.config.metrics, { listen: { kind: "tcp", host: "::1", port: 9470 } });
 });
 
+test("config: the kernel's dataplane sends plain ESP and needs no socket", async () => {
+  const lines = agentLines.with(5, "dataplane: { kind: kernel }");
+  const { config } = await loadAgent(lines);
+  assert.deepEqual(config.dataplane, { kind: "kernel", reqid: 0x5350_0001, replayWindow: 1_024 });
+  assert.equal(config.node.addresses.udpPort, null);
+  const node = "node: { name: node-1, addresses: { ipv4: 192.0.2.1 }, udpPort: 4500 }";
+  const fault = await faultIn(loadAgent(lines.with(1, node)));
+  assert.match(fault.details[0] ?? "", /node\.udpPort goes with dataplane\.kind userspace/);
+});
+
 test("config: a further controller connects to the registry of the first", async () => {
   const { config } = await loadController([
     ...controllerLines,

@@ -51,7 +51,7 @@ test("examples: what has a default shows it, agent", () => {
   const { schemaVersion, node, stateDir, registry, keyFile, dataplane } = agent;
   const smallest = agentSchema.parse({
     schemaVersion,
-    node: { name: node.name, addresses: node.addresses },
+    node,
     stateDir,
     registry: { socket: registry.socket },
     keyFile: { path: keyFile.path },

@@ -8,7 +8,6 @@ import { makeLog } from "../../adapters/log/log.js";
 import { connectRegistry } from "../../adapters/registry/connect.js";
 import { openStateDirectory } from "../../adapters/storage/state-directory.js";
 import { systemClock } from "../../adapters/system/clock.js";
-import { UserspaceKernel } from "../../adapters/userspace/control-client.js";
 import { limits } from "../../core/limits.js";
 import type { AgentStatus } from "../../http/status.js";
 import type { Log } from "../../ports/log.js";
@@ -16,6 +15,7 @@ import { AgentLoop, type AgentLoopOptions, type StepAgent } from "../../runtime/
 import type { AgentConfig } from "../config/agent.js";
 import { CliError } from "../exit.js";
 import { agentHealth, agentReadiness, agentStatus } from "./agent-status.js";
+import { openDataplane } from "./dataplane.js";
 import { Closers } from "../../adapters/system/closers.js";
 import { openRecording, type Recording } from "./recording.js";
 import { serveStatus } from "./serve-status.js";
@@ -63,7 +63,7 @@ async function openAgent(
   closers.add(() => keyring.wipe());
   const storage = await openStateDirectory(config.stateDir, log);
   closers.add(() => storage.close());
-  const kernel = makeKernel(config, keyring, overrides);
+  const kernel = await openDataplane(config, keyring, overrides.stagingDelayMs ?? 0);
   closers.add(() => kernel.close());
   const registry = await connectRegistry(config.registry, { skipped: skipLogger(log) });
   closers.add(() => registry.close());
@@ -85,11 +85,6 @@ async function runUntil(loop: AgentLoop, signal: AbortSignal): Promise<void> {
       reject(new CliError({ exitCode: 1, code: "STATE_UNREADABLE", message, hint }));
     });
   });
-}
-
-function makeKernel(config: AgentConfig, keySource: Keyring, overrides: AgentOverrides): UserspaceKernel {
-  const { stagingDelayMs = 0 } = overrides;
-  return new UserspaceKernel({ socketPath: config.dataplane.socket, keySource, stagingDelayMs });
 }
 
 function makeKeystore(config: AgentConfig, keyring: Keyring, log: Log): Keystore {

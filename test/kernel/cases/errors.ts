@@ -1,5 +1,9 @@
 /** Refusals of a real kernel, and that a batch goes on past them. */
 import assert from "node:assert/strict";
+import { Keyring } from "../../../src/adapters/crypto/keyring.js";
+import { openNetlinkKernel } from "../../../src/adapters/netlink/kernel-port.js";
+import { defaultOwnership } from "../../../src/adapters/netlink/kernel/ownership.js";
+import { PortError } from "../../../src/adapters/port-error.js";
 import { MessageBatch } from "../../../src/adapters/netlink/codec/batch.js";
 import { describeKernelError } from "../../../src/adapters/netlink/codec/errno.js";
 import type { KernelError } from "../../../src/adapters/netlink/codec/kernel-error.js";
@@ -12,6 +16,7 @@ import type { KernelCase } from "../../support/kernel-cases.js";
 import { ip } from "../../support/netlink/namespace.js";
 import { dumpSas, hostSelector, keyOf, protectingPolicy, saOf } from "../../support/netlink/samples.js";
 
+const addressesOfNode = { ipv4: "192.0.2.1", ipv6: "2001:db8::1" };
 const sa = saOf("ipv4", "transport");
 const policy = protectingPolicy("out", sa, hostSelector("ipv4", sa.source, sa.destination));
 
@@ -106,7 +111,25 @@ export const errorCases: readonly KernelCase[] = [
   { name: "a key of a wrong length is explained in the kernel's words", run: wrongKeyLengthIsExplained },
   { name: "a refusal does not repeat the key", run: refusalHasNoKey },
   { name: "SAs are asked for one by one, and deleted", run: someAreFound },
+  { name: "an agent's check of the kernel leaves nothing behind", run: kernelIsChecked },
 ];
+
+/** What an agent does first. @returns the code, or none when the kernel has what it needs */
+async function checkKernel(): Promise<string> {
+  const local = { addresses: { ...addressesOfNode, udpPort: null }, ownership: defaultOwnership, replayWindow: 1_024 };
+  try {
+    (await openNetlinkKernel({ local, keySource: new Keyring() })).close();
+    return "none";
+  } catch (cause) {
+    return cause instanceof PortError ? cause.code : String(cause);
+  }
+}
+
+async function kernelIsChecked(): Promise<void> {
+  ip("xfrm", "state", "flush");
+  assert.equal(await checkKernel(), "none");
+  assert.equal(ip("xfrm", "state"), "");
+}
 
 async function noEsp(): Promise<void> {
   const socket = await openRequestSocket();
@@ -116,6 +139,7 @@ async function noEsp(): Promise<void> {
   assert.deepEqual(described.map(({ code }) => code), ["EPROTONOSUPPORT", "EPROTONOSUPPORT"]);
   for (const { message } of described) assert.match(message, /^Requested type not found/);
   socket.close();
+  assert.equal(await checkKernel(), "EPROTONOSUPPORT");
 }
 
 /** For a guest without the ESP modules. */
@@ -130,6 +154,7 @@ async function noCipher(): Promise<void> {
   assert.equal(code, "ENOSYS");
   assert.match(message, /^Requested AEAD algorithm not found/);
   socket.close();
+  assert.equal(await checkKernel(), "ENOSYS");
 }
 
 /** For a guest without the cipher's modules. */

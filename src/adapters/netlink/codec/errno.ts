@@ -32,6 +32,11 @@ export const errnos: ReadonlyMap<number, Errno> = new Map([
   row(105, "ENOBUFS", true, "an answer or notification did not fit the socket's buffer", "nothing; everything is read again. If it recurs, give the agent CAP_NET_ADMIN so that it may enlarge its buffers"),
 ]);
 
+/** What the operator should do about a code of this table; null for any other. */
+export function remedyFor(code: string): string | null {
+  return [...errnos.values()].find((row) => row.code === code)?.remedy ?? null;
+}
+
 /** Was there nothing to delete or to read? SAs answer ESRCH, policies ENOENT. */
 export function isAbsence({ errno }: KernelError): boolean {
   return errno === 2 || errno === 3;

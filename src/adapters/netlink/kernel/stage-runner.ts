@@ -9,6 +9,7 @@ import { policySlotOf, saSlotOf, type Operation, type SaSpec } from "../../../co
 import { formatSpi } from "../../../core/spi.js";
 import type { FailedOperation } from "../../../ports/kernel.js";
 import type { Secret } from "../../crypto/secret.js";
+import type { StagingPace } from "../../staging-pace.js";
 import type { MessageBatch } from "../codec/batch.js";
 import { describeKernelError, isAbsence, isCollision } from "../codec/errno.js";
 import type { KernelError } from "../codec/kernel-error.js";
@@ -25,13 +26,19 @@ import {
   xfrmSaOf,
 } from "./translate.js";
 
+/** How fast stages run: at once, but for a slow node of the lab. */
+export interface StagePace extends StagingPace {
+  readonly pause: (ms: number) => Promise<unknown>;
+}
+
 /** @returns what failed, all of it in one stage. @throws PortError when the kernel cannot be reached */
 export async function runStages(
   reader: Reader,
   stages: readonly (readonly Operation[])[],
+  pace: StagePace,
 ): Promise<readonly FailedOperation[]> {
   for (const stage of stages) {
-    const failed = await runStage(reader, stage);
+    const failed = await runStage(reader, stage, pace);
     if (failed.length > 0) return failed;
   }
   return [];
@@ -40,10 +47,14 @@ export async function runStages(
 async function runStage(
   reader: Reader,
   stage: readonly Operation[],
+  pace: StagePace,
 ): Promise<readonly FailedOperation[]> {
   const failed: FailedOperation[] = [];
-  for (let start = 0; start < stage.length; start += limits.netlinkBatchMessagesMax) {
-    const slice = stage.slice(start, start + limits.netlinkBatchMessagesMax);
+  const sliceMax = Math.min(pace.sliceMax, limits.netlinkBatchMessagesMax);
+  for (let start = 0; start < stage.length; start += sliceMax) {
+    const slice = stage.slice(start, start + sliceMax);
+    const pauseMs = pace.pauseMs(slice);
+    if (pauseMs > 0) await pace.pause(pauseMs);
     failed.push(...(await runSlice(reader, slice)));
   }
   return failed;

@@ -4,8 +4,8 @@
  * some of them, then more, then all. Nothing else uses it; without a delay a plan runs in the
  * largest slices and without pauses.
  */
-import { limits } from "../../core/limits.js";
-import type { Operation } from "../../core/sa.js";
+import { limits } from "../core/limits.js";
+import type { Operation } from "../core/sa.js";
 
 export interface StagingPace {
   /** Operations per request. */

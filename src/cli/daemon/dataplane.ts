@@ -1,0 +1,45 @@
+/** The dataplane that an agent's configuration names. */
+import type { Keyring } from "../../adapters/crypto/keyring.js";
+import { remedyFor } from "../../adapters/netlink/codec/errno.js";
+import { openNetlinkKernel } from "../../adapters/netlink/kernel-port.js";
+import { defaultOwnership } from "../../adapters/netlink/kernel/ownership.js";
+import { PortError } from "../../adapters/port-error.js";
+import { UserspaceKernel } from "../../adapters/userspace/control-client.js";
+import type { NodeAddresses } from "../../core/node.js";
+import type { KernelPort } from "../../ports/kernel.js";
+import type { AgentConfig } from "../config/agent.js";
+import type { KernelDataplaneConfig } from "../config/dataplane.js";
+import { CliError } from "../exit.js";
+
+export interface OpenDataplane extends KernelPort {
+  /** SAs and policies stay. */
+  close(): void;
+}
+
+/** @throws CliError with the kernel's code, when it cannot run ESP for this agent */
+export async function openDataplane(
+  { dataplane, node }: AgentConfig,
+  keySource: Keyring,
+  stagingDelayMs: number,
+): Promise<OpenDataplane> {
+  if (dataplane.kind === "kernel")
+    return openKernel(dataplane, node.addresses, keySource, stagingDelayMs);
+  return new UserspaceKernel({ socketPath: dataplane.socket, keySource, stagingDelayMs });
+}
+
+async function openKernel(
+  { reqid, replayWindow }: KernelDataplaneConfig,
+  addresses: NodeAddresses,
+  keySource: Keyring,
+  stagingDelayMs: number,
+): Promise<OpenDataplane> {
+  const local = { addresses, ownership: { ...defaultOwnership, reqid }, replayWindow };
+  try {
+    return await openNetlinkKernel({ local, keySource, stagingDelayMs });
+  } catch (cause) {
+    if (!(cause instanceof PortError)) throw cause;
+    const { code, message } = cause;
+    const text = `the kernel's dataplane cannot be used: ${message}`;
+    throw new CliError({ exitCode: 1, code, message: text, hint: remedyFor(code) }, { cause });
+  }
+}
