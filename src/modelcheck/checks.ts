@@ -36,7 +36,8 @@ export class Checks {
       for (let to = 0; to < names.length; to += 1) {
         if (from === to) continue;
         const kind = this.#pair(state, from, to);
-        if (kind !== "fine") return this.#describe(state, from, to, kind, move);
+        const isExcused = kind !== "reused" && this.#model.channelIn(state, from).outside;
+        if (kind !== "fine" && !isExcused) return this.#describe(state, from, to, kind, move);
       }
     }
     return null;
@@ -87,6 +88,7 @@ export class Checks {
     if (scope.coordination === "barrier" && (value?.phase !== "steady" || !sameKey(value.current, keyOf(key.keyId)))) {
       return `the fleet record says ${value?.phase ?? "nothing"}`;
     }
+    if (value !== null && value.excluded.length > 0) return `${value.excluded[0]?.name ?? ""} is still excluded`;
     for (const node of present) {
       const why = this.#whyUnsettled(node, present, key.keyId);
       if (why !== null) return `${node.name} ${why}`;

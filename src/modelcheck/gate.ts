@@ -2,9 +2,10 @@
  * Doors around the ports of one simulated program: deliveries of each stream, plans and reports wait until a move of a
  * counterexample lets them through. While it is open everything passes.
  */
-import { fail } from "../core/result.js";
+import { fail, succeed } from "../core/result.js";
 import type { Done } from "../ports/failure.js";
 import type { KernelPort } from "../ports/kernel.js";
+import type { IncarnationId, NodeName } from "../core/node.js";
 import type { RegistryPort } from "../ports/registry.js";
 import { streams, type Stream } from "./registry.js";
 
@@ -27,6 +28,9 @@ export class Gate {
   #waiting: Waiting = { plan: null, report: null };
   #isOpen: boolean;
   #clearsRequest = false;
+  /** Nodes whose leases this controller sees unchanged. */
+  readonly #missed = new Set<NodeName>();
+  #beat = 0;
 
   constructor(node: string | null, isOpen: boolean) {
     this.#node = node;
@@ -58,9 +62,19 @@ export class Gate {
   }
 
   loseEvents(stream: Stream): boolean {
+    this.#missed.clear();
     this.#queues[stream] = [];
     this.#relist.get(stream)?.();
     return this.#relist.has(stream);
+  }
+
+  miss(node: NodeName): void {
+    this.#missed.add(node);
+  }
+
+  /** @returns false when it was not missed */
+  hear(node: NodeName): boolean {
+    return this.#missed.delete(node);
   }
 
   apply(): boolean {
@@ -139,6 +153,18 @@ export class Gate {
       watchReports: (listener) => this.#watch("reports", registry.watchReports, listener),
       watchFleet: (listener) => this.#watch("fleet", registry.watchFleet, listener),
       watchRequest: (listener) => this.#watch("request", registry.watchRequest, listener),
+    };
+  }
+
+  /** A controller's leases of these nodes are as the moves say, whoever renews them. */
+  leases(registry: RegistryPort, nodes: readonly NodeName[]): RegistryPort {
+    return {
+      ...registry,
+      listLeases: (done) => {
+        this.#beat += 1;
+        const seen = nodes.filter((name) => !this.#missed.has(name));
+        done(succeed(seen.map((name) => ({ name, incarnationId: "" as IncarnationId, beat: this.#beat }))));
+      },
     };
   }
 

@@ -9,8 +9,8 @@ export interface Ledger extends Budget {
 }
 
 export function newLedger(scope: Scope): Ledger {
-  const { crashes, reboots, rotations, aborts, joins, losses } = scope;
-  return { crashes, reboots, rotations, aborts, joins, losses, files: [[1]], aborted: [] };
+  const { crashes, reboots, rotations, aborts, joins, losses, silences } = scope;
+  return { crashes, reboots, rotations, aborts, joins, losses, silences, files: [[1]], aborted: [] };
 }
 
 export function newestKeyId({ files }: Ledger): number {

@@ -224,7 +224,7 @@ export class Model {
     this.setChannel(draft, watcher, channel);
     const inputs = (): readonly StreamEvent[] => taken.map((id) => this.#asHeard(this.events.at(id)));
     if (watcher < this.names.length) this.react(draft, watcher, `read ${taken.join()}`, (node) => feed(node, inputs()));
-    else this.tell(draft, watcher - this.names.length, `read ${taken.join()}`, inputs);
+    else this.tell(draft, watcher - this.names.length, `read ${taken.join()}`, (controller) => feedController(controller, inputs()));
   }
 
   #asHeard(input: StreamEvent): StreamEvent {
@@ -232,14 +232,14 @@ export class Model {
     return isDeaf ? { kind: "reports", event: { ...input.event, items: [] } } : input;
   }
 
-  /** A controller takes inputs and a turn; what it asks for is carried out, until it asks for nothing. */
-  tell(draft: Draft, index: number, input: string, inputs: () => readonly ControllerInput[]): void {
-    this.#turn(draft, index, input, (controller) => feedController(controller, inputs()));
+  /** A controller takes a turn; what it asks for is carried out, until it asks for nothing. */
+  tell(draft: Draft, index: number, input: string, run: (controller: ControllerState) => ControllerState): void {
+    this.#turn(draft, index, input, run);
     const ends = this.controllerIn(draft, index).asks.flatMap((effect) => this.#carryOut(draft, index, effect));
     if (ends.length === 0) return;
     const isConflict = ends.every(({ kind }) => kind === "retry-due");
     if (isConflict) this.#turn(draft, index, "conflict", loseWrite);
-    else this.tell(draft, index, textOf(ends), () => ends);
+    else this.tell(draft, index, textOf(ends), (controller) => feedController(controller, ends));
   }
 
   #carryOut(draft: Draft, index: number, effect: ControllerEffect): readonly ControllerInput[] {
@@ -269,6 +269,21 @@ export class Model {
     const watcher = this.names.length + index;
     const isCurrent = this.channelIn(draft, watcher).queues.fleet.length === 0;
     this.commit(draft, writeFleet(this.registryIn(draft), record), isCurrent ? watcher : null);
+    for (const { name } of record.excluded) this.#setOutside(draft, this.names.indexOf(name), true);
+  }
+
+  #setOutside(draft: Draft, position: number, outside: boolean): void {
+    const channel = this.channelIn(draft, position);
+    if (channel.outside !== outside) this.setChannel(draft, position, { ...channel, outside });
+  }
+
+  /** A node that was excluded has caught up when it read that it counts again and its kernel is as it decided then. */
+  admitReturned(draft: Draft, position: number): void {
+    const { outside, queues } = this.channelIn(draft, position);
+    const { name, machine } = this.nodeIn(draft, position);
+    if (!outside || machine === null || queues.fleet.length > 0 || machine.isUnderWay("apply")) return;
+    const isExcluded = this.registryIn(draft).fleet.value?.excluded.some((one) => one.name === name) === true;
+    if (!isExcluded) this.#setOutside(draft, position, false);
   }
 
   #turn(draft: Draft, index: number, input: string, run: (controller: ControllerState) => ControllerState): void {

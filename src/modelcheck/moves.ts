@@ -15,6 +15,8 @@ export type Move =
   | { readonly kind: "publish"; readonly who: NodeName }
   | { readonly kind: "read-file"; readonly who: NodeName; readonly keyIds: readonly number[] }
   | { readonly kind: "start"; readonly who: Who }
+  /** A node that was silent renews its lease, and `who` sees it. */
+  | { readonly kind: "hear"; readonly who: Who; readonly node: NodeName }
   | Fault;
 
 /** What need not happen. */
@@ -26,6 +28,8 @@ export type Fault =
   | { readonly kind: "lose-events"; readonly who: Who; readonly stream: Stream }
   | { readonly kind: "lose-report"; readonly who: NodeName }
   | { readonly kind: "join"; readonly who: NodeName }
+  /** A controller (`who`) has not seen the node's lease change for so long that it takes it for silent. */
+  | { readonly kind: "miss"; readonly who: Who; readonly node: NodeName }
   | { readonly kind: "offer-key"; readonly keyIds: readonly number[] }
   | { readonly kind: "abort"; readonly keyId: number };
 
@@ -36,6 +40,7 @@ const faults: ReadonlySet<Move["kind"]> = new Set([
   "lose-events",
   "lose-report",
   "join",
+  "miss",
   "offer-key",
   "abort",
 ]);

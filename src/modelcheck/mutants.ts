@@ -41,7 +41,7 @@ function changesOf(name: string): Changes {
   const rule = brokenRules.get(name);
   if (rule !== undefined) return { broken: rule };
   const own = ownMutants.get(name);
-  if (own !== undefined) return { step: own };
+  if (own !== undefined) return own;
   const changes = simulated.get(name)?.changes;
   if (changes === undefined || beyondTheModel.has(name)) throw new Error(`the model has no mutant ${name}`);
   const step = changes.step?.(anyNode);

@@ -49,8 +49,17 @@ const moveMs = 300;
 const retryMs = 400;
 /** A sender may take this long to act on what it has seen; only then the simulator calls a packet lost. */
 const outcomeMs = 1_000;
+/** The controller takes a node for silent after this time; a move that makes it so takes longer. */
+const silentMs = 1_500;
 const settleMs = 20_000;
 const farMs = 1e12;
+
+function durationOf(move: Move): number {
+  if (move.kind === "miss") return 2 * silentMs;
+  // Until the controller has listed the leases again.
+  if (move.kind === "hear") return silentMs;
+  return move.kind === "lose-report" || move.kind === "notice-reboot" ? retryMs : moveMs;
+}
 
 class Player {
   readonly #file: CounterexampleFile;
@@ -73,7 +82,7 @@ class Player {
     for (const [index, move] of moves.entries()) {
       const why = this.#perform(move);
       if (why !== null) return { confirmed: false, stuckAt: { move: index + 1, why }, observed: [] };
-      this.#fleet.run(move.kind === "lose-report" || move.kind === "notice-reboot" ? retryMs : moveMs);
+      this.#fleet.run(durationOf(move));
     }
     this.#fleet.run(outcomeMs);
     return this.#judge();
@@ -87,12 +96,13 @@ class Player {
       seed: 1,
       coordination,
       ...changes,
-      ...(own === undefined ? {} : { step: () => own }),
+      ...(own?.step === undefined ? {} : { step: () => own.step }),
+      ...(own?.controllerStep === undefined ? {} : { controllerStep: own.controllerStep }),
       registryDelayMs: () => 0.2,
       operationMs: () => 0.05,
       packetIntervalMs: 1,
       agent: { drainMs: 0, retireDeadlineMs: farMs, emergencyDeadlineMs: farMs, reportIntervalMs: 0, resyncMs: farMs },
-      controller: { silent: "wait", slow: "wait", drainMs: 0, stageDeadlineMs: farMs, retireDeadlineMs: farMs },
+      controller: { silent: "exclude", silentMs, excludeShareMax: 0, slow: "wait", drainMs: 0, stageDeadlineMs: farMs, retireDeadlineMs: farMs },
       wrapAgentPorts: (name, ports) => {
         const gate = this.#newGate(name, name);
         const inner = changes.wrapAgentPorts?.(name, ports) ?? ports;
@@ -101,7 +111,8 @@ class Player {
       wrapControllerPorts: (name, ports) => {
         const gate = this.#newGate(`controller-${this.#startingController}`, null);
         const inner = changes.wrapControllerPorts?.(name, ports) ?? ports;
-        return { ...inner, registry: gate.registry(alwaysLeading(inner.registry)) };
+        const registry = gate.leases(alwaysLeading(inner.registry), nodeNames(this.#file.nodes));
+        return { ...inner, registry: gate.registry(registry) };
       },
     };
   }
@@ -166,6 +177,11 @@ class Player {
         return gate.publish() ? null : `${move.who} has no report under way`;
       case "lose-events":
         return gate.loseEvents(move.stream) ? null : `${move.who} does not watch ${move.stream}`;
+      case "hear":
+        return gate.hear(move.node) ? null : `${move.who} did not miss ${move.node}`;
+      case "miss":
+        gate.miss(move.node);
+        return null;
       case "lose-report":
         return gate.loseReport() ? null : `${move.who} has no report to lose`;
       default:

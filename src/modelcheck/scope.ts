@@ -24,6 +24,8 @@ export interface Budget {
   readonly joins: number;
   /** A watch has a gap and lists again, or a report does not reach the registry. */
   readonly losses: number;
+  /** Barrier: a controller hears nothing of a node for so long that it excludes it, whatever the node does meanwhile. */
+  readonly silences: number;
 }
 
 export interface Scope extends Budget {
@@ -50,12 +52,13 @@ export const defaultScope: Scope = {
   aborts: 0,
   joins: 0,
   losses: 0,
+  silences: 0,
 };
 
 /** Said with every result: what a run without a counterexample does not prove. */
 export const abstractions: readonly string[] = [
-  "bounded: the nodes, faults and operator's acts given; one address family; no node leaves or is excluded",
-  "time stands still: no deadline, lease or jitter runs out; a drain sees its SAs idle at once, so the evidence alone must be right",
+  "bounded: the nodes, faults and operator's acts given; one address family; no node leaves",
+  "time stands still: no deadline or jitter runs out, a lease only as a silence that the bounds allow; a drain sees its SAs idle at once, so the evidence alone must be right",
   "a packet arrives before its receiver does anything else; packets in flight across a step are left to the simulator",
   "files, dumps and registrations take no time; applying a plan, publishing a report and every delivery take any time",
   "one stream of a watcher is delivered in order, any number of its events per turn; two streams in one turn only when all is delivered",
@@ -102,8 +105,8 @@ export const controllerOptions: ControllerOptions = {
   ring: 255,
   start: "auto",
   slow: "wait",
-  silent: "wait",
-  silentMs: neverMs,
+  silent: "exclude",
+  silentMs: 1,
   excludeShareMax: 0,
   stageDeadlineMs: neverMs,
   retireDeadlineMs: neverMs,

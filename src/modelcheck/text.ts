@@ -10,7 +10,7 @@ import { makeSpi, splitSpi, type NodeIndex, type Spi } from "../core/spi.js";
 export type Renaming = readonly number[];
 
 /** Fields whose lists have no order. */
-const unordered = new Set(["sas", "policies", "items", "excluded", "sent", "lost", "stopped", "usable"]);
+const unordered = new Set(["sas", "policies", "items", "excluded", "sent", "lost", "stopped", "usable", "silent"]);
 
 const names = "abc";
 const incarnationPattern = /^[abc]#\d+$/;

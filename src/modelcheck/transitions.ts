@@ -2,7 +2,7 @@
 import { derivePairwise } from "../core/fleet/pairwise-view.js";
 import type { OperatorRequest } from "../core/fleet/record.js";
 import type { KeyIdentity } from "../core/key-id.js";
-import { deadController } from "./controller.js";
+import { deadController, heardNodes, hearNode, missNode, silentNodes } from "./controller.js";
 import { emptyChannel, withQueue } from "./channel.js";
 import { fileOf, mayOfferKey, nextFile, spent } from "./ledger.js";
 import type { Draft, Model, State } from "./model.js";
@@ -24,9 +24,7 @@ export function* movesOf(model: Model, state: State): IterableIterator<Move> {
   for (let watcher = 0; watcher < model.watchers; watcher += 1) {
     yield* reads(model, state, watcher);
     if (watcher < model.names.length) yield* nodeMoves(model, state, watcher);
-    else if (model.controllerIn(state, watcher - model.names.length).machine === null) {
-      yield { kind: "start", who: model.whoIs(watcher) };
-    }
+    else yield* controllerMoves(model, state, watcher);
   }
   yield* faultsOf(model, state);
 }
@@ -57,11 +55,21 @@ function* nodeMoves(model: Model, state: State, position: number): IterableItera
   if (reportUnderWay(node) !== null) yield { kind: "publish", who };
 }
 
+function* controllerMoves(model: Model, state: State, watcher: number): IterableIterator<Move> {
+  const controller = model.controllerIn(state, watcher - model.names.length);
+  const who = model.whoIs(watcher);
+  if (controller.machine === null) yield { kind: "start", who };
+  for (const node of silentNodes(controller)) {
+    if (model.nodeIn(state, model.names.indexOf(node)).machine !== null) yield { kind: "hear", who, node };
+  }
+}
+
 function* faultsOf(model: Model, state: State): IterableIterator<Move> {
   const ledger = model.ledgerIn(state);
   for (let watcher = 0; watcher < model.watchers; watcher += 1) {
     if (ledger.crashes > 0) yield* crashes(model, state, watcher);
     if (ledger.losses > 0) yield* losses(model, state, watcher);
+    if (ledger.silences > 0 && watcher >= model.names.length) yield* silences(model, state, watcher);
   }
   for (let position = 0; position < model.names.length; position += 1) {
     const node = model.nodeIn(state, position);
@@ -97,6 +105,11 @@ function* losses(model: Model, state: State, watcher: number): IterableIterator<
   if (name !== undefined && reportUnderWay(model.nodeIn(state, watcher)) !== null) yield { kind: "lose-report", who: name };
 }
 
+function* silences(model: Model, state: State, watcher: number): IterableIterator<Move> {
+  const who = model.whoIs(watcher);
+  for (const node of heardNodes(model.controllerIn(state, watcher - model.names.length))) yield { kind: "miss", who, node };
+}
+
 /** The key that `spindle abort` would name, by what the registry shows; null while a request waits or no rotation runs. */
 function targetOf(model: Model, state: State): KeyIdentity | null {
   const { request, fleet, entries, reports } = model.registryIn(state);
@@ -111,6 +124,7 @@ export function afterMove(model: Model, state: State, move: Move): State {
   if (isFault(move)) pay(model, draft, move);
   const watcher = "who" in move ? watcherOf(model, move.who) : -1;
   perform(model, draft, move, watcher);
+  for (let position = 0; position < model.names.length; position += 1) model.admitReturned(draft, position);
   return draft;
 }
 
@@ -132,6 +146,8 @@ function pay(model: Model, draft: Draft, move: Move): void {
       return model.setLedger(draft, spent(ledger, "losses"));
     case "join":
       return model.setLedger(draft, spent(ledger, "joins"));
+    case "miss":
+      return model.setLedger(draft, spent(ledger, "silences"));
     case "offer-key":
       return model.setLedger(draft, { ...spent(ledger, "rotations"), files: [...ledger.files, move.keyIds] });
     case "abort":
@@ -159,6 +175,10 @@ function perform(model: Model, draft: Draft, move: Move, watcher: number): void 
     case "start":
     case "join":
       return model.startWatcher(draft, watcher);
+    case "hear":
+      return model.tell(draft, watcher - model.names.length, `hear ${move.node}`, (controller) => hearNode(controller, move.node));
+    case "miss":
+      return model.tell(draft, watcher - model.names.length, `miss ${move.node}`, (controller) => missNode(controller, move.node));
     case "crash":
       return stop(model, draft, watcher, move.stages);
     case "reboot-host":
@@ -193,7 +213,7 @@ function giveFile(model: Model, draft: Draft, position: number, keyIds: readonly
 }
 
 function stop(model: Model, draft: Draft, watcher: number, stages: number): void {
-  model.setChannel(draft, watcher, emptyChannel);
+  model.setChannel(draft, watcher, { ...emptyChannel, outside: model.channelIn(draft, watcher).outside });
   const position = model.names[watcher] === undefined ? null : watcher;
   if (position === null) draft[watcher] = model.controllerId(deadController);
   else model.setNode(draft, position, crash(model.nodeIn(draft, position), stages));

@@ -31,6 +31,10 @@ function wordsOf(move: Move): string {
       return `${move.who}'s key file has keys ${move.keyIds.join(" and ")}`;
     case "start":
       return `${move.who} starts`;
+    case "hear":
+      return `${move.who} hears of ${move.node} again`;
+    case "miss":
+      return `${move.who} has not heard of ${move.node} for too long`;
     case "crash":
       return `${move.who} crashes${move.stages === 0 ? "" : ` after ${move.stages} stages of its plan`}`;
     case "reboot-host":
@@ -63,10 +67,11 @@ function changeOf(model: Model, before: State, after: State, move: Move): string
 function recordChange(model: Model, before: State, after: State): readonly string[] {
   const [old, now] = [model.registryIn(before).fleet, model.registryIn(after).fleet];
   if (old.version === now.version || now.value === null) return [];
-  const { phase, target, current, through } = now.value;
+  const { phase, target, current, through, excluded } = now.value;
   const keys = `key ${current?.keyId ?? "none"}${target === null ? "" : ` to ${target.keyId}`}`;
   const marks = through.map(({ key, revision }) => `${key.keyId} through revision ${revision}`).join(", ");
-  return [`the record says ${phase}, ${keys}, ${marks}`];
+  const without = excluded.length === 0 ? "" : `, without ${excluded.map(({ name }) => name).join(" and ")}`;
+  return [`the record says ${phase}, ${keys}, ${marks}${without}`];
 }
 
 function reportChange(model: Model, before: State, after: State, move: Move): readonly string[] {

@@ -37,5 +37,7 @@ export const caught: readonly Caught[] = [
   { mutant: "abandon-reported", trace: "abandon-11", bounds: { ...pairwise, rotations: 2 }, invariant: "S2", moves: 13 },
   { mutant: "never-abandon", trace: "two-targets-deadlock-11", bounds: { ...pairwise, rotations: 2 }, invariant: "L1", moves: 13 },
   { mutant: "purge-while-planning", bounds: { ...pairwise, rotations: 2 }, invariant: "S2", moves: 18 },
+  { mutant: "return-unstaged", bounds: { silences: 1 }, invariant: "S1", moves: 13 },
+  { mutant: "old-words", bounds: { silences: 1 }, invariant: "S2", moves: 24 },
   { mutant: "report-before-reading", bounds: { ...pairwise, aborts: 1, crashes: 1 }, invariant: "S2", moves: 17 },
 ];

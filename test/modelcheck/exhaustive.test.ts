@@ -17,6 +17,7 @@ const scopes: readonly Bounds[] = [
   { coordination: "barrier", states: 100 },
   { coordination: "barrier", crashes: 1, states: 4_000 },
   { coordination: "barrier", losses: 1, states: 250 },
+  { coordination: "barrier", silences: 1, states: 30_000 },
   { coordination: "barrier", aborts: 1, states: 2_500 },
   { coordination: "barrier", rotations: 2, states: 6_000 },
   { coordination: "barrier", rotations: 0, joins: 1, states: 2_000 },

@@ -72,7 +72,7 @@ test("modelcheck: a limit exits 4 and says how far it came", async () => {
   assert.ok(result.states >= 200 && result.waiting > 0);
 });
 
-for (const words of [["--nodes", "4"], ["--crashes", "-1"], ["--mutant", "nothing"], ["--minutes", "0"], ["--controllers", "3"]]) {
+for (const words of [["--nodes", "4"], ["--crashes", "-1"], ["--mutant", "nothing"], ["--minutes", "0"], ["--controllers", "3"], ["--coordination", "pairwise", "--silences", "1"], ["--coordination", "pairwise", "--controllers", "1"]]) {
   test(`modelcheck: ${words.join(" ")} is bad usage`, async () => {
     assert.equal((await modelcheck(...words)).exitCode, 2);
   });

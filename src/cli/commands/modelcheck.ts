@@ -15,6 +15,7 @@ export interface ModelcheckFlags extends OutputOptions {
   readonly aborts: number;
   readonly joins: number;
   readonly losses: number;
+  readonly silences: number;
   readonly mutant?: string;
   readonly statesMax: number;
   readonly minutes?: number;
@@ -53,7 +54,11 @@ export function makeCommand(shell: Shell): Command {
     .option("--trace <file>", "write the counterexample here, for spindle simulate --replay");
   return addOutputOptions(command)
     .addHelpText("after", examples)
-    .action(async (flags: ModelcheckFlags) => checkModel(flags, shell));
+    .action(async (flags: ModelcheckFlags) => {
+      const idle = flags.coordination === "barrier" ? [] : ["controllers", "silences"].filter((name) => command.getOptionValueSource(name) === "cli");
+      if (idle[0] !== undefined) command.error(`error: --${idle[0]} needs --coordination barrier: pairwise has no controller`);
+      await checkModel(flags, shell);
+    });
 }
 
 const budgets: readonly (readonly [string, string, number])[] = [
@@ -63,6 +68,7 @@ const budgets: readonly (readonly [string, string, number])[] = [
   ["aborts", "aborts that the operator asks for", 0],
   ["joins", "of the nodes, so many join a running fleet", 0],
   ["losses", "watches with a gap, and reports that get lost", 0],
+  ["silences", "barrier: nodes that a controller takes for silent and excludes", 0],
 ];
 
 function countBetween(least: number, most: number): (text: string) => number {

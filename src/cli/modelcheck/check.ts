@@ -30,7 +30,7 @@ function scopeOf(flags: ModelcheckFlags): Scope {
   const { nodes, coordination, crashes, reboots, rotations, aborts, losses } = flags;
   const controllers = coordination === "barrier" ? flags.controllers : 0;
   const joins = Math.min(flags.joins, nodes);
-  const scope: Scope = { nodes, coordination, controllers, crashes, reboots, rotations, aborts, joins, losses };
+  const scope: Scope = { nodes, coordination, controllers, crashes, reboots, rotations, aborts, joins, losses, silences: flags.silences };
   return flags.mutant === undefined ? scope : withMutant(scope, flags.mutant);
 }
 
@@ -81,6 +81,7 @@ function resultOf(search: Search, scope: Scope, flags: ModelcheckFlags, stopped:
       aborts: scope.aborts,
       joins: scope.joins,
       losses: scope.losses,
+      silences: scope.silences,
     },
     mutant: flags.mutant ?? null,
     states: progress.states,
