@@ -20,6 +20,7 @@ const beyondTheModel = new Set([
   "retire-without-drain",
   "plain-until-covered",
   "touch-foreign",
+  "taken-spi-kept",
 ]);
 
 const brokenRules: ReadonlyMap<string, Rule> = new Map([

@@ -19,6 +19,9 @@ export interface KernelDump {
   readonly counters: XfrmCounters;
 }
 
+/** Code of an operation whose slot holds what is not ours: it is left alone (S6). */
+export const slotForeign = "DATAPLANE_SLOT_FOREIGN";
+
 export interface FailedOperation {
   readonly operation: Operation;
   readonly code: string;

@@ -33,7 +33,7 @@ import type { SingleEvent, WatchEvent } from "../ports/registry.js";
 import type { DataplaneChange } from "./agent-input.js";
 import { backoffMs } from "./backoff.js";
 import { CheckpointIndex } from "./checkpoint-index.js";
-import { failuresByPeer, unexplained } from "./plan-failures.js";
+import { failuresByPeer, takenSpiOf, unexplained } from "./plan-failures.js";
 import { addressKeys, endOf, familyOf } from "./slot-keys.js";
 import { TouchedSlots } from "./touched-slots.js";
 
@@ -60,6 +60,7 @@ export class AgentWorld {
     recognisedWith: { rosterComplete: false, selfIncarnationId: null },
     stale: false,
     errors: 0,
+    takenSpi: null,
   };
   #keys: { read: boolean; available: readonly KeyIdentity[]; usable: readonly KeyIdentity[] } = {
     read: false,
@@ -309,6 +310,7 @@ export class AgentWorld {
       dumpedAtMs: nowMs,
       recognisedWith: start,
       errors: countErrors(dump.counters),
+      takenSpi: null,
     };
     this.counters = dump.counters;
     this.touchAll();
@@ -337,6 +339,8 @@ export class AgentWorld {
       const peer = this.#peers.get(name) ?? noPeerKernel;
       this.#setPeer(name, { sas: [...peer.sas, ...added.sas], policies: [...peer.policies, ...added.policies] });
     }
+    const takenSpi = takenSpiOf(outcome.failed);
+    if (takenSpi !== null) this.#kernel = { ...this.#kernel, takenSpi };
   }
 
   #byOwner(read: Pick<KernelDump, "sas" | "policies">): Map<NodeName, { sas: SaView[]; policies: PolicyView[] }> {

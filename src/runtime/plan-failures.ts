@@ -4,7 +4,8 @@
  */
 import type { NodeName } from "../core/node.js";
 import type { Operation } from "../core/sa.js";
-import type { FailedOperation } from "../ports/kernel.js";
+import type { Spi } from "../core/spi.js";
+import { slotForeign, type FailedOperation } from "../ports/kernel.js";
 
 /** The name under which SAs and policies are kept that no known node explains. */
 export const unexplained = "" as NodeName;
@@ -29,4 +30,13 @@ export function failuresByPeer(
     }
   }
   return failures;
+}
+
+/** The first SPI of ours that a foreign SA holds towards a peer. Inbound SPIs are the peers': a new one of ours is no help. */
+export function takenSpiOf(failed: readonly FailedOperation[]): Spi | null {
+  for (const { operation, code } of failed) {
+    if (code !== slotForeign || operation.kind !== "install-sa") continue;
+    if (operation.sa.direction === "out") return operation.sa.spi;
+  }
+  return null;
 }

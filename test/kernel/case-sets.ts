@@ -1,6 +1,7 @@
 /** The cases of each guest, and the modules that it lacks. */
 import type { KernelCase } from "../support/kernel-cases.js";
 import { codecCases } from "./cases/codec.js";
+import { driftCases } from "./cases/drift.js";
 import { errorCases, noCipherCases, noEspCases } from "./cases/errors.js";
 import { notificationCases } from "./cases/notifications.js";
 import { portCases } from "./cases/port.js";
@@ -16,7 +17,7 @@ export interface CaseSet {
 export const caseSets: readonly CaseSet[] = [
   {
     name: "complete",
-    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases],
+    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases, ...driftCases],
     withoutModules: [],
   },
   { name: "no-esp", cases: noEspCases, withoutModules: ["esp4", "esp6"] },

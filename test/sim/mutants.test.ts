@@ -37,6 +37,7 @@ const caughtByTrace: Readonly<Record<string, readonly [file: string, trace: stri
   "abandon-reported": ["traces.test.ts", "abandon-11"],
   "abort-after-retire": ["traces.test.ts", "abort-after-retire-13"],
   "keep-skipped": ["traces.test.ts", "skip-bound-key: the mutant"],
+  "taken-spi-kept": ["failed-operations.test.ts", "taken-spi-kept waits"],
   "exclude-after-outage": ["traces.test.ts", "exclude-after-outage: the mutant"],
 };
 

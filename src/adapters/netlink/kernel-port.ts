@@ -1,8 +1,9 @@
 /**
  * The kernel's XFRM as the agent's dataplane. Invariants: plans and dumps run one at a time, in the
  * order in which they were asked for; what they return was read from the kernel afterwards; what is
- * not ours is never listed and never touched (S6). It works in the network namespace in which it was
- * made. Not in this version: tunnel mode and ESP in UDP, which are refused.
+ * not ours is never listed and never touched (S6), and what is ours and no plan can name is gone. It
+ * works in the network namespace in which it was made. Not in this version: tunnel mode and ESP in
+ * UDP, which are refused.
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,6 +18,7 @@ import type {
   KernelPort,
   Recognise,
 } from "../../ports/kernel.js";
+import type { Log } from "../../ports/log.js";
 import type { KeySource } from "../crypto/key-source.js";
 import { PortError, toFailure } from "../port-error.js";
 import { makePace } from "../staging-pace.js";
@@ -34,6 +36,7 @@ import { openXfrmStat, type XfrmStat } from "./xfrm-stat.js";
 export interface NetlinkKernelOptions {
   readonly local: LocalNode;
   readonly keySource: KeySource;
+  readonly log: Log;
   /** Lab only ("--slow-node"): see staging-pace.ts. Default 0. */
   readonly stagingDelayMs?: number;
 }
@@ -68,11 +71,11 @@ export class NetlinkKernel implements KernelPort {
   #isOpen = true;
 
   /** Opens everything in the network namespace that the thread is in. @throws PortError */
-  constructor(libc: Libc, { local, keySource, stagingDelayMs = 0 }: NetlinkKernelOptions) {
+  constructor(libc: Libc, { local, keySource, log, stagingDelayMs = 0 }: NetlinkKernelOptions) {
     this.#stagingDelayMs = stagingDelayMs;
     this.#stat = openXfrmStat();
     const socket = orClose(this.#stat, () => new RequestSocket(new NetlinkDescriptor(libc)));
-    this.#reader = { socket, local, keySource };
+    this.#reader = { socket, local, keySource, log };
     const hear = (heard: Heard, portId: number): void => this.#hear(heard, portId);
     this.#notifications = orClose(this.#stat, () =>
       orClose(socket, () => listenToXfrm(libc, ["sa", "policy", "expire"], hear)),

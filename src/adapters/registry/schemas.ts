@@ -2,7 +2,7 @@
  * The stored records. What cannot be read by these schemas is never written, and what is read and
  * does not fit is skipped: another version may have written it. Unknown fields are dropped.
  */
-import { isIPv4, isIPv6 } from "node:net";
+import { isIPv4 } from "node:net";
 import { z } from "zod";
 import type { FleetRecord, OperatorRequest, RotationRecord } from "../../core/fleet/record.js";
 import { parseCheckValue, parseKeyId } from "../../core/key-id.js";
@@ -18,6 +18,7 @@ import type { Report } from "../../core/report.js";
 import type { NumberLedger } from "../../core/roster-allotment.js";
 import type { Result } from "../../core/result.js";
 import type { IncarnationNumber, NodeIndex } from "../../core/spi.js";
+import { canonicalIpv6 } from "../ip-address.js";
 
 const count = z.number().int().nonnegative();
 const text = z.string().max(4_096);
@@ -45,9 +46,17 @@ const incarnationNumber = count
   .max(limits.incarnationNumberMax)
   .transform((value) => value as IncarnationNumber);
 
+/** In canonical form after reading: whoever wrote the record may have spelled it otherwise. */
+const ipv6 = z.string().transform((text, context) => {
+  const canonical = canonicalIpv6(text);
+  if (canonical !== null) return canonical;
+  context.addIssue({ code: "custom", message: "not an IPv6 address" });
+  return z.NEVER;
+});
+
 const addresses: z.ZodType<NodeAddresses> = z.object({
   ipv4: z.string().refine(isIPv4, "not an IPv4 address").nullable(),
-  ipv6: z.string().refine(isIPv6, "not an IPv6 address").nullable(),
+  ipv6: ipv6.nullable(),
   udpPort: z.number().int().min(1).max(65_535).nullable(),
 });
 

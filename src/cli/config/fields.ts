@@ -2,8 +2,9 @@
  * The kinds of value that stand in configuration files. Each says what it accepts in one phrase,
  * which is shown when something else stands there.
  */
-import { isIP, isIPv4, isIPv6, SocketAddress } from "node:net";
+import { isIP, isIPv4 } from "node:net";
 import { z } from "zod";
+import { canonicalIpv6 } from "../../adapters/ip-address.js";
 import { parseNodeName } from "../../core/node.js";
 import { limits } from "../../core/limits.js";
 import { durationWords, formatDuration, parseDuration } from "../duration.js";
@@ -88,11 +89,6 @@ function refuse(context: z.core.$RefinementCtx, message: string): never {
   return z.NEVER;
 }
 
-function canonicalIpv6(text: string): string | null {
-  if (!isIPv6(text) || text.includes("%")) return null;
-  return new SocketAddress({ address: text, family: "ipv6" }).address;
-}
-
 /**
  * Not "any", broadcast, multicast or an IPv4 address in IPv6 form: an SA has one host at each end.
  */
@@ -101,5 +97,5 @@ function isUnicast(address: string): boolean {
     const first = Number(address.split(".")[0]);
     return first !== 0 && first < 224;
   }
-  return address !== "::" && !address.startsWith("ff") && !address.startsWith("::ffff:");
+  return address !== "::" && !address.startsWith("ff");
 }

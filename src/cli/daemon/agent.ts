@@ -63,7 +63,7 @@ async function openAgent(
   closers.add(() => keyring.wipe());
   const storage = await openStateDirectory(config.stateDir, log);
   closers.add(() => storage.close());
-  const kernel = await openDataplane(config, keyring, overrides.stagingDelayMs ?? 0);
+  const kernel = await openDataplane(config, keyring, log, overrides.stagingDelayMs ?? 0);
   closers.add(() => kernel.close());
   const registry = await connectRegistry(config.registry, { skipped: skipLogger(log) });
   closers.add(() => registry.close());

@@ -1,12 +1,13 @@
 /** The dataplane that an agent's configuration names. */
 import type { Keyring } from "../../adapters/crypto/keyring.js";
 import { remedyFor } from "../../adapters/netlink/codec/errno.js";
-import { openNetlinkKernel } from "../../adapters/netlink/kernel-port.js";
+import { openNetlinkKernel, type NetlinkKernelOptions } from "../../adapters/netlink/kernel-port.js";
 import { defaultOwnership } from "../../adapters/netlink/kernel/ownership.js";
 import { PortError } from "../../adapters/port-error.js";
 import { UserspaceKernel } from "../../adapters/userspace/control-client.js";
 import type { NodeAddresses } from "../../core/node.js";
 import type { KernelPort } from "../../ports/kernel.js";
+import type { Log } from "../../ports/log.js";
 import type { AgentConfig } from "../config/agent.js";
 import type { KernelDataplaneConfig } from "../config/dataplane.js";
 import { CliError } from "../exit.js";
@@ -20,22 +21,22 @@ export interface OpenDataplane extends KernelPort {
 export async function openDataplane(
   { dataplane, node }: AgentConfig,
   keySource: Keyring,
+  log: Log,
   stagingDelayMs: number,
 ): Promise<OpenDataplane> {
   if (dataplane.kind === "kernel")
-    return openKernel(dataplane, node.addresses, keySource, stagingDelayMs);
+    return openKernel(dataplane, node.addresses, { keySource, log, stagingDelayMs });
   return new UserspaceKernel({ socketPath: dataplane.socket, keySource, stagingDelayMs });
 }
 
 async function openKernel(
   { reqid, replayWindow }: KernelDataplaneConfig,
   addresses: NodeAddresses,
-  keySource: Keyring,
-  stagingDelayMs: number,
+  options: Omit<NetlinkKernelOptions, "local">,
 ): Promise<OpenDataplane> {
   const local = { addresses, ownership: { ...defaultOwnership, reqid }, replayWindow };
   try {
-    return await openNetlinkKernel({ local, keySource, stagingDelayMs });
+    return await openNetlinkKernel({ local, ...options });
   } catch (cause) {
     if (!(cause instanceof PortError)) throw cause;
     const { code, message } = cause;

@@ -1,10 +1,10 @@
 /**
  * One lifetime of the dataplane state (design 4.1). On start, what is in the kernel is adopted and never flushed, if
  * boot, namespace and dataplane are the same and every outbound SA that was ever selected is still there. Otherwise,
- * and whenever outbound state is lost or the addresses change, a new incarnation begins: new SPI, new derived keys, so
- * that no (key, counter) pair is used twice (S4).
+ * and whenever outbound state is lost, the addresses change or a foreign SA has our SPI, a new incarnation begins: new
+ * SPI, new derived keys, so that no (key, counter) pair is used twice (S4).
  */
-import { sameAddresses, type NodeName } from "../node.js";
+import { sameAddresses, type IncarnationId, type NodeName } from "../node.js";
 import type { PolicySlot } from "../sa.js";
 import { splitSpi } from "../spi.js";
 import { includesKey } from "../key-id.js";
@@ -40,7 +40,16 @@ function reasonForNew(state: AgentState, observation: Observation, options: Agen
   if (!sameAddresses(incarnation.addresses, options.addresses)) return "the node's addresses changed";
   if (!state.started && hasLostOutbound(state, observation.kernel)) return "a recorded outbound SA is gone";
   if (state.tally.outboundLost > 0) return "a recorded outbound SA is gone";
+  if (isSpiTaken(incarnation.id, observation, options.name)) return "another program's SA has our SPI towards a peer";
   return null;
+}
+
+/** The SPI is that of the present lifetime: a new one has another as soon as it is admitted. */
+function isSpiTaken(id: IncarnationId, { kernel, roster }: Observation, name: NodeName): boolean {
+  const self = roster.entries.get(name);
+  if (kernel.takenSpi === null || self?.incarnationId !== id) return false;
+  const { index, number } = splitSpi(kernel.takenSpi);
+  return index === self.index && number === self.incarnationNumber;
 }
 
 function sameIdentity(one: DataplaneIdentity, other: DataplaneIdentity): boolean {

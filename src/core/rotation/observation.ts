@@ -9,6 +9,7 @@ import type { IncarnationId, NodeName } from "../node.js";
 import type { Report } from "../report.js";
 import type { Roster } from "../roster.js";
 import type { PolicyView, SaView } from "../sa.js";
+import type { Spi } from "../spi.js";
 import type { CheckpointNode, DurableState } from "./durable.js";
 import type { EffectKind } from "./effect.js";
 import type { PersistentMap } from "../persistent-map.js";
@@ -61,6 +62,8 @@ export interface ObservedKernel {
   readonly peers: ReadonlyMap<NodeName, PeerKernel>;
   /** All XFRM errors, in packets. */
   readonly errors: number;
+  /** An SPI of ours that somebody else's SA holds towards a peer, since the last dump; null when none was met. */
+  readonly takenSpi: Spi | null;
 }
 
 /** Structurally the port's type of the same name: what one lifetime of outbound state is bound to. */

@@ -19,13 +19,14 @@ import {
   type SaView,
 } from "../../core/sa.js";
 import type { XfrmCounterName } from "../../core/xfrm-counters.js";
-import type {
-  ApplyOutcome,
-  DataplaneIdentity,
-  FailedOperation,
-  KernelDump,
-  KernelPort,
-  Recognise,
+import {
+  slotForeign,
+  type ApplyOutcome,
+  type DataplaneIdentity,
+  type FailedOperation,
+  type KernelDump,
+  type KernelPort,
+  type Recognise,
 } from "../../ports/kernel.js";
 import { fail, succeed } from "../../core/result.js";
 import type { Done } from "../../ports/failure.js";
@@ -55,6 +56,8 @@ export class SimKernel {
   version = 0;
   /** Decides for each operation whether it fails, as for want of memory. */
   fails: () => boolean = () => false;
+  /** Slots (`saSlotKey`) where another program has an SA. */
+  readonly foreignSlots = new Set<string>();
   /** What this node gets of its CPU: operations take as much longer as it is below 1. */
   cpuShare = 1;
   #instance = 0;
@@ -227,6 +230,7 @@ export class SimKernel {
 
   #install(spec: SaSpec): string | null {
     const slot = saSlotKey(saSlotOf(spec));
+    if (this.foreignSlots.has(slot)) return slotForeign;
     const before = this.#sas.get(slot);
     if (before !== undefined) return sameKeyRef(before.spec.key, spec.key) ? null : "EEXIST";
     this.#sas.set(slot, { spec, packets: 0, follows: null });

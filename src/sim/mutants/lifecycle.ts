@@ -148,6 +148,13 @@ export const lifecycleMutants: readonly Mutant[] = [
     changes: { step: ignoresLoss },
   },
   {
+    name: "taken-spi-kept",
+    without: "an SPI of ours that a foreign SA holds is left for that of a new incarnation",
+    changes: everywhere(
+      withObservation((observation) => ({ ...observation, kernel: { ...observation.kernel, takenSpi: null } })),
+    ),
+  },
+  {
     name: "touch-foreign",
     without: "a dump lists only what carries our mark",
     changes: { wrapAgentPorts: (_name, ports) => ({ ...ports, kernel: listingForeign(ports.kernel) }) },

@@ -154,6 +154,43 @@ async function othersStay(): Promise<void> {
   });
 }
 
+/** Of an address that the node had before: whatever it was, nothing of it may go on sending. */
+async function formerAddressIsLeft(): Promise<void> {
+  await withNode(async (pair) => {
+    const { here, peer } = pair;
+    const former = await makeKernelNode(1, { ipv4: "192.0.2.77", ipv6: "2001:db8::77" });
+    giveKey(former, 3);
+    const before = await apply(former, protect({ here: former, peer }, 3), recogniser(former, peer));
+    assert.deepEqual(before.failed, []);
+    former.kernel.close();
+    ipBatch([`xfrm state add src 192.0.2.77 dst 192.0.2.99 proto esp spi 0x500 reqid 1 mode transport ${gcm}`]);
+    giveKey(here, 4);
+    await apply(here, protect(pair, 4), recogniser(here, peer));
+    const { sas, policies } = await dump(here, recogniser(here, peer));
+    assert.deepEqual([sas.length, policies.length], [2, 2]);
+    const state = ip("xfrm", "state");
+    assert.equal(state.match(/192\.0\.2\.77/g)?.length, 1, "the foreign SA alone is left");
+    assert.ok(!ip("xfrm", "policy").includes("192.0.2.77"));
+  });
+}
+
+/** Ours by its mark, of another peer address or mode: no plan can name it, and it holds the place. */
+async function conflictingSaIsReplaced(): Promise<void> {
+  for (const [source, mode] of [["192.0.2.50", "transport"], [addresses.ipv4[1], "tunnel"]] as const) {
+    await withNode(async (pair) => {
+      const { here, peer } = pair;
+      const spi = spiOf(3, peer);
+      const ends = `src ${source} dst ${here.addresses.ipv4}`;
+      ipBatch([`xfrm state add ${ends} proto esp spi ${spi} reqid ${0x5350_0001} mode ${mode} ${gcm}`]);
+      const inbound = [[install(saSpec("in", 3, peer, here))]];
+      const outcome = await apply(here, inbound, recogniser(here, peer));
+      assert.deepEqual(outcome.failed, []);
+      assert.deepEqual(outcome.sas.map(({ bytes }) => bytes), ["match"]);
+      assert.deepEqual(here.said, ["a conflicting SA of ours is replaced"]);
+    });
+  }
+}
+
 async function foreignChangesAreTold(): Promise<void> {
   await withNode(async (pair) => {
     const { here, peer } = pair;
@@ -266,6 +303,8 @@ export const portCases: readonly KernelCase[] = [
   { name: "other bytes in a slot of ours collide and are seen", run: otherBytesCollide },
   { name: "a stage that failed keeps the next from starting", run: laterStagesWait },
   { name: "others' SAs and policies are never listed, changed or deleted", run: othersStay },
+  { name: "what is left of a former address of the node is removed", run: formerAddressIsLeft },
+  { name: "an SA of ours that no plan can name is replaced", run: conflictingSaIsReplaced },
   { name: "changes to ours by others are told, once and no others", run: foreignChangesAreTold },
   { name: "more operations than a batch holds, in both families", run: manyPeersAreServed },
   { name: "five rotations through the port under traffic lose nothing", run: rotationsLoseNothing },

@@ -17,6 +17,7 @@ import { defaultOwnership } from "../../../src/adapters/netlink/kernel/ownership
 import { loadLibc } from "../../../src/adapters/netlink/socket/libc.js";
 import type { Family } from "../../../src/adapters/netlink/codec/model.js";
 import type { ApplyOutcome, KernelDump, Recognise } from "../../../src/ports/kernel.js";
+import type { Log } from "../../../src/ports/log.js";
 import type { Done } from "../../../src/ports/failure.js";
 import type { Namespace } from "./namespace.js";
 
@@ -25,6 +26,8 @@ export interface KernelNode {
   readonly addresses: NodeAddresses & { readonly ipv4: string; readonly ipv6: string };
   readonly keyring: Keyring;
   readonly kernel: NetlinkKernel;
+  /** Messages of the kernel port's log, unless it was given another. */
+  readonly said: readonly string[];
 }
 
 /** @param namespace null for the one that the process is in */
@@ -32,12 +35,16 @@ export async function makeKernelNode(
   index: number,
   ends: Record<Family, string>,
   namespace: Namespace | null = null,
+  log: Log | null = null,
 ): Promise<KernelNode> {
   const libc = await loadLibc();
   const keyring = new Keyring();
   const addresses = { ...ends, udpPort: null };
   const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024 };
-  const make = (): NetlinkKernel => new NetlinkKernel(libc, { local, keySource: keyring });
+  const said: string[] = [];
+  const own: Log = { write: (_level, message) => void said.push(message) };
+  const make = (): NetlinkKernel =>
+    new NetlinkKernel(libc, { local, keySource: keyring, log: log ?? own });
   return {
     end: {
       name: `node-${index}` as NodeName,
@@ -46,6 +53,7 @@ export async function makeKernelNode(
     },
     addresses,
     keyring,
+    said,
     kernel: namespace === null ? make() : namespace.within(make),
   };
 }

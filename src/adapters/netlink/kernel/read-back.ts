@@ -5,6 +5,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { KeyRef, Operation, PolicySlot, PolicyView, SaSlot, SaView } from "../../../core/sa.js";
 import type { Recognise } from "../../../ports/kernel.js";
+import type { Log } from "../../../ports/log.js";
 import type { KeySource } from "../../crypto/key-source.js";
 import { touchedSlots } from "../../touched-slots.js";
 import { isAbsence } from "../codec/errno.js";
@@ -14,6 +15,7 @@ import { appendDumpSas, appendGetSa, readSa } from "../codec/sa.js";
 import { kernelFailure } from "../socket/failures.js";
 import type { Answer, RequestSocket } from "../socket/request-socket.js";
 import { isOwnPolicy, isOwnSa } from "./ownership.js";
+import { Strays } from "./strays.js";
 import {
   isInSlot,
   refuse,
@@ -28,6 +30,7 @@ export interface Reader {
   readonly socket: RequestSocket;
   readonly local: LocalNode;
   readonly keySource: KeySource;
+  readonly log: Log;
 }
 
 export interface Reading {
@@ -35,25 +38,43 @@ export interface Reading {
   readonly policies: readonly PolicyView[];
 }
 
-/** Everything of ours. @throws PortError when the kernel cannot be read. */
+/** Everything of ours, after what no plan could name was removed. @throws PortError */
 export async function readAll(reader: Reader, recognise: Recognise): Promise<Reading> {
   const { socket, local } = reader;
   const sas: SaView[] = [];
   const policies: PolicyView[] = [];
+  const strays = new Strays();
   const addSa = (payload: Uint8Array): void => {
     const sa = readSa(payload);
-    const slot = sa !== null && isOwnSa(sa, local.ownership) ? slotOfSa(sa, local) : null;
-    if (sa !== null && slot !== null) sas.push(viewOfSa(reader, sa, slot, recognise(slot)));
+    if (sa === null || !isOwnSa(sa, local.ownership)) return;
+    const slot = slotOfSa(sa, local);
+    if (slot === null) strays.addSa(sa);
+    else sas.push(viewOfSa(reader, sa, slot, recognise(slot)));
   };
   const addPolicy = (payload: Uint8Array): void => {
     const policy = readPolicy(payload);
     if (policy === null || !isOwnPolicy(policy, local.ownership)) return;
     const view = viewOfPolicy(policy, local);
-    if (view !== null) policies.push(view);
+    if (view === null) strays.addPolicy(policy);
+    else policies.push(view);
   };
-  await socket.dump(appendDumpSas, addSa, () => (sas.length = 0));
-  await socket.dump(appendDumpPolicies, addPolicy, () => (policies.length = 0));
+  await socket.dump(appendDumpSas, addSa, () => {
+    sas.length = 0;
+    strays.forgetSas();
+  });
+  await socket.dump(appendDumpPolicies, addPolicy, () => {
+    policies.length = 0;
+    strays.forgetPolicies();
+  });
+  await removeStrays(reader, strays);
   return { sas, policies };
+}
+
+async function removeStrays({ socket, log }: Reader, strays: Strays): Promise<void> {
+  const { counts } = strays;
+  if (counts.sas + counts.policies === 0) return;
+  await strays.remove(socket);
+  log.write("warn", "leftovers of a former address of this node were removed", counts);
 }
 
 /** What is in the slots that a plan names, executed or not. @throws PortError */

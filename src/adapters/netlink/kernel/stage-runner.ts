@@ -4,8 +4,9 @@
  * to others is looked up first and left alone: the kernel would replace a policy with the same
  * selector, whoever made it.
  */
+import { assert } from "../../../core/assert.js";
 import { limits } from "../../../core/limits.js";
-import { policySlotOf, saSlotOf, type Operation, type SaSpec } from "../../../core/sa.js";
+import { policySlotOf, saSlotOf, type Operation } from "../../../core/sa.js";
 import { formatSpi } from "../../../core/spi.js";
 import type { FailedOperation } from "../../../ports/kernel.js";
 import type { Secret } from "../../crypto/secret.js";
@@ -16,7 +17,8 @@ import type { KernelError } from "../codec/kernel-error.js";
 import { appendDeletePolicy, appendPolicy } from "../codec/policy.js";
 import { appendDeleteSa, appendSa, readSa } from "../codec/sa.js";
 import { isOwnPolicy, isOwnSa } from "./ownership.js";
-import { compareKey, getPolicies, getSas, type Reader } from "./read-back.js";
+import { getPolicies, getSas, type Reader } from "./read-back.js";
+import { findHolder, foreignHolder, ownHolder, type Why } from "./slot-holder.js";
 import {
   isInSlot,
   refuse,
@@ -143,12 +145,53 @@ async function send(
   reader: Reader,
   sendable: readonly Sendable[],
 ): Promise<readonly FailedOperation[]> {
-  const refused = await reader.socket.send(sendable, (batch, one) => append(batch, one, reader));
   const failed: FailedOperation[] = [];
+  const conflicting: Sendable[] = [];
+  for (const { one, verdict } of await attempt(reader, sendable)) {
+    if (verdict === "in-the-way") conflicting.push(one);
+    else failed.push({ operation: one.operation, ...verdict });
+  }
+  return conflicting.length === 0 ? failed : [...failed, ...(await replace(reader, conflicting))];
+}
+
+/** What is ours and in the way goes, and the SA is tried once more. */
+async function replace(
+  reader: Reader,
+  conflicting: readonly Sendable[],
+): Promise<readonly FailedOperation[]> {
+  const slots = conflicting.map(({ operation }) => {
+    assert(operation.kind === "install-sa", "only SAs have others in their way");
+    return saSlotOf(operation.sa);
+  });
+  for (const { direction, spi, remote } of slots) {
+    const fields = { direction, spi: formatSpi(spi), remote: remote.address };
+    reader.log.write("warn", "a conflicting SA of ours is replaced", fields);
+  }
+  const ids = slots.map((slot) => xfrmSaIdOf(slot, reader.local));
+  await reader.socket.send(ids, appendDeleteSa);
+  const failed = await attempt(reader, conflicting);
+  return failed.map(({ one, verdict }) => {
+    const why = verdict === "in-the-way" ? ownHolder(one.operation) : verdict;
+    return { operation: one.operation, ...why };
+  });
+}
+
+interface Attempted {
+  readonly one: Sendable;
+  readonly verdict: Why | "in-the-way";
+}
+
+/** @returns what was not done */
+async function attempt(
+  reader: Reader,
+  sendable: readonly Sendable[],
+): Promise<readonly Attempted[]> {
+  const refused = await reader.socket.send(sendable, (batch, one) => append(batch, one, reader));
+  const failed: Attempted[] = [];
   for (const { index, error } of refused) {
-    const { operation } = sendable[index]!;
-    const why = await judge(reader, operation, error);
-    if (why !== null) failed.push({ operation, ...why });
+    const one = sendable[index]!;
+    const verdict = await judge(reader, one.operation, error);
+    if (verdict !== null) failed.push({ one, verdict });
   }
   return failed;
 }
@@ -166,40 +209,23 @@ function append(batch: MessageBatch, { operation, secret }: Sendable, { local }:
   }
 }
 
-interface Why {
-  readonly code: string;
-  readonly message: string;
-}
-
 /** Null when the refusal means that all is as wanted: the absent was deleted, the equal installed. */
-async function judge(reader: Reader, operation: Operation, error: KernelError): Promise<Why | null> {
+async function judge(
+  reader: Reader,
+  operation: Operation,
+  error: KernelError,
+): Promise<Why | "in-the-way" | null> {
   const isDeletion = operation.kind === "delete-sa" || operation.kind === "delete-policy";
   if (isDeletion && isAbsence(error)) return null;
-  if (operation.kind === "install-sa" && isCollision(error))
-    return compareHolder(reader, operation.sa);
-  return describeKernelError(error);
-}
-
-/** Who holds the SA's slot? */
-async function compareHolder(reader: Reader, sa: SaSpec): Promise<Why | null> {
-  const slot = saSlotOf(sa);
-  const [holder] = await getSas(reader, [slot], (payload): "equal" | "other" | "foreign" => {
-    const listed = readSa(payload);
-    if (listed === null || !isOwnSa(listed, reader.local.ownership)) return "foreign";
-    const isSame =
-      isInSlot(listed, slot) &&
-      listed.mode === "transport" &&
-      listed.encapsulation === null &&
-      compareKey(reader.keySource, listed, sa.key) === "match";
-    return isSame ? "equal" : "other";
-  });
-  if (holder === "equal") return null;
-  if (holder === "foreign") return foreignHolder("security association");
-  const message = `another security association of ours holds ${sa.direction} ${formatSpi(sa.spi)}`;
-  return { code: "EEXIST", message };
-}
-
-function foreignHolder(what: string): Why {
-  const message = `a ${what} that is not ours holds the slot; it is left alone`;
-  return { code: "DATAPLANE_SLOT_FOREIGN", message };
+  if (operation.kind !== "install-sa" || !isCollision(error)) return describeKernelError(error);
+  switch (await findHolder(reader, operation.sa)) {
+    case "equal":
+      return null;
+    case "other-key":
+      return ownHolder(operation);
+    case "in-the-way":
+      return "in-the-way";
+    case "foreign":
+      return foreignHolder("security association");
+  }
 }

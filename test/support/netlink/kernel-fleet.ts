@@ -1,0 +1,203 @@
+/**
+ * Two agents of the product in one process, each with the kernel's dataplane in a namespace of its
+ * own, pairwise over an embedded registry, and datagrams from left to right all the while.
+ *
+ *   left 192.0.2.1 ───── veth ───── 192.0.2.2 right
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { makeCandidate } from "../../../src/adapters/crypto/keyring.js";
+import { connectEmbedded, startEmbedded } from "../../../src/adapters/registry/embedded/open.js";
+import { openStateDirectory } from "../../../src/adapters/storage/state-directory.js";
+import { systemClock } from "../../../src/adapters/system/clock.js";
+import type { KeyId, KeyIdentity } from "../../../src/core/key-id.js";
+import { limits } from "../../../src/core/limits.js";
+import type { IncarnationId } from "../../../src/core/node.js";
+import type { KernelPort } from "../../../src/ports/kernel.js";
+import type { KeyFileReading } from "../../../src/ports/keystore.js";
+import type { RegistryPort } from "../../../src/ports/registry.js";
+import { AgentLoop, type AgentView } from "../../../src/runtime/agent-loop.js";
+import { openDatagramSocket, type DatagramSocket } from "./datagrams.js";
+import { makeKernelNode, type KernelNode } from "./kernel-node.js";
+import { ipBatch, makeNamespace, type Namespace } from "./namespace.js";
+import { addresses } from "./samples.js";
+
+export interface FleetNode {
+  readonly node: KernelNode;
+  readonly namespace: Namespace;
+  readonly address: string;
+  view(): AgentView;
+  /** Messages of the log so far. */
+  readonly said: readonly string[];
+  /** Gives the node a key file with these keys. */
+  offer(...keyIds: readonly number[]): void;
+  close(): Promise<void>;
+}
+
+export interface KernelFleet {
+  readonly left: FleetNode;
+  readonly right: FleetNode;
+  /** Waits until it holds; the guest's time-out ends a wait in vain. */
+  until(what: string, holds: () => boolean): Promise<void>;
+  /** Have datagrams arrived that were sent from now on? */
+  carries(): Promise<void>;
+}
+
+export interface KernelFleetOptions {
+  readonly resyncMs?: number;
+  /** Around the kernel port of each agent. */
+  readonly wrap?: (kernel: KernelPort) => KernelPort;
+}
+
+const port = 5_000;
+
+/** The fleet runs key 1 when `run` is called; it is gone afterwards. */
+export async function withKernelFleet(
+  options: KernelFleetOptions,
+  run: (fleet: KernelFleet) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync("/run/spindle-fleet-");
+  const namespaces = [makeNamespace("left"), makeNamespace("right")] as const;
+  ipBatch(["link add left netns left type veth peer name right netns right"]);
+  const registry = await startEmbedded({ stateDir: join(folder, "controller") });
+  const start = (i: 0 | 1): Promise<FleetNode> => {
+    const client = connectEmbedded({ address: registry.address }).registry;
+    return startNode(i, namespaces[i], join(folder, `agent-${i}`), client, options);
+  };
+  const nodes = [await start(0), await start(1)] as const;
+  const [left, right] = nodes;
+  const sockets = namespaces.map((namespace, i) =>
+    namespace.within(() => openDatagramSocket("ipv4", nodes[i]!.address, port)),
+  );
+  try {
+    for (const node of nodes) node.offer(1);
+    await until("both run key 1", () => nodes.every((node) => runsOnly(node, 1)));
+    await run({ left, right, until, carries: () => carries(sockets[0]!, sockets[1]!, right.address) });
+  } finally {
+    for (const socket of sockets) socket.close();
+    for (const node of nodes) await node.close();
+    await registry.close();
+    for (const namespace of namespaces) namespace.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function startNode(
+  i: 0 | 1,
+  namespace: Namespace,
+  stateDir: string,
+  registry: RegistryPort,
+  { resyncMs = limits.resyncMs, wrap = (kernel) => kernel }: KernelFleetOptions,
+): Promise<FleetNode> {
+  const ends = { ipv4: addresses.ipv4[i], ipv6: addresses.ipv6[i] };
+  const { name } = namespace;
+  ipBatch(
+    [
+      `address add ${ends.ipv4}/24 dev ${name}`,
+      `address add ${ends.ipv6}/64 dev ${name} nodad`,
+      `link set ${name} up`,
+      "link set lo up",
+    ],
+    namespace,
+  );
+  const said: string[] = [];
+  const log = { write: (_level: string, message: string) => void said.push(message) };
+  const node = await makeKernelNode(i + 1, ends, namespace, log);
+  const storage = await openStateDirectory(stateDir, log);
+  let read: ((reading: KeyFileReading) => void) | null = null;
+  const loop = new AgentLoop(
+    {
+      name: node.end.name,
+      addresses: node.addresses,
+      coordination: "pairwise",
+      ring: 255,
+      jitter: { enabled: false, mode: "uniform", maxMs: 0, minNodes: 1 },
+      drainMs: 100,
+      retireDeadlineMs: 60_000,
+      emergencyDeadlineMs: 10_000,
+      reportIntervalMs: 100,
+      resyncMs,
+      massDeletionShare: 1,
+      leaseMs: 10_000,
+    },
+    {
+      clock: systemClock,
+      kernel: wrap(node.kernel),
+      keystore: {
+        watch: (listener) => {
+          read = listener;
+          return () => (read = null);
+        },
+        forget: (key) => node.keyring.forget(key),
+      },
+      registry,
+      storage,
+      log,
+      randomIncarnationId: () => randomHex() as IncarnationId,
+      chance: Math.random,
+    },
+  );
+  loop.start((message) => assert.fail(message));
+  await until("the documents are loaded", () => loop.inspect() !== null);
+  return {
+    node,
+    namespace,
+    address: ends.ipv4,
+    said,
+    view: () => loop.inspect()!,
+    offer: (...keyIds) => read?.({ kind: "valid", keys: keyIds.map((keyId) => keyOf(node, keyId)) }),
+    close: async () => {
+      loop.stop();
+      node.kernel.close();
+      registry.close();
+      await storage.close();
+    },
+  };
+}
+
+function randomHex(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Buffer.from(bytes).toString("hex");
+}
+
+/** Offers the key's bytes to the keyring. */
+function keyOf({ keyring }: KernelNode, keyId: number): KeyIdentity {
+  const bytes = Uint8Array.from({ length: 20 }, (_, i) => (keyId * 31 + i * 7) & 0xff);
+  const key = { kind: "aead", algorithm: "rfc4106(gcm(aes))", bytes, icvBits: 128 } as const;
+  const candidate = makeCandidate(keyId as KeyId, key);
+  keyring.offer(candidate);
+  return candidate.identity;
+}
+
+export async function until(what: string, holds: () => boolean, limitMs = 20_000): Promise<void> {
+  const endMs = performance.now() + limitMs;
+  while (!holds()) {
+    assert.ok(performance.now() < endMs, `not within ${limitMs} ms: ${what}`);
+    await pause(10);
+  }
+}
+
+/** It holds and sends with this key alone, by its own word, and nobody is blocked. */
+export function runsOnly({ view }: FleetNode, keyId: number): boolean {
+  const { state, world } = view();
+  const report = world.publishedReport;
+  const isAlone = report?.holds.length === 1 && report.holds[0]?.keyId === keyId;
+  const isAtRest = state.unsettled.size === 0 && state.tally.peers > 0 && state.tally.blocked === 0;
+  return isAlone && report.sendingOldest === keyId && isAtRest;
+}
+
+async function carries(
+  sender: DatagramSocket,
+  receiver: DatagramSocket,
+  remote: string,
+): Promise<void> {
+  receiver.receiveAll();
+  const mark = randomHex();
+  const arrived = (): boolean => {
+    sender.send(mark, remote, port);
+    return receiver.receiveAll().includes(mark);
+  };
+  await until("a datagram arrives", arrived);
+}
