@@ -58,6 +58,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/node.js"),
   },
   {
+    name: "cleanup",
+    summary: "remove all SAs and policies of Spindle from this host's kernel",
+    load: () => import("./commands/cleanup.js"),
+  },
+  {
     name: "plan",
     summary: "estimate a rotation of a fleet of N nodes",
     load: () => import("./commands/plan.js"),

@@ -105,6 +105,8 @@ export const limits = {
   /** Sends of one batch when the kernel is short of memory. */
   netlinkSendAttemptsMax: 5,
   netlinkSendRetryMs: 20,
+  /** `spindle cleanup` looks again after this long whether an agent put everything back. */
+  cleanupWatchMs: 500,
   registryKeyLengthMax: 512,
   registryOperationsMax: 64,
   /** A request, answer or event on the wire: JSON makes at most six bytes of one; the rest is for the keys. */

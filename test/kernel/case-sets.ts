@@ -1,5 +1,6 @@
 /** The cases of each guest, and the modules that it lacks. */
 import type { KernelCase } from "../support/kernel-cases.js";
+import { cleanupCases } from "./cases/cleanup.js";
 import { codecCases } from "./cases/codec.js";
 import { driftCases } from "./cases/drift.js";
 import { errorCases, noCipherCases, noEspCases } from "./cases/errors.js";
@@ -17,7 +18,7 @@ export interface CaseSet {
 export const caseSets: readonly CaseSet[] = [
   {
     name: "complete",
-    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases, ...driftCases],
+    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases, ...driftCases, ...cleanupCases],
     withoutModules: [],
   },
   { name: "no-esp", cases: noEspCases, withoutModules: ["esp4", "esp6"] },

@@ -15,6 +15,7 @@ import { appendDumpSas, appendGetSa, readSa } from "../codec/sa.js";
 import { kernelFailure } from "../socket/failures.js";
 import type { Answer, RequestSocket } from "../socket/request-socket.js";
 import { isOwnPolicy, isOwnSa } from "./ownership.js";
+import { remove } from "./removal.js";
 import { Strays } from "./strays.js";
 import {
   isInSlot,
@@ -60,11 +61,11 @@ export async function readAll(reader: Reader, recognise: Recognise): Promise<Rea
   };
   await socket.dump(appendDumpSas, addSa, () => {
     sas.length = 0;
-    strays.forgetSas();
+    strays.sas.length = 0;
   });
   await socket.dump(appendDumpPolicies, addPolicy, () => {
     policies.length = 0;
-    strays.forgetPolicies();
+    strays.policies.length = 0;
   });
   await removeStrays(reader, strays);
   return { sas, policies };
@@ -73,7 +74,7 @@ export async function readAll(reader: Reader, recognise: Recognise): Promise<Rea
 async function removeStrays({ socket, log }: Reader, strays: Strays): Promise<void> {
   const { counts } = strays;
   if (counts.sas + counts.policies === 0) return;
-  await strays.remove(socket);
+  await remove(socket, strays);
   log.write("warn", "leftovers of a former address of this node were removed", counts);
 }
 

@@ -1,0 +1,103 @@
+/** What `spindle cleanup` shows of the SAs and policies that it found. */
+import type { Terminal } from "../adapters/system/terminal.js";
+import type { ListedPolicy, Prefix } from "../adapters/netlink/codec/model.js";
+import type { Owned, OwnedSa } from "../adapters/netlink/owned.js";
+import { formatSpi, type Spi } from "../core/spi.js";
+import { formatTable, type Column } from "./output.js";
+
+export interface SaRow {
+  readonly source: string;
+  readonly destination: string;
+  readonly spi: string;
+  readonly mode: string;
+  readonly packets: number;
+}
+
+export interface PolicyRow {
+  readonly direction: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly action: "protect" | "accept" | "block" | "pass";
+  readonly priority: number;
+}
+
+/** JSON of `spindle cleanup`. */
+export interface CleanupResult {
+  readonly schemaVersion: 1;
+  readonly dryRun: boolean;
+  readonly reqid: number;
+  readonly sas: readonly SaRow[];
+  readonly policies: readonly PolicyRow[];
+  /** What was there again soon after the removal; null when nothing was removed. */
+  readonly left: { readonly sas: number; readonly policies: number } | null;
+  readonly ok: boolean;
+}
+
+export function viewOwned({ sas, policies }: Owned): Pick<CleanupResult, "sas" | "policies"> {
+  return { sas: sas.map(viewSa), policies: policies.map(viewPolicy) };
+}
+
+function viewSa({ source, destination, spi, mode, packets }: OwnedSa): SaRow {
+  return { source, destination, spi: formatSpi(spi as Spi), mode: mode ?? "other", packets };
+}
+
+function viewPolicy(policy: ListedPolicy): PolicyRow {
+  const { direction, selector, priority } = policy;
+  const [source, destination] = [selector.source, selector.destination].map(formatPrefix);
+  return {
+    direction,
+    source: source!,
+    destination: destination!,
+    action: actionOf(policy),
+    priority,
+  };
+}
+
+function formatPrefix({ address, length }: Prefix): string {
+  return `${address}/${length}`;
+}
+
+function actionOf({ verdict, templates }: ListedPolicy): PolicyRow["action"] {
+  if (verdict === "block") return "block";
+  if (templates.length === 0) return "pass";
+  return templates.some(({ spi }) => spi !== null) ? "protect" : "accept";
+}
+
+const saColumns: readonly Column<SaRow>[] = [
+  { header: "SA", cell: ({ spi }) => spi },
+  { header: "SOURCE", cell: ({ source }) => source },
+  { header: "DESTINATION", cell: ({ destination }) => destination },
+  { header: "MODE", cell: ({ mode }) => mode },
+  { header: "PACKETS", cell: ({ packets }) => String(packets), align: "right" },
+];
+
+const policyColumns: readonly Column<PolicyRow>[] = [
+  { header: "POLICY", cell: ({ direction }) => direction },
+  { header: "SOURCE", cell: ({ source }) => source },
+  { header: "DESTINATION", cell: ({ destination }) => destination },
+  { header: "ACTION", cell: ({ action }) => action },
+  { header: "PRIORITY", cell: ({ priority }) => String(priority), align: "right", wide: true },
+];
+
+export function cleanupText(result: CleanupResult, stdout: Terminal, wide: boolean): string {
+  const { sas, policies } = result;
+  if (sas.length + policies.length === 0)
+    return "nothing of Spindle's is in the kernel of this network namespace";
+  const parts = [summaryOf(result)];
+  if (sas.length > 0) parts.push("", formatTable(saColumns, sas, stdout, wide));
+  if (policies.length > 0) parts.push("", formatTable(policyColumns, policies, stdout, wide));
+  return parts.join("\n");
+}
+
+function summaryOf({ dryRun, sas, policies, left, ok }: CleanupResult): string {
+  const found = `${counted(sas.length, "SA")} and ${counted(policies.length, "policy")}`;
+  if (dryRun) return `would remove ${found}`;
+  if (ok || left === null) return `removed ${found}`;
+  const back = `${counted(left.sas, "SA")} and ${counted(left.policies, "policy")}`;
+  return `removed ${found}, but ${back} came back: stop the agent of this node first`;
+}
+
+function counted(count: number, noun: string): string {
+  if (count === 1) return `1 ${noun}`;
+  return `${count} ${noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
+}
