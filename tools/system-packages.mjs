@@ -23,6 +23,7 @@ export const systemPackages = [
   { name: "kmod", file: "/sbin/modprobe", neededFor: kernelTests },
   { name: "iproute2", file: "/sbin/ip", neededFor: kernelTests },
   { name: "etcd-server", file: "/usr/bin/etcd", neededFor: registryTests },
+  { name: "etcd-client", file: "/usr/bin/etcdctl", neededFor: registryTests },
   { name: "golang-go", file: "/usr/bin/go", neededFor: apiServerBuild },
   { name: "rsync", file: "/usr/bin/rsync", neededFor: apiServerBuild },
   { name: "jq", file: "/usr/bin/jq", neededFor: apiServerBuild },

@@ -127,6 +127,14 @@ export const limits = {
   registryHistoryBytesMax: 64 * 1024 * 1024,
   registryRequestMsMax: 10_000,
   registryListingMsMax: 60_000,
+  /** One attempt at one etcd member; then the next member is asked. */
+  etcdAttemptMsMax: 5_000,
+  /** Items of one page of a listing from etcd. */
+  etcdPageItemsMax: 200,
+  /** A message from etcd: the largest page and its keys. */
+  etcdMessageBytesMax: 256 * 1024 * 1024,
+  /** etcd notifies a quiet watch of its progress every 10 to 11 minutes; two may be lost. */
+  etcdWatchSilenceMsMax: 35 * 60_000,
   registryPingMs: 5_000,
   registryReconnectMsMin: 50,
   registryReconnectMsMax: 2_000,
@@ -189,4 +197,9 @@ assert(limits.gatewayObserveMs * 3 < limits.gatewayObservationMsMax, "three obse
 assert(limits.gatewayDrainMsDefault < limits.gatewayDrainMsMax, "gateway drain limits are ordered");
 assert(limits.gatewayRetryMsMin < limits.gatewayRetryMsMax, "gateway retry limits are ordered");
 assert(limits.recordingWaitingBytesMax < limits.recordingBytesMax, "a recording holds what waits for it");
+assert(2 * limits.etcdAttemptMsMax <= limits.registryRequestMsMax, "a request may ask two members of etcd");
+assert(
+  limits.etcdPageItemsMax * limits.recordBytesMax < limits.etcdMessageBytesMax,
+  "a page of the largest records fits a message of etcd",
+);
 assert(2 * limits.registryPingMs <= limits.registryRequestMsMax, "two pings fit in one request's time");

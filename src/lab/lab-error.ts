@@ -2,7 +2,11 @@
  * Why a lab could not run at all; what a run found is in its report. Codes are in
  * docs/reference/errors.md.
  */
-export type LabErrorCode = "LAB_START_TIMEOUT" | "LAB_PROGRAM_FAILED" | "LAB_INTERRUPTED";
+export type LabErrorCode =
+  | "LAB_START_TIMEOUT"
+  | "LAB_PROGRAM_FAILED"
+  | "LAB_REGISTRY_FAILED"
+  | "LAB_INTERRUPTED";
 
 export class LabError extends Error {
   override readonly name = "LabError";

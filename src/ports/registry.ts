@@ -44,7 +44,10 @@ export type SingleEvent<T> =
 export interface LeaseView {
   readonly name: NodeName;
   readonly incarnationId: IncarnationId;
-  /** Changes with each renewal. A lease that ended is not listed. */
+  /**
+   * Changes with each renewal, and maybe while the lease has not ended: it may lag by one lease. A lease that ended is
+   * not listed.
+   */
   readonly beat: number;
 }
 

@@ -9,6 +9,7 @@ import { EmbeddedStore } from "../../src/adapters/registry/embedded/store.js";
 import { KvRegistry } from "../../src/adapters/registry/kv-registry.js";
 import type { RegistryPort } from "../../src/ports/registry.js";
 import type { ServiceAddress } from "../../src/ports/service-address.js";
+import { keyOf } from "./record-keys.js";
 import {
   registryContract,
   type FleetRegistry,
@@ -111,9 +112,4 @@ class EmbeddedFleet implements FleetRegistry {
     this.#server = new RegistryServer(this.#engine);
     await this.#server.listen(this.#address);
   }
-}
-
-function keyOf(place: RecordPlace): string {
-  if (place.kind === "fleet") return "fleet";
-  return place.kind === "roster" ? `roster/${place.name}` : `reports/${place.name}`;
 }

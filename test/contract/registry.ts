@@ -59,10 +59,12 @@ export function registryContract(
   adapter: string,
   supports: RegistrySupports,
   makeFleetRegistry: (context: TestContext) => Promise<FleetRegistry>,
+  /** Why the adapter cannot be tested here, as the `skip` option of a test. */
+  skipAll: string | false = false,
 ): void {
   const clause: Clause = (name, body, needs) => {
     const isMissing = needs !== undefined && !supports[needs];
-    const skip = isMissing ? `${adapter} does not support ${needs}` : false;
+    const skip = skipAll || (isMissing ? `${adapter} does not support ${needs}` : false);
     test(`registry/${adapter}: ${name}`, { skip, timeout: 60_000 }, async (context) => {
       const fleet = await makeFleetRegistry(context);
       try {

@@ -135,7 +135,12 @@ function checkLease({ lease, stragglers }: ControllerFields): readonly Remark[] 
 export function warnAboutController({
   rotation,
   coordination,
+  registry,
 }: ControllerFields): readonly Remark[] {
+  if (coordination === "pairwise" && registry.kind !== "embedded") {
+    const message = "is pairwise and the registry is elsewhere: this controller does nothing";
+    return [{ path: ["coordination"], message }];
+  }
   if (coordination === "pairwise" && rotation.start === "manual") {
     const message =
       "has no effect in pairwise coordination: each agent starts when its key file changes";

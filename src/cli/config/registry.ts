@@ -1,46 +1,63 @@
 /**
- * The registry section of both programs' files: which kind the fleet's store is, and where. An
- * agent connects; a controller may keep the embedded registry itself.
+ * The registry section of both programs' files: which kind the fleet's store is, and where. Agents
+ * connect to it; a controller may keep the embedded one itself. A kind that runs elsewhere has a
+ * section of its name, the same in both files.
  */
 import { join } from "node:path";
 import { z } from "zod";
 import type { RegistryTarget } from "../../adapters/registry/connect.js";
 import type { ServiceAddress } from "../../ports/service-address.js";
+import { checkEtcd, etcdSection, toEtcdTarget } from "./etcd.js";
 import { checkPlace, placeFields, toServiceAddress, type Remark } from "./sections.js";
 
-/** One controller of a fleet keeps the embedded registry (`serve`), every other one connects to it. */
+/** One controller of a fleet keeps the embedded registry (`serve`); others connect, as agents do. */
 export type ControllerRegistryConfig =
   | { readonly role: "serve"; readonly kind: "embedded"; readonly address: ServiceAddress }
   | { readonly role: "connect"; readonly target: RegistryTarget };
 
-const kindField = z.enum(["embedded"]).default("embedded");
+const kindField = z.enum(["embedded", "etcd"]).default("embedded");
 
-export const agentRegistrySection = z.strictObject({ kind: kindField, ...placeFields });
+/** Sections of kinds that run elsewhere. */
+const elsewhere = { etcd: etcdSection.optional() };
+
+export const agentRegistrySection = z.strictObject({
+  kind: kindField,
+  ...placeFields,
+  ...elsewhere,
+});
 
 export const controllerRegistrySection = z
   .strictObject({
     kind: kindField,
     listen: z.strictObject(placeFields).optional(),
     connect: z.strictObject(placeFields).optional(),
+    ...elsewhere,
   })
   .prefault({});
 
 type AgentSection = z.output<typeof agentRegistrySection>;
 type ControllerSection = z.output<typeof controllerRegistrySection>;
+type Elsewhere = Pick<AgentSection, "kind" | keyof typeof elsewhere>;
 
 export function checkAgentRegistry(section: AgentSection, folder: string): readonly Remark[] {
+  const misplaced = checkKind(section, ["socket", "host", "port"]);
+  if (misplaced.length > 0 || section.kind !== "embedded") return misplaced;
   return checkPlace(section, ["registry"], folder);
 }
 
 /** @param section one that `checkAgentRegistry` found nothing wrong with */
 export function toAgentTarget(section: AgentSection, folder: string): RegistryTarget {
-  return { kind: section.kind, address: toServiceAddress(section, folder) };
+  const target = toTargetElsewhere(section, folder);
+  return target ?? { kind: "embedded", address: toServiceAddress(section, folder) };
 }
 
 export function checkControllerRegistry(
-  { listen, connect }: ControllerSection,
+  section: ControllerSection,
   folder: string,
 ): readonly Remark[] {
+  const misplaced = checkKind(section, ["listen", "connect"]);
+  if (misplaced.length > 0) return misplaced;
+  const { listen, connect } = section;
   if (listen !== undefined && connect !== undefined) {
     return [
       {
@@ -55,19 +72,47 @@ export function checkControllerRegistry(
 
 /** @param section one that `checkControllerRegistry` found nothing wrong with */
 export function toControllerRegistry(
-  { kind, listen, connect }: ControllerSection,
+  section: ControllerSection,
   folder: string,
   stateDir: string,
 ): ControllerRegistryConfig {
+  const target = toTargetElsewhere(section, folder);
+  if (target !== null) return { role: "connect", target };
+  const { listen, connect } = section;
   if (connect !== undefined) {
-    return { role: "connect", target: { kind, address: toServiceAddress(connect, folder) } };
+    const address = toServiceAddress(connect, folder);
+    return { role: "connect", target: { kind: "embedded", address } };
   }
   const place = listen ?? { socket: join(stateDir, "registry.sock") };
-  return { role: "serve", kind, address: toServiceAddress(place, folder) };
+  return { role: "serve", kind: "embedded", address: toServiceAddress(place, folder) };
 }
 
 /** Where others reach the registry that a controller's file names. */
 export function targetOf(registry: ControllerRegistryConfig): RegistryTarget {
   if (registry.role === "connect") return registry.target;
   return { kind: registry.kind, address: registry.address };
+}
+
+/**
+ * What is there must belong to the kind, and the kind's own section must be there.
+ * @param embeddedFields those that only the embedded registry has
+ */
+function checkKind(
+  section: Elsewhere & Readonly<Record<string, unknown>>,
+  embeddedFields: readonly string[],
+): readonly Remark[] {
+  const { kind, etcd } = section;
+  const foreign = kind === "embedded" ? Object.keys(elsewhere) : embeddedFields;
+  const found = foreign.find((field) => section[field] !== undefined);
+  if (found !== undefined) {
+    return [{ path: ["registry", found], message: `does not go with registry.kind ${kind}` }];
+  }
+  if (kind === "embedded") return [];
+  if (etcd !== undefined) return checkEtcd(etcd, ["registry", "etcd"]);
+  return [{ path: ["registry", "etcd"], message: `is missing: registry.kind is ${kind}` }];
+}
+
+/** Null for the embedded registry. */
+function toTargetElsewhere({ etcd }: Elsewhere, folder: string): RegistryTarget | null {
+  return etcd === undefined ? null : toEtcdTarget(etcd, folder);
 }

@@ -2,7 +2,7 @@
  * Opens the registry of a fleet for one command: within three seconds, or with a clear word on what
  * to check.
  */
-import { connectRegistry, formatTarget, probeRegistry } from "../../adapters/registry/connect.js";
+import { connectRegistry, formatTarget, hintForTarget, probeRegistry } from "../../adapters/registry/connect.js";
 import { CliError } from "../exit.js";
 import type { Shell } from "../shell.js";
 import { FleetWatch } from "./fleet-watch.js";
@@ -45,6 +45,6 @@ async function unreachable({ place, away }: FleetWatch): Promise<CliError> {
     code: "REGISTRY_UNREACHABLE",
     message: `the registry at ${at} did not answer within ${answerWithinMs / 1_000} s: ${reason}`,
     details: [`the address is from ${place.file}`],
-    hint: "check that the controller which keeps it runs, and that this user may open its socket",
+    hint: hintForTarget(place.registry),
   });
 }

@@ -21,7 +21,7 @@ import type {
   KvSnapshot,
 } from "../kv.js";
 import { afterRestart, bid, holds, Leases, type Leadership } from "./leases.js";
-import { checkKeys, checkTransaction } from "./request-bounds.js";
+import { checkKeys, checkTransaction } from "../request-bounds.js";
 import { StatisticsCounter, type RegistryStatistics } from "./statistics.js";
 import type { EmbeddedStore } from "./store.js";
 

@@ -1,7 +1,7 @@
 /** What a store accepts. Checked where requests arrive, from the same process or over a socket. */
-import { limits } from "../../../core/limits.js";
-import { PortError } from "../../port-error.js";
-import type { KvCompare, KvOperation } from "../kv.js";
+import { limits } from "../../core/limits.js";
+import { PortError } from "../port-error.js";
+import type { KvCompare, KvOperation } from "./kv.js";
 
 /** ASCII, so that keys sort by bytes and every prefix has an end. */
 const keyPattern = /^[a-z0-9][-a-z0-9./]*$/;
