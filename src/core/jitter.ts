@@ -27,10 +27,10 @@ export function nodeShare(node: NodeName): number {
   return slotOf(node, 0);
 }
 
-/** A number in [0, 1): FNV-1a over node and salt, mixed by the finalizer of MurmurHash3 so that slots are even. */
-function slotOf(node: NodeName, salt: number): number {
+/** A number in [0, 1): FNV-1a over name and salt, mixed by the finalizer of MurmurHash3 so that slots are even. */
+export function slotOf(name: string, salt: number): number {
   let hash = 0x811c9dc5 ^ salt;
-  for (let i = 0; i < node.length; i += 1) hash = Math.imul(hash ^ node.charCodeAt(i), 0x01000193);
+  for (let i = 0; i < name.length; i += 1) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;

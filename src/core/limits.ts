@@ -158,9 +158,20 @@ export const limits = {
   gatewayObservationMsMax: 10_000,
   /** Probes answered in a row before a tunnel counts as verified. */
   gatewayProbesMin: 3,
+  /** Rounds of probes without an answer before the peer counts as gone. */
+  gatewayProbesMissedMax: 3,
   /** An old tunnel is idle after this long without a byte; at the longest so long is waited for it. */
   gatewayDrainMsDefault: 2_000,
   gatewayDrainMsMax: 60_000,
+  /** Requests for certificates and the certificates themselves must be there within this time. */
+  gatewayIssueMsMax: 120_000,
+  /** A site must have switched, drained or removed within this time; it includes the longest drain. */
+  gatewayAcknowledgeMsMax: 90_000,
+  /** A link that is no longer wanted is forgotten after this long, also when a site does not answer. */
+  gatewayDetachMsMax: 600_000,
+  /** Least time between two decisions of a hub, and how often it looks at its clock when nothing changes. */
+  gatewayHubSpacingMs: 50,
+  gatewayHubTickMs: 1_000,
   /** Spacing of attempts: the first retry, doubled up to the longest. */
   gatewayRetryMsMin: 60_000,
   gatewayRetryMsMax: 1_800_000,
@@ -195,6 +206,7 @@ assert(limits.registryReconnectMsMin < limits.registryReconnectMsMax, "reconnect
 assert(limits.registryConflictMsMin < limits.registryConflictMsMax, "conflict limits are ordered");
 assert(limits.gatewayObserveMs * 3 < limits.gatewayObservationMsMax, "three observations may be lost");
 assert(limits.gatewayDrainMsDefault < limits.gatewayDrainMsMax, "gateway drain limits are ordered");
+assert(limits.gatewayDrainMsMax < limits.gatewayAcknowledgeMsMax, "a drain ends before it is late");
 assert(limits.gatewayRetryMsMin < limits.gatewayRetryMsMax, "gateway retry limits are ordered");
 assert(limits.recordingWaitingBytesMax < limits.recordingBytesMax, "a recording holds what waits for it");
 assert(2 * limits.etcdAttemptMsMax <= limits.registryRequestMsMax, "a request may ask two members of etcd");

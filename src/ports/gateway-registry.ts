@@ -5,16 +5,12 @@
  * link is an event for two sites and not for all.
  */
 import type { SiteName } from "../core/gateway/link.js";
-import type { LinkRecord, LinkRequest } from "../core/gateway/record.js";
+import type { LinkRecord, LinkRequest, StoredLink } from "../core/gateway/record.js";
 import type { SiteReport } from "../core/gateway/report.js";
 import type { Done, Stop } from "./failure.js";
 import type { WatchEvent } from "./registry.js";
 
-/** A link record with the version that compare-and-set needs. */
-export interface StoredLink {
-  readonly version: number;
-  readonly record: LinkRecord;
-}
+export type { StoredLink } from "../core/gateway/record.js";
 
 /** In the events of a watch `name` is that of the link, except for reports: there it is `reportName`. */
 export interface GatewayRegistryPort {

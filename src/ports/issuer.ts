@@ -1,21 +1,9 @@
 /** Issues the certificates of gateways. Keys of roots stay behind this port; keys of sites never come here. */
-import type { Credentials, TrustRoot } from "../core/gateway/record.js";
-import type { Fingerprint, Link, PairIndex, Side } from "../core/gateway/link.js";
+import type { Fingerprint } from "../core/gateway/link.js";
+import type { Issued, IssueOrder } from "../core/gateway/record.js";
 import type { Done } from "./failure.js";
 
-export interface IssueOrder {
-  readonly link: Link;
-  readonly pair: PairIndex;
-  readonly number: number;
-  readonly slot: 0 | 1;
-  /** PEM, as the sites made them: hostile until checked. */
-  readonly csrs: Readonly<Record<Side, string>>;
-}
-
-export interface Issued {
-  readonly credentials: Credentials;
-  readonly root: TrustRoot;
-}
+export type { Issued, IssueOrder } from "../core/gateway/record.js";
 
 export interface IssuerPort {
   /**

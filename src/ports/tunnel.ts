@@ -4,37 +4,20 @@
  * operation can be done again: making what is there and removing what is not succeed. Nothing is reloaded in place.
  */
 import type { Credentials, TrustRoot } from "../core/gateway/record.js";
-import type { GatewayView, RouteHop, RouteView } from "../core/gateway/report.js";
-import type { Link, LinkName, PairIndex, Side } from "../core/gateway/link.js";
+import type { GatewayRef, Link, LinkName, PairIndex, Side } from "../core/gateway/link.js";
+import type { LinkObservation, RouteView, SlotHop } from "../core/gateway/report.js";
 import type { Done, Stop } from "./failure.js";
 
-/** One end of one generation of a pair. `slot` chooses port, device and addresses. */
-export interface GatewayRef {
-  readonly link: Link;
-  readonly side: Side;
-  readonly pair: PairIndex;
-  readonly number: number;
-  readonly slot: 0 | 1;
-}
-
-/** `observedMs` is when the oldest part of the view was read, on the clock that the loop has. */
-export interface ObservedGateway extends GatewayView {
-  readonly observedMs: number;
-}
-
-export interface LinkObservation {
-  /** All that is here of this link, also what nobody asked for: leftovers of a crash are seen here. */
-  readonly gateways: readonly ObservedGateway[];
-  readonly route: RouteView;
-}
+export type { GatewayRef } from "../core/gateway/link.js";
+export type { LinkObservation, ObservedGateway, SlotHop } from "../core/gateway/report.js";
 
 export interface TunnelPort {
   /** Makes the private key of this generation unless there is one, and the CSR for it: the same key gives the same CSR. */
   prepare(gateway: GatewayRef, done: Done<string>): void;
   /**
    * Stores the certificates beside the key and starts the process, unless it runs with these. Other gateways are not
-   * touched. Codes: `GATEWAY_KEY_MISSING` when there is no key, `GATEWAY_CREDENTIALS_REFUSED` when certificate and key
-   * do not belong together; neither is retryable.
+   * touched. Codes: `GATEWAY_KEY_MISSING` when there is no key (the hub then plans anew), `GATEWAY_CREDENTIALS_REFUSED` when
+   * certificate and key do not belong together, `GATEWAY_START_FAILED`. It ends when the process runs, not when it is up.
    */
   start(gateway: GatewayRef, credentials: Credentials, roots: readonly TrustRoot[], done: Done<null>): void;
   /**
@@ -47,7 +30,7 @@ export interface TunnelPort {
    * Replaces the route to the other site in one step, reads it back and returns what was read. A route of someone else
    * in our place is not touched and returned as `foreign`. `hops` is never empty: without a hop the route stays.
    */
-  replaceRoute(link: Link, side: Side, hops: readonly (RouteHop & { readonly slot: 0 | 1 })[], done: Done<RouteView>): void;
+  replaceRoute(link: Link, side: Side, hops: readonly SlotHop[], done: Done<RouteView>): void;
   /** Stops the process, removes its device, wipes key and certificates. */
   remove(link: LinkName, pair: PairIndex, number: number, done: Done<null>): void;
   /** Takes our route to the other site away; for a link that is no longer wanted. */

@@ -64,6 +64,7 @@ export function fixtureReport(side: Side, gateways: readonly AgedView[], hops: r
     link: fixtureLink.name,
     site: fixtureLink[side],
     beat: 1,
+    detached: false,
     gateways,
     route: { kind: "hops", hops },
     pairs: [],

@@ -28,6 +28,15 @@ export interface Link {
   readonly pairs: number;
 }
 
+/** One end of one generation of a pair. `slot` chooses port, device and addresses. */
+export interface GatewayRef {
+  readonly link: Link;
+  readonly side: Side;
+  readonly pair: PairIndex;
+  readonly number: number;
+  readonly slot: 0 | 1;
+}
+
 const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const nameRule = `lower-case letters, digits and "-" (at most ${limits.gatewayNameLengthMax})`;
 

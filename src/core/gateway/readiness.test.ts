@@ -123,7 +123,7 @@ test("readiness of a link: a pair that this rotation has moved closes the gate f
   const rotation = {
     reason: "schedule",
     why: "",
-    round: 2,
+    round: { number: 2, dueWallMs: 0 },
     planned: [pairIndex(0), pairIndex(1)],
     done: [pairIndex(0)],
     outcome: "running",

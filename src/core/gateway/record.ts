@@ -93,7 +93,7 @@ export interface Rotation {
   /** The request's text, or empty. */
   readonly why: string;
   /** Of the schedule, null when something else asked for it. */
-  readonly round: number | null;
+  readonly round: Round | null;
   readonly planned: readonly PairIndex[];
   readonly done: readonly PairIndex[];
   readonly outcome: RotationOutcome;
@@ -137,4 +137,29 @@ export interface LinkRequest {
   readonly by: string;
   /** Wall clock, ISO 8601, only shown. */
   readonly at: string;
+}
+
+/** A record with the version that compare-and-set needs. */
+export interface StoredLink {
+  readonly version: number;
+  readonly record: LinkRecord;
+}
+
+export interface IssueOrder {
+  readonly link: Link;
+  readonly pair: PairIndex;
+  readonly number: number;
+  readonly slot: 0 | 1;
+  /** PEM, as the sites made them: hostile until checked. */
+  readonly csrs: Readonly<Record<Side, string>>;
+}
+
+export interface Issued {
+  readonly credentials: Credentials;
+  readonly root: TrustRoot;
+}
+
+/** The generations of a pair that are there or may be. */
+export function credentialsOfPair({ current, next }: PairRecord): readonly Credentials[] {
+  return [current, next?.credentials ?? null].filter((credentials) => credentials !== null);
 }

@@ -3,6 +3,7 @@
  * Nothing known is `unknown`, which is the zero value and never counts as up.
  */
 import type { Digest, Fingerprint, LinkName, PairIndex, SiteName } from "./link.js";
+import type { PairPhase } from "./record.js";
 
 export type Presence = "unknown" | "down" | "up";
 
@@ -14,7 +15,7 @@ export interface PeerEcho {
   readonly digest: Digest;
   /** Of the certificate that it presented in the handshake. */
   readonly certificate: Fingerprint;
-  /** Probes answered in a row. */
+  /** Probes answered in a row up to now: 0 once one was missed. */
   readonly answered: number;
   /** A packet of the tunnel's full size came back, too. */
   readonly fullSize: boolean;
@@ -33,7 +34,7 @@ export interface GatewayView {
   readonly localAddress: string | null;
   /** The peer's address in the tunnel, as observed and not as configured. */
   readonly remoteAddress: string | null;
-  /** Null while no probe was answered. */
+  /** The last answer; null before the first, and once `gatewayProbesMissedMax` rounds of probes went unanswered. */
   readonly peer: PeerEcho | null;
   /** Bytes of traffic through the tunnel's device since it is there; what is read, not what is sent to the peer. */
   readonly bytesIn: number;
@@ -45,6 +46,11 @@ export interface RouteHop {
   readonly number: number;
 }
 
+/** A hop with the place that tells its device. */
+export interface SlotHop extends RouteHop {
+  readonly slot: 0 | 1;
+}
+
 /** The kernel's route to the other site's networks, as read back. `foreign`: somebody else's, in our place. */
 export type RouteView =
   | { readonly kind: "unknown" }
@@ -53,6 +59,17 @@ export type RouteView =
 
 export const unknownRoute: RouteView = { kind: "unknown" };
 
+/** `observedMs` is when the oldest part of the view was read, on the clock of the site's loop. */
+export interface ObservedGateway extends GatewayView {
+  readonly observedMs: number;
+}
+
+export interface LinkObservation {
+  /** All that is here of this link, also what nobody asked for: leftovers of a crash are seen here. */
+  readonly gateways: readonly ObservedGateway[];
+  readonly route: RouteView;
+}
+
 /** A view with its age when the report was written. Clocks of sites are never compared. */
 export interface AgedView extends GatewayView {
   readonly ageMs: number;
@@ -60,6 +77,8 @@ export interface AgedView extends GatewayView {
 
 export interface PairReport {
   readonly pair: PairIndex;
+  /** The generation on its way and its phase, as the site acts on them: only then does it say that something is gone. */
+  readonly acting: { readonly number: number; readonly phase: PairPhase } | null;
   /** The request for a certificate of the generation on its way. */
   readonly csr: { readonly number: number; readonly pem: string } | null;
   /** The generation whose tunnel was seen idle for the whole drain, or at the drain's end. */
@@ -74,6 +93,8 @@ export interface SiteReport {
   readonly site: SiteName;
   /** Differs with each report, so that the hub counts age on its own clock from when it changed. */
   readonly beat: number;
+  /** It acts on a record that says so. */
+  readonly detached: boolean;
   /** Every gateway of the link that is here, known by its process, its files or its device. */
   readonly gateways: readonly AgedView[];
   readonly route: RouteView;

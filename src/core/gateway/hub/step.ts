@@ -1,0 +1,194 @@
+/**
+ * The hub's machine: `step(state, observation, now) -> { state, effects }`. Level-triggered and crash-safe: it decides
+ * from the link records and the sites' reports of now, and what it decides stands in a record, written by compare-and-set,
+ * before anybody acts on it. It decides nothing while its view is incomplete or old.
+ */
+import { limits } from "../../limits.js";
+import type { Link, LinkName, Side } from "../link.js";
+import { reportName } from "../report.js";
+import type { LinkReports } from "../readiness.js";
+import type { LinkRecord, Round, StoredLink } from "../record.js";
+import { applied, begun, causeText, grown, isValidityShort, newLinkRecord, planned } from "./link.js";
+import { judgePair, pairInWork, type PairInWork, type Verdict } from "./pair.js";
+import { firstEndWallMs, isFailing, scheduleLinks, type Due } from "./schedule.js";
+import {
+  issueEffectId,
+  recordEffectId,
+  type HubCondition,
+  type HubEffect,
+  type HubNote,
+  type HubObservation,
+  type HubOptions,
+  type HubState,
+  type HubStep,
+  type PhaseSeen,
+} from "./state.js";
+
+export function stepHub(before: HubState, observation: HubObservation, nowMs: number, options: HubOptions): HubStep {
+  if (!observation.complete) return { state: before, effects: [], notes: [], wakeAtMs: null };
+  const state = { ...before, phases: seePhases(before, observation, nowMs) };
+  const turn: Turn = { state, observation, nowMs, effects: [], notes: [], conditions: [] };
+  const desired = observation.desired === null ? null : new Map(observation.desired.map((link) => [link.name, link]));
+  for (const stored of observation.links.values()) decideLink(stored, desired?.get(stored.record.link.name), turn);
+  const records = [...observation.links.values()].map(({ record }) => record);
+  for (const link of observation.desired ?? []) addLink(link, records, turn);
+  const { begin, conditions } = scheduleLinks(records, observation, options);
+  turn.conditions.push(...conditions);
+  for (const due of begin) beginLink(due, turn);
+  const keptRoots = keepRoots(records, turn);
+  noteConditions(before.conditions, turn);
+  const after = { ...state, keptRoots, conditions: turn.conditions };
+  return { state: after, effects: turn.effects, notes: turn.notes, wakeAtMs: nowMs + limits.gatewayHubTickMs };
+}
+
+interface Turn {
+  readonly state: HubState;
+  readonly observation: HubObservation;
+  readonly nowMs: number;
+  readonly effects: HubEffect[];
+  readonly notes: HubNote[];
+  readonly conditions: HubCondition[];
+}
+
+/** Remembers when this process first saw each phase, so that a deadline is counted on one clock. */
+function seePhases(state: HubState, { links }: HubObservation, nowMs: number): HubState["phases"] {
+  const phases = new Map<LinkName, PhaseSeen>();
+  for (const [name, { record }] of links) {
+    const next = pairInWork(record)?.next;
+    if (next === undefined && !record.detached) continue;
+    const number = next?.number ?? record.lastNumber;
+    const phase = record.detached ? "detached" : (next?.phase ?? "planned");
+    const seen = state.phases.get(name);
+    const isSame = seen?.number === number && seen.phase === phase;
+    phases.set(name, isSame ? seen : { number, phase, sinceMs: nowMs });
+  }
+  return phases;
+}
+
+function decideLink(stored: StoredLink, wanted: Link | undefined, turn: Turn): void {
+  const { record } = stored;
+  const { name } = record.link;
+  tellFailures(record, turn);
+  if (turn.observation.inFlight.has(recordEffectId(name))) return;
+  if (record.detached) return decideDetached(stored, turn);
+  if (turn.observation.desired !== null && !isSameEnds(record.link, wanted)) {
+    return write(stored, { ...record, detached: true }, turn);
+  }
+  const pair = pairInWork(record);
+  if (pair !== null) return decidePair(stored, pair, turn);
+  if (record.rotation?.outcome === "running") return writePlanned(stored, turn);
+  if (wanted === undefined || wanted.pairs === record.pairs.length) return;
+  if (wanted.pairs > record.pairs.length) return write(stored, grown(record, wanted), turn);
+  const message = `link ${name} keeps its ${record.pairs.length} pairs: fewer would cut off what they carry`;
+  turn.conditions.push({ code: "GATEWAY_PAIRS_KEPT", link: name, message });
+}
+
+/** A link whose sites changed is another link: the old one goes first. */
+function isSameEnds(link: Link, wanted: Link | undefined): boolean {
+  return wanted !== undefined && wanted.server === link.server && wanted.client === link.client;
+}
+
+/** Gone when both sites say so; a site that never comes back cleans up when it does: there is no such record then. */
+function decideDetached({ record, version }: StoredLink, { state, observation, nowMs, effects }: Turn): void {
+  const { name } = record.link;
+  const sinceMs = state.phases.get(name)?.sinceMs ?? nowMs;
+  const isClear = Object.values(reportsOf(record, observation)).every((received) => {
+    const report = received?.report;
+    if (received === null || received.ageMs > nowMs - sinceMs) return false;
+    return report?.detached === true && report.gateways.length === 0 && report.route.kind === "hops" && report.route.hops.length === 0;
+  });
+  if (!isClear && nowMs - sinceMs <= limits.gatewayDetachMsMax) return;
+  effects.push({ kind: "remove-link", record, expectedVersion: version });
+}
+
+function decidePair(stored: StoredLink, pair: PairInWork, turn: Turn): void {
+  const { observation, state, nowMs } = turn;
+  const { record } = stored;
+  const { name } = record.link;
+  const context = {
+    reports: reportsOf(record, observation),
+    issued: observation.issued.get(name) ?? null,
+    issueFailure: observation.issueFailures.get(name) ?? null,
+    phaseMs: nowMs - (state.phases.get(name)?.sinceMs ?? nowMs),
+  };
+  const verdict = judgePair(record, pair, context);
+  if (verdict.kind === "stay" && verdict.isLate) {
+    turn.conditions.push({ code: verdict.why.code, link: name, message: `link ${name}, pair ${pair.index}: ${verdict.why.message}` });
+  }
+  if (verdict.kind === "issue") {
+    if (!observation.inFlight.has(issueEffectId(name))) turn.effects.push({ kind: "issue", order: verdict.order });
+    return;
+  }
+  const next = planned(applied(record, pair, verdict, observation.wallMs));
+  if (next === record) return;
+  noteVerdict(record, next, pair, verdict, turn);
+  write(stored, next, turn);
+}
+
+export function reportsOf({ link }: LinkRecord, { reports }: HubObservation): LinkReports {
+  const of = (side: Side): LinkReports[Side] => reports.get(reportName(link.name, link[side])) ?? null;
+  return { server: of("server"), client: of("client") };
+}
+
+function write({ version }: StoredLink, record: LinkRecord, { effects }: Turn): void {
+  effects.push({ kind: "write-link", record, expectedVersion: version });
+}
+
+function writePlanned(stored: StoredLink, turn: Turn): void {
+  const next = planned(stored.record);
+  if (next !== stored.record) write(stored, next, turn);
+}
+
+function addLink(link: Link, records: readonly LinkRecord[], { observation, effects }: Turn): void {
+  if (observation.links.has(link.name) || observation.inFlight.has(recordEffectId(link.name))) return;
+  const rounds = records.map(({ round }) => round);
+  const newest = rounds.reduce<Round | null>((one, other) => (one === null || other.number > one.number ? other : one), null);
+  const round = newest ?? { number: 0, dueWallMs: observation.wallMs };
+  effects.push({ kind: "write-link", record: newLinkRecord(link, round), expectedVersion: 0 });
+}
+
+function beginLink(due: Due, turn: Turn): void {
+  const { name } = due.record.link;
+  const stored = turn.observation.links.get(name);
+  const isTouched = turn.effects.some((effect) => "record" in effect && effect.record.link.name === name);
+  if (stored === undefined || isTouched || turn.observation.inFlight.has(recordEffectId(name))) return;
+  const record = planned(begun(stored.record, due, turn.observation.wallMs));
+  turn.notes.push({ kind: "rotation", link: name, outcome: "begun", why: due.reason });
+  write(stored, record, turn);
+}
+
+/** The union of what records name; an answer that is not yet in a record is under the present root, which stays anyway. */
+function keepRoots(records: readonly LinkRecord[], { state, observation, effects }: Turn): string | null {
+  const used = [...new Set(records.flatMap(({ roots }) => roots.map(({ fingerprint }) => fingerprint)))].sort();
+  const text = used.join(" ");
+  if (text === state.keptRoots || observation.hasUnreadable || observation.inFlight.has("keep-roots")) return state.keptRoots;
+  effects.push({ kind: "keep-roots", used });
+  return text;
+}
+
+function tellFailures(record: LinkRecord, { observation, conditions }: Turn): void {
+  const { link, rotation } = record;
+  if (rotation !== null && isFailing(record)) {
+    const code = rotation.outcome === "failed" ? "GATEWAY_ROTATION_FAILED" : "GATEWAY_ROLLED_BACK";
+    conditions.push({ code, link: link.name, message: `link ${link.name}: ${causeText(rotation.cause)}` });
+  }
+  if (!isValidityShort(rotation, firstEndWallMs(record), observation.wallMs)) return;
+  const message = `link ${link.name}: half of the validity that was left is gone, and the rotation is not done`;
+  conditions.push({ code: "GATEWAY_VALIDITY_SHORT", link: link.name, message });
+}
+
+function noteVerdict(before: LinkRecord, after: LinkRecord, pair: PairInWork, verdict: Verdict, { notes }: Turn): void {
+  const link = before.link.name;
+  const phase = verdict.kind === "done" || verdict.kind === "undone" ? verdict.kind : after.pairs.find(({ index }) => index === pair.index)?.next?.phase;
+  if (phase !== undefined) notes.push({ kind: "link-phase", link, pair: pair.index, number: pair.next.number, phase });
+  const { rotation } = after;
+  if (rotation === null || rotation.outcome === before.rotation?.outcome) return;
+  notes.push({ kind: "rotation", link, outcome: rotation.outcome, why: causeText(rotation.cause) });
+}
+
+function noteConditions(before: readonly HubCondition[], { conditions, notes }: Turn): void {
+  const known = new Set(before.map(({ code, link }) => `${code} ${link}`));
+  for (const condition of conditions) {
+    if (!known.has(`${condition.code} ${condition.link}`)) notes.push({ kind: "condition", condition });
+  }
+}
