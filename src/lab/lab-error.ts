@@ -6,6 +6,7 @@ export type LabErrorCode =
   | "LAB_START_TIMEOUT"
   | "LAB_PROGRAM_FAILED"
   | "LAB_REGISTRY_FAILED"
+  | "LAB_NETWORK_UNAVAILABLE"
   | "LAB_INTERRUPTED";
 
 export class LabError extends Error {

@@ -1,0 +1,87 @@
+/**
+ * Nodes on one Ethernet: a namespace for each, joined by a bridge in a namespace of its own.
+ *
+ *   node-1            node-2            node-3
+ *   eth0 198.18.0.1   eth0 198.18.0.2   eth0 198.18.0.3     (RFC 2544: for tests, never routed)
+ *    │ port-1          │ port-2          │ port-3
+ *    └───────────── bridge ─────────────┘
+ *
+ * A node can be plugged in again: a host that was rebooted has a new namespace and its old address.
+ */
+import { openNamespaces, type MakeNamespace, type NetworkNamespace } from "./namespace.js";
+
+export interface NodeNetwork {
+  readonly ipv4: string;
+  readonly ipv6: string;
+}
+
+/** The interface of every node. */
+export const nodeInterface = "eth0";
+
+export class Switch {
+  readonly #make: MakeNamespace;
+  readonly #hub: NetworkNamespace;
+  readonly #nodes = new Map<number, NetworkNamespace>();
+
+  private constructor(make: MakeNamespace) {
+    this.#make = make;
+    this.#hub = make("bridge");
+  }
+
+  /** @throws LabError LAB_NETWORK_UNAVAILABLE */
+  static async open(): Promise<Switch> {
+    const network = new Switch(await openNamespaces());
+    try {
+      network.#hub.ip(["link add bridge type bridge", "link set bridge up"]);
+    } catch (cause) {
+      network.close();
+      throw cause;
+    }
+    return network;
+  }
+
+  /** Makes the node's namespace, anew if it had one, and plugs it in. @param node index from 0 */
+  plug(node: number, name: string): NetworkNamespace {
+    this.unplug(node);
+    const namespace = this.#make(name);
+    this.#nodes.set(node, namespace);
+    const port = portOf(node);
+    this.#hub.ip([
+      `link add ${port} type veth peer name ${nodeInterface} netns ${namespace.path}`,
+      `link set ${port} master bridge up`,
+    ]);
+    const { ipv4, ipv6 } = addressesOf(node);
+    namespace.ip([
+      "link set lo up",
+      `link set ${nodeInterface} up`,
+      `address add ${ipv4}/16 dev ${nodeInterface}`,
+      `address add ${ipv6}/64 dev ${nodeInterface} nodad`,
+    ]);
+    return namespace;
+  }
+
+  /** Takes the node's cable away at once, also from programs that are still inside. */
+  unplug(node: number): void {
+    const namespace = this.#nodes.get(node);
+    if (namespace === undefined) return;
+    this.#nodes.delete(node);
+    this.#hub.ip([`link delete ${portOf(node)}`]);
+    namespace.close();
+  }
+
+  close(): void {
+    for (const namespace of this.#nodes.values()) namespace.close();
+    this.#nodes.clear();
+    this.#hub.close();
+  }
+}
+
+/** @param node index from 0 */
+export function addressesOf(node: number): NodeNetwork {
+  const number = node + 1;
+  return { ipv4: `198.18.${number >> 8}.${number & 0xff}`, ipv6: `fd00:5350::${number.toString(16)}` };
+}
+
+function portOf(node: number): string {
+  return `port-${node + 1}`;
+}
