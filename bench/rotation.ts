@@ -29,7 +29,7 @@ export function rotateOne(coordination: "barrier" | "pairwise", peers: number): 
   if (coordination === "barrier") followRecord(agent);
   else hearReports(agent, peers);
   const { state } = agent.last();
-  const isDone = state.durable.retired?.keyId === old.keyId && state.tally.peers === peers && state.unsettled.size === 0;
+  const isDone = state.durable.retired?.keyId === old.keyId && state.tally.peers === peers && state.toDo.size === 0;
   if (!isDone) throw new Error(`the rotation has not ended: ${state.phase}`);
   const took = agent.stepsMs.slice(settledSteps);
   const totalMs = took.reduce((sum, ms) => sum + ms, 0);

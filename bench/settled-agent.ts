@@ -69,8 +69,8 @@ function lastOf(last: SettledAgent | null): SettledAgent {
 }
 
 function checked(settled: SettledAgent, peers: number): SettledAgent {
-  const { tally, unsettled, phase } = settled.state;
-  const isSettled = tally.peers === peers && tally.onCurrent === peers && unsettled.size === 0 && phase === "steady";
+  const { tally, toDo, phase } = settled.state;
+  const isSettled = tally.peers === peers && tally.onCurrent === peers && toDo.size === 0 && phase === "steady";
   if (!isSettled) throw new Error(`the agent has not settled: ${JSON.stringify({ ...tally, phase })}`);
   return settled;
 }

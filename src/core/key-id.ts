@@ -54,10 +54,12 @@ export function isNewer(candidate: KeyId, reference: KeyId, ring: KeyRing): bool
 }
 
 export function sameKey(one: KeyIdentity | null, other: KeyIdentity | null): boolean {
-  if (one === null || other === null) return one === other;
+  if (one === other) return true;
+  if (one === null || other === null) return false;
   return one.keyId === other.keyId && one.check === other.check;
 }
 
 export function includesKey(keys: readonly KeyIdentity[], key: KeyIdentity): boolean {
-  return keys.some((one) => sameKey(one, key));
+  for (const one of keys) if (sameKey(one, key)) return true;
+  return false;
 }

@@ -10,11 +10,13 @@
  * bits left, keys of one hash stand in order without a bitmap.
  */
 interface Branch {
-  readonly bitmap: number;
-  readonly cells: readonly unknown[];
+  bitmap: number;
+  cells: unknown[];
+  /** The edit that made it and may change it until it is done. */
+  readonly owner: object | null;
 }
 
-const emptyBranch: Branch = { bitmap: 0, cells: [] };
+const emptyBranch: Branch = { bitmap: 0, cells: [], owner: null };
 const levelBits = 5;
 const hashBits = 32;
 
@@ -49,19 +51,22 @@ export class PersistentMap<K extends string, V> {
 
   /** The same map when the key already has this very value. */
   set(key: K, value: V): PersistentMap<K, V> {
-    const hash = hashOf(key);
-    const before = find(this.#root, hash, key);
-    if (before === value && before !== undefined) return this;
-    const root = insert(this.#root, 0, hash, key, value);
-    return new PersistentMap<K, V>(root, before === undefined ? this.size + 1 : this.size);
+    return this.edit().put(key, value).done();
   }
 
   delete(key: K): PersistentMap<K, V> {
-    if (this.size === 0) return this;
-    const hash = hashOf(key);
-    if (find(this.#root, hash, key) === undefined) return this;
-    if (this.size === 1) return PersistentMap.empty<K, V>();
-    return new PersistentMap<K, V>(remove(this.#root, 0, hash, key), this.size - 1);
+    return this.edit().put(key, undefined).done();
+  }
+
+  /** Many changes at once: what one of them copied, the others change in place. */
+  edit(): MapEdit<K, V> {
+    return new MapEdit<K, V>(this, this.#root);
+  }
+
+  /** For `MapEdit`: the map that an edit made of this one. */
+  become(root: Branch, size: number): PersistentMap<K, V> {
+    if (root === this.#root) return this;
+    return size === 0 ? PersistentMap.empty<K, V>() : new PersistentMap<K, V>(root, size);
   }
 
   entries(): IterableIterator<readonly [K, V]> {
@@ -74,6 +79,35 @@ export class PersistentMap<K extends string, V> {
 
   [Symbol.iterator](): IterableIterator<readonly [K, V]> {
     return this.entries();
+  }
+}
+
+/** Changes to one map, which itself stays as it is. Not to be used after `done`. */
+class MapEdit<K extends string, V> {
+  readonly #from: PersistentMap<K, V>;
+  readonly #owner = {};
+  #root: Branch;
+  #size: number;
+
+  constructor(from: PersistentMap<K, V>, root: Branch) {
+    this.#from = from;
+    this.#root = root;
+    this.#size = from.size;
+  }
+
+  /** @param value undefined to delete */
+  put(key: K, value: V | undefined): this {
+    const hash = hashOf(key);
+    const before = this.#size === 0 ? undefined : find(this.#root, hash, key);
+    if (before === value) return this;
+    if (value === undefined) this.#root = remove(this.#root, 0, hash, key, this.#owner);
+    else this.#root = insert(this.#root, 0, hash, key, value, this.#owner);
+    this.#size += Number(value !== undefined) - Number(before !== undefined);
+    return this;
+  }
+
+  done(): PersistentMap<K, V> {
+    return this.#from.become(this.#root, this.#size);
   }
 }
 
@@ -153,54 +187,61 @@ function cellOfKey({ cells }: Branch, key: string): number {
   return at;
 }
 
-function insert(branch: Branch, shift: number, hash: number, key: string, value: unknown): Branch {
-  if (shift >= hashBits) return insertByKey(branch, key, value);
+function owned(branch: Branch, owner: object): Branch {
+  return branch.owner === owner ? branch : { bitmap: branch.bitmap, cells: branch.cells.slice(), owner };
+}
+
+/** Cells are added by `toSpliced`, made to size: a list that grew keeps room that every branch of every agent would pay for. */
+function insert(branch: Branch, shift: number, hash: number, key: string, value: unknown, owner: object): Branch {
+  const mine = owned(branch, owner);
+  const { cells } = mine;
+  if (shift >= hashBits) return insertByKey(mine, key, value);
   const bit = bitAt(hash, shift);
-  const at = cellOf(branch, bit);
-  if ((branch.bitmap & bit) === 0) return withCells(branch.bitmap | bit, branch.cells, at, 0, key, value);
-  const found = branch.cells[at] as string | null;
-  if (found === key) return withCells(branch.bitmap, branch.cells, at, 2, key, value);
+  const at = cellOf(mine, bit);
+  if ((mine.bitmap & bit) === 0) {
+    mine.bitmap |= bit;
+    mine.cells = cells.toSpliced(at, 0, key, value);
+    return mine;
+  }
+  const found = cells[at] as string | null;
+  if (found === key) {
+    cells[at + 1] = value;
+    return mine;
+  }
+  const below = shift + levelBits;
   const child =
     found === null
-      ? (branch.cells[at + 1] as Branch)
-      : insert(emptyBranch, shift + levelBits, hashOf(found), found, branch.cells[at + 1]);
-  return withCells(branch.bitmap, branch.cells, at, 2, null, insert(child, shift + levelBits, hash, key, value));
+      ? (cells[at + 1] as Branch)
+      : insert(emptyBranch, below, hashOf(found), found, cells[at + 1], owner);
+  cells[at] = null;
+  cells[at + 1] = insert(child, below, hash, key, value, owner);
+  return mine;
 }
 
-function insertByKey(branch: Branch, key: string, value: unknown): Branch {
-  const at = cellOfKey(branch, key);
-  return withCells(0, branch.cells, at, branch.cells[at] === key ? 2 : 0, key, value);
+function insertByKey(mine: Branch, key: string, value: unknown): Branch {
+  const at = cellOfKey(mine, key);
+  mine.cells = mine.cells.toSpliced(at, mine.cells[at] === key ? 2 : 0, key, value);
+  return mine;
 }
 
-/** Made to size: an array that grew keeps room that every branch of every agent would pay for. */
-function withCells(
-  bitmap: number,
-  cells: readonly unknown[],
-  at: number,
-  replaced: number,
-  key: string | null,
-  value: unknown,
-): Branch {
-  if (replaced === 0) return { bitmap, cells: cells.toSpliced(at, 0, key, value) };
-  const changed = cells.slice();
-  changed[at] = key;
-  changed[at + 1] = value;
-  return { bitmap, cells: changed };
-}
-
-/** `key` is there, and not alone. */
-function remove(branch: Branch, shift: number, hash: number, key: string): Branch {
-  if (shift >= hashBits) return { bitmap: 0, cells: branch.cells.toSpliced(cellOfKey(branch, key), 2) };
+/** `key` is there. Keeps the trie canonical: a branch below the root with one entry is that entry. */
+function remove(branch: Branch, shift: number, hash: number, key: string, owner: object): Branch {
+  const mine = owned(branch, owner);
+  const { cells } = mine;
+  if (shift >= hashBits) {
+    mine.cells = cells.toSpliced(cellOfKey(mine, key), 2);
+    return mine;
+  }
   const bit = bitAt(hash, shift);
-  const at = cellOf(branch, bit);
-  if (branch.cells[at] !== null) return { bitmap: branch.bitmap & ~bit, cells: branch.cells.toSpliced(at, 2) };
-  const child = remove(branch.cells[at + 1] as Branch, shift + levelBits, hash, key);
-  return withBranch(branch, at, child);
-}
-
-/** Keeps the trie canonical: a branch below the root with one entry is that entry. */
-function withBranch(branch: Branch, at: number, child: Branch): Branch {
+  const at = cellOf(mine, bit);
+  if (cells[at] !== null) {
+    mine.bitmap &= ~bit;
+    mine.cells = cells.toSpliced(at, 2);
+    return mine;
+  }
+  const child = remove(cells[at + 1] as Branch, shift + levelBits, hash, key, owner);
   const isOneEntry = child.cells.length === 2 && child.cells[0] !== null;
-  const [key, value] = isOneEntry ? [child.cells[0] as string, child.cells[1]] : [null, child];
-  return withCells(branch.bitmap, branch.cells, at, 2, key, value);
+  cells[at] = isOneEntry ? child.cells[0] : null;
+  cells[at + 1] = isOneEntry ? child.cells[1] : child;
+  return mine;
 }

@@ -19,16 +19,29 @@ export interface SpiParts {
 }
 
 export function makeSpi({ keyId, index, number }: SpiParts): Spi {
-  const isWithin = (value: number, least: number, most: number): boolean => value >= least && value <= most;
-  assert(isWithin(keyId, 1, 255), "the key id of an SPI is from 1 to 255");
-  assert(isWithin(index, 0, limits.nodeIndexMax), "the node index of an SPI fits 20 bits");
-  assert(isWithin(number, 0, limits.incarnationNumberMax), "the incarnation number of an SPI fits 4 bits");
+  return spiOf(keyId, index, number);
+}
+
+/** As `makeSpi`, of parts that are not together in one object: asked for several times per look at a peer. */
+export function spiOf(keyId: KeyId, index: NodeIndex, number: IncarnationNumber): Spi {
+  assert(keyId >= 1 && keyId <= 255, "the key id of an SPI is from 1 to 255");
+  assert(index >= 0 && index <= limits.nodeIndexMax, "the node index of an SPI fits 20 bits");
+  assert(number >= 0 && number <= limits.incarnationNumberMax, "the incarnation number of an SPI fits 4 bits");
   return (keyId * 2 ** 24 + index * 16 + number) as Spi;
+}
+
+/** Are these its sender's index and incarnation number? Of any number that a kernel may hold. */
+export function isSentBy(spi: Spi, index: NodeIndex, number: IncarnationNumber): boolean {
+  return spi % 2 ** 24 === index * 16 + number;
+}
+
+export function keyIdOf(spi: Spi): KeyId {
+  return Math.floor(spi / 2 ** 24) as KeyId;
 }
 
 export function splitSpi(spi: Spi): SpiParts {
   return {
-    keyId: Math.floor(spi / 2 ** 24) as KeyId,
+    keyId: keyIdOf(spi),
     index: (Math.floor(spi / 16) % 2 ** 20) as NodeIndex,
     number: (spi % 16) as IncarnationNumber,
   };

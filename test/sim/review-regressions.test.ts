@@ -7,6 +7,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ControllerEffect } from "../../src/core/fleet/controller-state.js";
 import { stepController } from "../../src/core/fleet/step.js";
+import type { IncarnationId } from "../../src/core/node.js";
+import { inputsOf } from "../../src/core/rotation/evaluate.js";
+import { planPeer } from "../../src/core/rotation/peer-plan.js";
 import { saSlotKey } from "../../src/core/sa.js";
 import type { StepController } from "../../src/runtime/controller-loop.js";
 import type { SimFleet } from "../../src/sim/fleet.js";
@@ -98,8 +101,10 @@ test("review 2: with an excluded node back, nobody retires before every view inc
 /** Does the operation that b's kernel works on make a policy select the next key? */
 function isSwitching(fleet: SimFleet): boolean {
   const { world, state } = viewOf(fleet, b);
-  const plans = [...state.unsettled].map(([, { plan }]) => plan);
-  return world.inFlight.has("apply") && plans.some((plan) => plan.switch.length > 0);
+  const { context } = state;
+  if (context === null || !world.inFlight.has("apply")) return false;
+  const observation = world.copy().observe("" as IncarnationId, 0);
+  return [...state.toDo.keys()].some((name) => planPeer(context, inputsOf(observation, name)).switch.length > 0);
 }
 
 for (const coordination of ["barrier", "pairwise"] as const) {

@@ -5,7 +5,7 @@ import type { KeyIdentity } from "../../src/core/key-id.js";
 import type { RosterEntry, RosterRevision } from "../../src/core/node.js";
 import type { Context } from "../../src/core/rotation/context.js";
 import type { CheckpointNode } from "../../src/core/rotation/durable.js";
-import { paths, saSpec } from "../../src/core/rotation/path.js";
+import { families, pathBetween, saSpec, type Path } from "../../src/core/rotation/path.js";
 import { saSlotOf, type Operation, type PolicyAction, type PolicyView, type SaView } from "../../src/core/sa.js";
 import { splitSpi } from "../../src/core/spi.js";
 import { testEntry, testKey } from "./fleet-snapshot.js";
@@ -38,16 +38,20 @@ export function throughMark(key: KeyIdentity, revision: number): FleetRecord["th
   return { key, revision: revision as RosterRevision };
 }
 
+function pathsTo(entry: RosterEntry): readonly Path[] {
+  return families.map((family) => pathBetween(self, entry, family)).filter((path) => path !== null);
+}
+
 /** The right SA of `key`, in every address family that both have. */
 export function sasOf(direction: "in" | "out", key: KeyIdentity, entry = peer, packets = 0): readonly SaView[] {
-  return paths(self, entry).map((path) => {
+  return pathsTo(entry).map((path) => {
     const spec = saSpec({ self }, entry, path, direction, key.keyId);
     return { slot: saSlotOf(spec), key: spec.key, bytes: "match", packets, sequence: packets };
   });
 }
 
 export function policiesOf(direction: "in" | "out", action: PolicyAction, entry = peer): readonly PolicyView[] {
-  return paths(self, entry).map(({ family, remote }) => ({ slot: { direction, family, remote }, action }));
+  return pathsTo(entry).map(({ family, remote }) => ({ slot: { direction, family, remote }, action }));
 }
 
 /** An outbound policy that selects our SA of `key`. */

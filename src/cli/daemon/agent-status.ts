@@ -1,5 +1,6 @@
 /** What an agent says of itself, computed from its loop at each request. Nothing is kept here. */
 import type { NodeName } from "../../core/node.js";
+import { is } from "../../core/rotation/peer-facts.js";
 import { agentPhases } from "../../core/rotation/state.js";
 import type { AgentStatus, PeerException, SlotKeys, Verdict } from "../../http/status.js";
 import type { AgentView } from "../../runtime/agent-loop.js";
@@ -97,7 +98,7 @@ function exceptionsOf(view: AgentView, nowMs: number): readonly PeerException[] 
     if (found.length === exceptionsMax) break;
     const why = whyExceptional(view, name);
     if (why !== null) found.push({ peer: name === "" ? "(unknown)" : name, why, forMs });
-    else if (facts.live && facts.sending === "blocked") found.push({ peer: name, why: "blocked: no key is covered", forMs });
+    else if (is(facts, "live") && is(facts, "blocked")) found.push({ peer: name, why: "blocked: no key is covered", forMs });
   }
   if (state.deletionsHeld) found.unshift({ peer: "(roster)", why: "deletions held: the listing removes too many", forMs });
   return world.kernel.connected ? found : [{ peer: "(dataplane)", why: "not connected", forMs }, ...found];
@@ -107,7 +108,7 @@ function whyExceptional({ state, world }: AgentView, name: NodeName): string | n
   const heldBack = world.heldBack.get(name);
   if (heldBack !== undefined) return `${heldBack.code}: ${heldBack.message}`;
   const facts = state.peers.get(name);
-  return facts?.leftovers === true ? "departed, its state is not removed yet" : null;
+  return facts !== undefined && is(facts, "leftovers") ? "departed, its state is not removed yet" : null;
 }
 
 function highestSequence({ world }: AgentView): number {

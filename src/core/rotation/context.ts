@@ -65,7 +65,8 @@ export function isCovered(context: Context, peer: RosterEntry, report: Report | 
 /** An excluded node does not count until it has restaged; a new incarnation of it is a new node. */
 export function isCounted(context: Context, entry: RosterEntry): boolean {
   if (context.evidence.kind === "pairwise") return true;
-  return !context.evidence.record.excluded.some((one) => one.name === entry.name);
+  const { excluded } = context.evidence.record;
+  return excluded.length === 0 || !excluded.some((one) => one.name === entry.name);
 }
 
 /** Do both give every peer the same facts? */

@@ -7,11 +7,12 @@ import { limits } from "../limits.js";
 import { sameAddresses, type NodeName } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
 import type { Operation, SaView } from "../sa.js";
-import { splitSpi } from "../spi.js";
+import { keyIdOf } from "../spi.js";
 import type { Effect } from "./effect.js";
+import { inputsOf } from "./evaluate.js";
 import type { Observation } from "./observation.js";
 import { sendingPolicies } from "./incarnation.js";
-import { stageNames, type PeerPlan } from "./peer-plan.js";
+import { isEmpty, planPeer, stageNames, type PeerPlan } from "./peer-plan.js";
 import { buildReport, publishAtMs, reportSpreadMs, sameReport } from "./publish.js";
 import { nextDrainDumpMs } from "./retire.js";
 import type { AgentOptions, AgentState } from "./state.js";
@@ -119,13 +120,16 @@ function planBatch(state: AgentState, observation: Observation, nowMs: number, w
   };
   if (state.durable.incarnation?.cleared === false) return stopEarlierLife(observation, isHeldBack);
   if (state.context === null) return sweepRetired(state, observation, isHeldBack);
+  const { context } = state;
   const peers: NodeName[] = [];
   const plans: PeerPlan[] = [];
-  for (const [name, facts] of state.unsettled) {
+  for (const name of state.toDo.keys()) {
     if (peers.length === limits.peersPerPlanMax) break;
-    if (facts.operations === 0 || isHeldBack(name)) continue;
+    if (isHeldBack(name)) continue;
+    const plan = planPeer(context, inputsOf(observation, name));
+    if (isEmpty(plan)) continue;
     peers.push(name);
-    plans.push(facts.plan);
+    plans.push(plan);
   }
   return peers.length === 0 ? null : { kind: "apply", stages: mergeStages(plans), peers };
 }
@@ -149,7 +153,7 @@ function sweepRetired(state: AgentState, observation: Observation, isHeldBack: I
   if (keyId === undefined) return null;
   const peers: NodeName[] = [];
   const operations: Operation[] = [];
-  const isRetired = (sa: SaView): boolean => splitSpi(sa.slot.spi).keyId === keyId;
+  const isRetired = (sa: SaView): boolean => keyIdOf(sa.slot.spi) === keyId;
   for (const [name, peer] of observation.kernel.peers) {
     const found = peer.sas.filter(isRetired);
     if (found.length === 0 || isHeldBack(name)) continue;
@@ -191,12 +195,16 @@ function wantReport(
 function wantForgetting(state: AgentState, observation: Observation, effects: Effect[]): void {
   const { context } = state;
   const { keys } = observation;
-  if (context === null || state.unsettled.size > 0) return;
+  if (context === null || !isSettled(state)) return;
   const needed = [...context.hold, context.current, context.next].filter((key): key is KeyIdentity => key !== null);
   const wantedNow = needed.filter((key) => !includesKey(retiredKeys(state), key));
   for (const key of keys.usable) {
     if (!includesKey(keys.available, key) && !includesKey(wantedNow, key)) effects.push({ kind: "forget-key", key });
   }
+}
+
+function isSettled({ toDo, tally }: AgentState): boolean {
+  return toDo.size === 0 && tally.missingCurrent === 0 && tally.missingNext === 0;
 }
 
 function retiredKeys(state: AgentState): readonly KeyIdentity[] {

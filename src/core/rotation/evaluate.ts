@@ -4,16 +4,17 @@
  */
 import { includesKey } from "../key-id.js";
 import { limits } from "../limits.js";
-import { sameEntry, type NodeName, type RosterEntry } from "../node.js";
+import { sameEntry, type NodeName, type RosterEntry, type RosterRevision } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
 import { sameContext, type Context, type Directive } from "./context.js";
 import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { Note } from "./effect.js";
 import { noPeerKernel, type Observation } from "./observation.js";
-import { evaluatePeer, type PeerFacts } from "./peer.js";
-import { sameFacts } from "./same-facts.js";
+import type { PeerInputs } from "./path-view.js";
+import { evaluatePeer } from "./peer.js";
+import { is, sameFacts, type PeerFacts } from "./peer-facts.js";
 import type { AgentOptions, AgentState } from "./state.js";
-import { addToTally, noTally } from "./tally.js";
+import { count, noTally, type Counts } from "./tally.js";
 
 /**
  * Null while the node is not admitted in its present incarnation, nothing is known about the fleet's keys, or the kernel
@@ -46,7 +47,8 @@ export function evaluate(
   notes: Note[],
 ): AgentState {
   if (context === null) {
-    return { ...state, context, peers: PersistentMap.empty(), tally: noTally, unsettled: PersistentMap.empty() };
+    const [toDo, incomplete] = [PersistentMap.empty<NodeName, true>(), PersistentMap.empty<NodeName, RosterRevision>()];
+    return { ...state, context, peers: PersistentMap.empty(), tally: noTally, toDo, incomplete };
   }
   const everyone = observation.touched === "all" || !sameContext(context, state.context);
   const names = everyone ? everyName(state, observation) : (observation.touched);
@@ -54,12 +56,14 @@ export function evaluate(
   return holdDeletions(evaluated, options, notes);
 }
 
-function everyName(state: AgentState, observation: Observation): ReadonlySet<NodeName> {
-  const names = new Set<NodeName>(observation.roster.entries.keys());
-  for (const name of observation.kernel.peers.keys()) names.add(name);
-  for (const [name] of state.checkpoint) names.add(name);
-  for (const [name] of state.peers) names.add(name);
-  return names;
+/** In the order of the roster, then whoever is known besides. */
+function everyName(state: AgentState, observation: Observation): Iterable<NodeName> {
+  const { entries } = observation.roster;
+  const others = new Set<NodeName>();
+  for (const name of observation.kernel.peers.keys()) if (!entries.has(name)) others.add(name);
+  for (const name of state.checkpoint.keys()) if (!entries.has(name)) others.add(name);
+  for (const name of state.peers.keys()) if (!entries.has(name)) others.add(name);
+  return others.size === 0 ? entries.keys() : [...entries.keys(), ...others];
 }
 
 function evaluateNames(
@@ -70,45 +74,54 @@ function evaluateNames(
   selfName: NodeName,
   notes: Note[],
 ): AgentState {
-  let { peers, unsettled, checkpoint, unrecorded } = state;
-  const added: PeerFacts[] = [];
-  const removed: PeerFacts[] = [];
+  const peers = state.peers.edit();
+  const [toDo, incomplete] = [state.toDo.edit(), state.incomplete.edit()];
+  const [checkpoint, unrecorded] = [state.checkpoint.edit(), state.unrecorded.edit()];
+  let counts: Counts | null = null;
   for (const name of names) {
     if (name === selfName) continue;
-    const before = peers.get(name);
-    const found = factsOf(observation, context, name);
-    const facts = found !== null && before !== undefined && sameFacts(before, found) ? before : found;
-    const known = checkpoint.get(name);
-    const record = nextRecord(context, observation.roster.entries.get(name), facts, known);
+    const inputs = inputsOf(observation, name);
+    const before = state.peers.get(name);
+    const found = isGone(inputs) ? undefined : evaluatePeer(context, inputs);
+    const facts = found !== undefined && before !== undefined && sameFacts(before, found) ? before : found;
+    const known = state.checkpoint.get(name);
+    const record = nextRecord(context, inputs.entry, facts, known);
     if (record !== known) {
       if (record === undefined) noteDeparture(known, notes);
-      checkpoint = record === undefined ? checkpoint.delete(name) : checkpoint.set(name, record);
-      unrecorded = unrecorded.set(name, true);
+      checkpoint.put(name, record);
+      unrecorded.put(name, true);
     }
-    if (facts === (before ?? null)) continue;
-    peers = facts === null ? peers.delete(name) : peers.set(name, facts);
-    unsettled = facts !== null && isUnsettled(facts) ? unsettled.set(name, facts) : unsettled.delete(name);
-    if (before !== undefined) removed.push(before);
-    if (facts !== null) added.push(facts);
+    if (facts === before) continue;
+    peers.put(name, facts);
+    toDo.put(name, facts !== undefined && is(facts, "work") ? true : undefined);
+    incomplete.put(name, facts !== undefined && is(facts, "incomplete") ? facts.revision : undefined);
+    counts ??= { ...state.tally };
+    if (before !== undefined) count(counts, before, -1);
+    if (facts !== undefined) count(counts, facts, 1);
   }
-  return { ...state, peers, unsettled, checkpoint, unrecorded, tally: addToTally(state.tally, added, removed) };
+  return {
+    ...state,
+    peers: peers.done(),
+    toDo: toDo.done(),
+    incomplete: incomplete.done(),
+    checkpoint: checkpoint.done(),
+    unrecorded: unrecorded.done(),
+    tally: counts ?? state.tally,
+  };
 }
 
-/** Null for a name of which nothing is left. */
-function factsOf(observation: Observation, context: Context, name: NodeName): PeerFacts | null {
-  const entry = observation.roster.entries.get(name);
-  const kernel = observation.kernel.peers.get(name) ?? noPeerKernel;
-  if (entry === undefined && kernel.sas.length + kernel.policies.length === 0) return null;
-  return evaluatePeer(context, {
-    entry,
-    kernel,
+export function inputsOf(observation: Observation, name: NodeName): PeerInputs {
+  return {
+    entry: observation.roster.entries.get(name),
+    kernel: observation.kernel.peers.get(name) ?? noPeerKernel,
     report: observation.reports.get(name),
     recorded: observation.saved.checkpoint.get(name),
-  });
+  };
 }
 
-function isUnsettled(facts: PeerFacts): boolean {
-  return facts.operations > 0 || facts.missingCurrent || facts.missingNext;
+/** Nothing is left of it. */
+function isGone({ entry, kernel }: PeerInputs): boolean {
+  return entry === undefined && kernel.sas.length + kernel.policies.length === 0;
 }
 
 /**
@@ -118,15 +131,18 @@ function isUnsettled(facts: PeerFacts): boolean {
 function nextRecord(
   context: Context,
   entry: RosterEntry | undefined,
-  facts: PeerFacts | null,
+  facts: PeerFacts | undefined,
   before: CheckpointNode | undefined,
 ): CheckpointNode | undefined {
-  if (entry === undefined) return facts === null && context.mayDelete ? undefined : before;
+  if (entry === undefined) return facts === undefined && context.mayDelete ? undefined : before;
   const { incarnationId: selfIncarnationId, index: selfIndex } = context.self;
   const kept = before !== undefined && isOfSameLives(context.self, entry, before) ? before.sentWith : null;
-  const added = (facts?.sentWith ?? []).filter((key) => kept === null || !includesKey(kept, key));
-  if (kept !== null && added.length === 0 && before !== undefined && sameEntry(before.entry, entry)) return before;
-  const sentWith = [...(kept ?? []), ...added].slice(-limits.sentKeysMax);
+  const sent = facts?.sentWith ?? [];
+  if (kept === null) return { entry, selfIncarnationId, selfIndex, sentWith: sent };
+  const isKnown = sent.every((key) => includesKey(kept, key));
+  if (isKnown && before !== undefined && sameEntry(before.entry, entry)) return before;
+  const added = sent.filter((key) => !includesKey(kept, key));
+  const sentWith = isKnown ? kept : [...kept, ...added].slice(-limits.sentKeysMax);
   return { entry, selfIncarnationId, selfIndex, sentWith };
 }
 

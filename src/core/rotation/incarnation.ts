@@ -116,7 +116,8 @@ function begin(state: AgentState, observation: Observation, options: AgentOption
     context: null,
     peers: PersistentMap.empty(),
     tally: noTally,
-    unsettled: PersistentMap.empty<NodeName, never>(),
+    toDo: PersistentMap.empty<NodeName, true>(),
+    incomplete: PersistentMap.empty<NodeName, RosterRevision>(),
     drain: null,
     through: 0 as RosterRevision,
   };

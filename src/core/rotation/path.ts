@@ -1,18 +1,21 @@
 /** The addresses between two nodes, and the SAs and policies that belong on them. */
 import type { KeyId } from "../key-id.js";
 import type { AddressFamily, RosterEntry } from "../node.js";
-import {
-  type Direction,
-  type Endpoint,
-  type KeyEnd,
-  type Operation,
-  type PolicyAction,
-  type PolicyView,
-  type SaSpec,
-  type SaView,
+import type {
+  Direction,
+  Endpoint,
+  KeyEnd,
+  Operation,
+  PolicyAction,
+  PolicyView,
+  SaSpec,
+  SaView,
 } from "../sa.js";
-import { makeSpi, type Spi } from "../spi.js";
+import { isSentBy, spiOf, type Spi } from "../spi.js";
 import type { Context } from "./context.js";
+import type { PeerKernel } from "./observation.js";
+
+export const families: readonly AddressFamily[] = ["ipv4", "ipv6"];
 
 /** One address family that both ends have. */
 export interface Path {
@@ -21,25 +24,36 @@ export interface Path {
   readonly remote: Endpoint;
 }
 
-export function paths(self: RosterEntry, peer: RosterEntry): readonly Path[] {
-  const found: Path[] = [];
-  for (const family of ["ipv4", "ipv6"] as const) {
-    const local = self.addresses[family];
-    const remote = peer.addresses[family];
-    if (local === null || remote === null) continue;
-    found.push({
-      family,
-      local: { address: local, udpPort: self.addresses.udpPort },
-      remote: { address: remote, udpPort: peer.addresses.udpPort },
-    });
-  }
-  return found;
+export function isCommon(self: RosterEntry, peer: RosterEntry, family: AddressFamily): boolean {
+  return self.addresses[family] !== null && peer.addresses[family] !== null;
+}
+
+/** Null for a family that the two have not in common. */
+export function pathBetween(self: RosterEntry, peer: RosterEntry, family: AddressFamily): Path | null {
+  const local = self.addresses[family];
+  const remote = peer.addresses[family];
+  if (local === null || remote === null) return null;
+  return {
+    family,
+    local: { address: local, udpPort: self.addresses.udpPort },
+    remote: { address: remote, udpPort: peer.addresses.udpPort },
+  };
+}
+
+/** Is `remote` where `peer` is reached by `family`? */
+export function isAt(remote: Endpoint, peer: RosterEntry, family: AddressFamily): boolean {
+  return remote.address === peer.addresses[family] && remote.udpPort === peer.addresses.udpPort;
 }
 
 /** Its SPI names the sender of an SA. */
 export function senderSpi(context: Pick<Context, "self">, peer: RosterEntry, direction: Direction, keyId: KeyId): Spi {
   const sender = direction === "out" ? context.self : peer;
-  return makeSpi({ keyId, index: sender.index, number: sender.incarnationNumber });
+  return spiOf(keyId, sender.index, sender.incarnationNumber);
+}
+
+export function isOfSender(context: Pick<Context, "self">, peer: RosterEntry, direction: Direction, spi: Spi): boolean {
+  const sender = direction === "out" ? context.self : peer;
+  return isSentBy(spi, sender.index, sender.incarnationNumber);
 }
 
 /** The SA that belongs on `path`. Its key is bound to both ends and their incarnations. */
@@ -65,11 +79,32 @@ function keyEnd(entry: RosterEntry): KeyEnd {
   return { name: entry.name, index: entry.index, incarnationId: entry.incarnationId };
 }
 
-/** What is in a slot, whether or not it is the right SA. */
-export function findSa(sas: readonly SaView[], direction: Direction, spi: Spi, path: Path): SaView | undefined {
-  return sas.find(
-    ({ slot }) => slot.spi === spi && slot.direction === direction && sameRemote(slot.remote, path.remote),
-  );
+/** What is in the slot of `peer` and `spi`, whether or not it is the right SA. */
+export function findSa(
+  sas: readonly SaView[],
+  direction: Direction,
+  spi: Spi,
+  peer: RosterEntry,
+  family: AddressFamily,
+): SaView | undefined {
+  for (const sa of sas) {
+    const { slot } = sa;
+    if (slot.spi === spi && slot.direction === direction && isAt(slot.remote, peer, family)) return sa;
+  }
+  return undefined;
+}
+
+/** The SA of `keyId` towards or from `peer`, if it is there and right. */
+export function hasSa(
+  context: Pick<Context, "self">,
+  peer: RosterEntry,
+  kernel: PeerKernel,
+  family: AddressFamily,
+  direction: Direction,
+  keyId: KeyId,
+): boolean {
+  const found = findSa(kernel.sas, direction, senderSpi(context, peer, direction, keyId), peer, family);
+  return found !== undefined && isRight(found, context, peer, family, keyId);
 }
 
 /**
@@ -80,14 +115,14 @@ export function isRight(
   found: SaView,
   context: Pick<Context, "self">,
   peer: RosterEntry,
-  path: Path,
+  family: AddressFamily,
   keyId: KeyId,
 ): boolean {
   const { key, bytes, slot } = found;
   if (bytes === "mismatch" || key === null) return false;
   const sender = slot.direction === "out" ? context.self : peer;
   const receiver = slot.direction === "out" ? peer : context.self;
-  const isOfPath = key.keyId === keyId && key.family === path.family && key.mode === "transport";
+  const isOfPath = key.keyId === keyId && key.family === family && key.mode === "transport";
   return isOfPath && isEnd(key.from, sender) && isEnd(key.to, receiver);
 }
 
@@ -95,13 +130,17 @@ function isEnd(end: KeyEnd, entry: RosterEntry): boolean {
   return end.name === entry.name && end.index === entry.index && end.incarnationId === entry.incarnationId;
 }
 
-export function findPolicy(policies: readonly PolicyView[], direction: Direction, path: Path): PolicyView | undefined {
-  return policies.find(
-    (policy) =>
-      policy.slot.direction === direction &&
-      policy.slot.family === path.family &&
-      sameRemote(policy.slot.remote, path.remote),
-  );
+export function findPolicy(
+  policies: readonly PolicyView[],
+  direction: Direction,
+  peer: RosterEntry,
+  family: AddressFamily,
+): PolicyView | undefined {
+  for (const policy of policies) {
+    const { slot } = policy;
+    if (slot.direction === direction && slot.family === family && isAt(slot.remote, peer, family)) return policy;
+  }
+  return undefined;
 }
 
 export function policyTo(peer: RosterEntry, path: Path, direction: Direction, action: PolicyAction): Operation {
@@ -109,8 +148,4 @@ export function policyTo(peer: RosterEntry, path: Path, direction: Direction, ac
     kind: "set-policy",
     policy: { direction, peer: peer.name, family: path.family, remote: path.remote, action },
   };
-}
-
-export function sameRemote(one: Endpoint, other: Endpoint): boolean {
-  return one.address === other.address && one.udpPort === other.udpPort;
 }

@@ -17,8 +17,10 @@ import type { Report } from "../report.js";
 import type { SaView } from "../sa.js";
 import type { IncarnationNumber } from "../spi.js";
 import type { Context } from "./context.js";
-import { evaluatePeer, type PeerFacts } from "./peer.js";
-import type { PeerInputs } from "./peer-plan.js";
+import type { PeerInputs } from "./path-view.js";
+import { evaluatePeer } from "./peer.js";
+import { fact, is, type FactName, type PeerFacts } from "./peer-facts.js";
+import { planPeer } from "./peer-plan.js";
 
 const [one, two] = [testKey(1), testKey(2)];
 const rotating: Partial<Context> = { next: two, hold: [one, two], candidates: [two, one] };
@@ -41,13 +43,26 @@ function broken(sas: readonly SaView[]): readonly SaView[] {
   return sas.map((sa) => ({ ...sa, bytes: "mismatch" }));
 }
 
+/** Facts as a reader sees them, each bit by its name. */
+interface NamedFacts extends PeerFacts, Record<FactName, boolean> {
+  readonly sending: "current" | "next" | "other" | "blocked" | undefined;
+}
+
+function named(facts: PeerFacts): NamedFacts {
+  const bits = (Object.keys(fact) as FactName[]).map((name) => [name, is(facts, name)] as const);
+  const sending = ([["current", "onCurrent"], ["next", "onNext"], ["other", "onOther"], ["blocked", "blocked"]] as const)
+    .filter(([, name]) => is(facts, name));
+  assert.equal(sending.length, 1, "one of four");
+  return { ...facts, ...(Object.fromEntries(bits) as Record<FactName, boolean>), sending: sending[0]?.[0] };
+}
+
 interface Case {
   readonly name: string;
   readonly context?: Partial<Context>;
   readonly inputs: Partial<PeerInputs>;
   /** Stage by stage, those that are not empty. */
   readonly plan: Readonly<Record<string, readonly string[]>>;
-  readonly facts?: Partial<PeerFacts>;
+  readonly facts?: Partial<NamedFacts>;
 }
 
 const steady = { sas: [...sasOf("in", one), ...sasOf("out", one)], policies: [...selecting(one), ...accepting()] };
@@ -87,7 +102,7 @@ const cases: readonly Case[] = [
     name: "at rest nothing is to do",
     inputs: { report: reportOf(one), recorded: recordOf([one]), kernel: steady },
     plan: {},
-    facts: { sending: "current", operations: 0, sasIn: 1, sasOut: 1, policiesIn: 1, policiesOut: 1 },
+    facts: { sending: "current", work: false, sasIn: 1, sasOut: 1, policiesIn: 1, policiesOut: 1 },
   },
   {
     name: "what is in use goes on without evidence: the peer's report is not of its present life",
@@ -266,36 +281,39 @@ function inputsOf(inputs: Partial<PeerInputs>): PeerInputs {
   };
 }
 
-function planOf(facts: PeerFacts): Record<string, readonly string[]> {
-  const stages = Object.entries(facts.plan).filter(([, operations]) => operations.length > 0);
-  return Object.fromEntries(stages.map(([name, operations]) => [name, operations.map(describe)]));
+/** What is found of a peer, and what is planned for it; the two agree on whether there is something to do. */
+function look(context: Context, given: Partial<PeerInputs>): { facts: NamedFacts; plan: Record<string, readonly string[]> } {
+  const inputs = inputsOf(given);
+  const facts = named(evaluatePeer(context, inputs));
+  const stages = Object.entries(planPeer(context, inputs)).filter(([, operations]) => operations.length > 0);
+  assert.equal(facts.work, stages.length > 0, "work is what the plan has operations for");
+  return { facts, plan: Object.fromEntries(stages.map(([name, operations]) => [name, operations.map(describe)])) };
 }
 
 for (const { name, context, inputs, plan, facts } of cases) {
   test(`peer: ${name}`, () => {
-    const found = evaluatePeer(makeContext(context), inputsOf(inputs));
-    assert.deepEqual(planOf(found), plan);
-    for (const [fact, value] of Object.entries(facts ?? {})) {
-      assert.deepEqual(found[fact as keyof PeerFacts], value, fact);
+    const found = look(makeContext(context), inputs);
+    assert.deepEqual(found.plan, plan);
+    for (const [name, value] of Object.entries(facts ?? {})) {
+      assert.deepEqual(found.facts[name as keyof NamedFacts], value, name);
     }
   });
 }
 
 test("peer: two address families are served alike, and the older key of the two counts", () => {
   const context = makeContext({ self: dualSelf });
-  const fresh = evaluatePeer(context, inputsOf({ entry: dual, report: reportOf(one) }));
-  assert.deepEqual(planOf(fresh), {
+  assert.deepEqual(look(context, { entry: dual, report: reportOf(one) }).plan, {
     block: ["policy out block", "policy out block"],
     inbound: ["install in 1", "policy in accept", "install in 1", "policy in accept"],
     outbound: ["install out 1", "install out 1"],
   });
-  const half = evaluatePeer(context, inputsOf({ entry: dual, kernel: steady, recorded: recordOf([], dual) }));
+  const half = look(context, { entry: dual, kernel: steady, recorded: recordOf([], dual) }).facts;
   assert.equal(half.sending, "current", "one family on the old key, the other blocked");
   assert.equal(half.missingCurrent, true);
   assert.deepEqual(half.sentWith, [], "a key is recorded when every family has it");
 });
 
-const words: readonly (readonly [string, Partial<Report>, Partial<PeerFacts>])[] = [
+const words: readonly (readonly [string, Partial<Report>, Partial<NamedFacts>])[] = [
   ["sends only next", { sendingOldest: two.keyId, sendingNewest: two.keyId }, { sendsOnlyNext: true }],
   ["sends next and one that is newer still", { sendingOldest: two.keyId, sendingNewest: testKey(3).keyId }, { sendsOnlyNext: true }],
   ["still sends the old key to somebody", { sendingOldest: one.keyId, sendingNewest: two.keyId }, { sendsOnlyNext: false }],
@@ -313,12 +331,12 @@ const words: readonly (readonly [string, Partial<Report>, Partial<PeerFacts>])[]
 for (const [name, change, facts] of words) {
   test(`peer: its report ${name}`, () => {
     const report = { ...reportOf(one, two), ...change };
-    const found = evaluatePeer(makeContext(rotating), inputsOf({ report }));
-    for (const [fact, value] of Object.entries(facts)) assert.equal(found[fact as keyof PeerFacts], value, fact);
+    const found = look(makeContext(rotating), { report }).facts;
+    for (const [name, value] of Object.entries(facts)) assert.equal(found[name as keyof NamedFacts], value, name);
   });
 }
 
 test("peer: packets of the old key are counted over all its inbound SAs", () => {
   const kernel = { sas: [...sasOf("in", one, peer, 7), ...sasOf("out", one, peer, 90), ...sasOf("in", two, peer, 500)], policies: [] };
-  assert.equal(evaluatePeer(makeContext(rotating), inputsOf({ kernel })).currentPackets, 7);
+  assert.equal(look(makeContext(rotating), { kernel }).facts.currentPackets, 7);
 });

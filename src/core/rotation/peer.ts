@@ -1,206 +1,122 @@
-/**
- * One peer as facts: what is in the kernel for it, what its report says, and the plan that follows. All questions about
- * the fleet are counts of these (tally.ts).
- */
+/** One peer as facts: what is in the kernel for it, what its report says, and whether that leaves something to do. */
 import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
 import { isEvidence, type Report } from "../report.js";
 import type { RosterEntry, RosterRevision } from "../node.js";
 import type { SaView } from "../sa.js";
-import { splitSpi } from "../spi.js";
+import { keyIdOf } from "../spi.js";
 import { isCounted, isCovered, type Context } from "./context.js";
 import type { PeerKernel } from "./observation.js";
-import { paths, type Path } from "./path.js";
-import {
-  countOperations,
-  deleteUnwanted,
-  emptyDraft,
-  hasSa,
-  planOf,
-  planPath,
-  type Draft,
-  type PathOutcome,
-  type PeerInputs,
-  type PeerPlan,
-} from "./peer-plan.js";
+import { hasSa } from "./path.js";
+import { hasWork, viewPaths, type PathView, type PeerInputs } from "./path-view.js";
+import { bitIf, fact, type PeerFacts } from "./peer-facts.js";
+import { hasUnwanted, mayGo } from "./peer-plan.js";
 
-export interface PeerFacts {
-  readonly live: boolean;
-  readonly counted: boolean;
-  readonly revision: RosterRevision;
-  readonly missingCurrent: boolean;
-  readonly missingNext: boolean;
-  /** What the outbound policies select; the older one when two address families differ. */
-  readonly sending: "current" | "next" | "other" | "blocked";
-  /** Some address family sends with `next`, whatever the others do. */
-  readonly usesNext: boolean;
-  readonly covered: boolean;
-  /** Holds keys, and neither of ours: a rotation or more ahead or behind. */
-  readonly stranger: boolean;
-  readonly sendsOnlyNext: boolean;
-  readonly refusesNext: boolean;
-  /** Waits for our word about a key that we never took up. */
-  readonly refusesOther: boolean;
-  /** Sends only with a key that we have not taken up, and waits for us to do the same. */
-  readonly boundToOther: boolean;
-  readonly refusedAndOlder: boolean;
-  readonly coveredForCurrent: boolean;
-  readonly currentPackets: number;
-  readonly sasIn: number;
-  readonly sasOut: number;
-  readonly policiesIn: number;
-  readonly policiesOut: number;
-  /** Keys whose outbound SAs were read back: to be recorded before they are selected. */
-  readonly sentWith: readonly KeyIdentity[];
-  readonly outboundLost: boolean;
-  /** Departed, and something is left that may not be deleted yet. */
-  readonly leftovers: boolean;
-  readonly operations: number;
-  readonly plan: PeerPlan;
-}
+const noKeys: readonly KeyIdentity[] = [];
 
 export function evaluatePeer(context: Context, inputs: PeerInputs): PeerFacts {
-  const { entry } = inputs;
-  if (entry === undefined) return departedFacts(context, inputs.kernel);
-  const draft = emptyDraft();
-  const routes = paths(context.self, entry);
-  const sends = routes.map((path) => planPath(context, entry, inputs, path, draft));
-  deleteUnwanted(context, entry, inputs, routes, draft);
-  return liveFacts(context, entry, inputs, { routes, sends, draft });
+  const { entry, kernel } = inputs;
+  if (entry === undefined) return factsOf(kernel, departedBits(context, kernel), 0 as RosterRevision, 0, noKeys);
+  const paths = viewPaths(context, entry, inputs);
+  const bits =
+    fact.live |
+    kernelBits(context, entry, kernel, paths) |
+    evidenceBits(context, entry, inputs.report, sendingBit(context, paths));
+  const packets = packetsOf(kernel.sas, context.current);
+  return factsOf(kernel, bits, entry.revision, packets, outboundKeys(context, entry, kernel, paths));
 }
 
-/** A key that is not held goes even while deletions are held (S5). */
-function isHeld(context: Context, sa: SaView): boolean {
-  return context.hold.some((key) => key.keyId === splitSpi(sa.slot.spi).keyId);
+function factsOf(
+  { sas, policies }: PeerKernel,
+  bits: number,
+  revision: RosterRevision,
+  currentPackets: number,
+  sentWith: readonly KeyIdentity[],
+): PeerFacts {
+  const sasIn = countInbound(sas);
+  const policiesIn = countInbound(policies);
+  const [sasOut, policiesOut] = [sas.length - sasIn, policies.length - policiesIn];
+  return { bits, revision, currentPackets, sasIn, sasOut, policiesIn, policiesOut, sentWith };
 }
 
-/** Outbound policies go first: one that stayed behind its SA would keep packets from whoever has the address next. */
-function departedFacts(context: Context, kernel: PeerKernel): PeerFacts {
-  const draft = emptyDraft();
-  if (context.mayDelete) {
-    for (const { slot } of kernel.policies) {
-      const stage = slot.direction === "out" ? draft.block : draft.delete;
-      stage.push({ kind: "delete-policy", policy: slot });
-    }
-  }
-  for (const sa of kernel.sas) {
-    if (context.mayDelete || !isHeld(context, sa)) draft.delete.push({ kind: "delete-sa", slot: sa.slot });
-  }
-  const something = kernel.sas.length + kernel.policies.length > 0;
-  return {
-    ...kernelCounts(kernel),
-    live: false,
-    counted: false,
-    revision: 0 as RosterRevision,
-    missingCurrent: false,
-    missingNext: false,
-    sending: "blocked",
-    usesNext: false,
-    covered: false,
-    stranger: false,
-    sendsOnlyNext: false,
-    refusesNext: false,
-    refusesOther: false,
-    boundToOther: false,
-    refusedAndOlder: false,
-    coveredForCurrent: false,
-    currentPackets: 0,
-    sentWith: [],
-    outboundLost: false,
-    leftovers: something,
-    operations: countOperations(draft),
-    plan: planOf(draft),
-  };
+function countInbound(views: readonly { readonly slot: { readonly direction: "in" | "out" } }[]): number {
+  let inbound = 0;
+  for (const { slot } of views) if (slot.direction === "in") inbound += 1;
+  return inbound;
 }
 
-interface Planned {
-  readonly routes: readonly Path[];
-  readonly sends: readonly PathOutcome[];
-  readonly draft: Draft;
+function departedBits(context: Context, kernel: PeerKernel): number {
+  const { sas, policies } = kernel;
+  const mayWork = (context.mayDelete && policies.length > 0) || sas.some((sa) => mayGo(context, sa));
+  return fact.blocked | bitIf(sas.length + policies.length > 0, "leftovers") | bitIf(mayWork, "work");
 }
 
-function liveFacts(context: Context, entry: RosterEntry, inputs: PeerInputs, planned: Planned): PeerFacts {
-  const { report, kernel } = inputs;
-  const { routes, sends, draft } = planned;
-  const { current, next } = context;
-  const sending = sendingOf(context, sends);
-  const stranger = sending === "blocked" && isStranger(context, entry, report);
-  const best = context.candidates[0];
-  const counts = kernelCounts(kernel);
-  // Without a spread: this is made for every peer that changed, and a spread costs more than all that it is made of.
-  return {
-    sasIn: counts.sasIn,
-    sasOut: counts.sasOut,
-    policiesIn: counts.policiesIn,
-    policiesOut: counts.policiesOut,
-    live: true,
-    counted: isCounted(context, entry),
-    revision: entry.revision,
-    missingCurrent: current !== null && isMissing(sends, current),
-    missingNext: next !== null && (isMissing(sends, next) || !includesKey(context.hold, next)),
-    sending,
-    usesNext: next !== null && sends.some((path) => path.sending === next.keyId),
-    covered: best !== undefined && isCovered(context, entry, report, best),
-    stranger,
-    sendsOnlyNext: next !== null && (stranger || sendsOnly(entry, report, next)),
-    refusesNext: next !== null && isPresent(entry, report) && includesKey(report?.refused ?? [], next),
-    refusesOther: unknownRefusals(context, entry, report).length > 0,
-    boundToOther: unknownWord(context, entry, report) !== null,
-    refusedAndOlder: next !== null && refusedAndOlder(entry, report, next),
-    coveredForCurrent: current !== null && isEvidence(report, entry, current) && reaches(report, context),
-    currentPackets: packetsOf(kernel.sas, current),
-    sentWith: outboundKeys(context, entry, kernel, routes),
-    outboundLost: sends.some((path) => path.lost),
-    leftovers: false,
-    operations: countOperations(draft),
-    plan: planOf(draft),
-  };
+function kernelBits(context: Context, entry: RosterEntry, kernel: PeerKernel, paths: readonly PathView[]): number {
+  const { current, next, hold } = context;
+  const lacksCurrent = current !== null && lacks(context, paths, current);
+  const holdsNext = next !== null && includesKey(hold, next);
+  const lacksNext = next !== null && holdsNext && lacks(context, paths, next);
+  const isDone = !paths.some((path) => hasWork(context, path)) && !hasUnwanted(context, entry, kernel);
+  return (
+    sendingBit(context, paths) |
+    bitIf(lacksCurrent, "missingCurrent") |
+    bitIf(next !== null && (lacksNext || !holdsNext), "missingNext") |
+    bitIf(lacksCurrent || lacksNext, "incomplete") |
+    bitIf(next !== null && paths.some(({ sending }) => sending === next.keyId), "usesNext") |
+    bitIf(paths.some(({ outbound }) => outbound.lost), "outboundLost") |
+    bitIf(!isDone, "work")
+  );
 }
 
-function isMissing(sends: readonly PathOutcome[], key: KeyIdentity): boolean {
-  return sends.some(({ missing }) => includesKey(missing, key));
-}
-
-function kernelCounts(kernel: PeerKernel): Pick<PeerFacts, "sasIn" | "sasOut" | "policiesIn" | "policiesOut"> {
-  let sasIn = 0;
-  for (const sa of kernel.sas) if (sa.slot.direction === "in") sasIn += 1;
-  let policiesIn = 0;
-  for (const policy of kernel.policies) if (policy.slot.direction === "in") policiesIn += 1;
-  return { sasIn, sasOut: kernel.sas.length - sasIn, policiesIn, policiesOut: kernel.policies.length - policiesIn };
+/** Can a key not be received? An SA without the policy that accepts what it decrypts is not enough. */
+function lacks({ hold }: Context, paths: readonly PathView[], key: KeyIdentity): boolean {
+  for (const { accepts, absent } of paths) if (includesKey(accepts ? absent : hold, key)) return true;
+  return false;
 }
 
 /** One address family on the old key is enough to be on it, even if the other is blocked. */
-function sendingOf(context: Context, sends: readonly PathOutcome[]): PeerFacts["sending"] {
-  if (sends.some((path) => path.sending === context.current?.keyId)) return "current";
-  if (sends.length === 0 || sends.some((path) => path.sending === null)) return "blocked";
-  return sends.every((path) => path.sending === context.next?.keyId) ? "next" : "other";
+function sendingBit({ current, next }: Context, paths: readonly PathView[]): number {
+  let isBlocked = paths.length === 0;
+  let isNext = true;
+  for (const { sending } of paths) {
+    if (sending !== null && sending === current?.keyId) return fact.onCurrent;
+    if (sending === null) isBlocked = true;
+    if (sending !== next?.keyId) isNext = false;
+  }
+  if (isBlocked) return fact.blocked;
+  return isNext ? fact.onNext : fact.onOther;
 }
 
-function isPresent(entry: RosterEntry, report: Report | undefined): boolean {
-  return report?.incarnationId === entry.incarnationId;
+function evidenceBits(context: Context, entry: RosterEntry, report: Report | undefined, sending: number): number {
+  const { current, next } = context;
+  const best = context.candidates[0];
+  const always =
+    bitIf(isCounted(context, entry), "counted") |
+    bitIf(best !== undefined && isCovered(context, entry, report, best), "covered");
+  if (report?.incarnationId !== entry.incarnationId) return always;
+  const isStranger = sending === fact.blocked && sharesNoKey(context, report);
+  const refusesNext = next !== null && includesKey(report.refused, next);
+  return (
+    always |
+    bitIf(isStranger, "stranger") |
+    bitIf(next !== null && (isStranger || report.sendingOldest === next.keyId), "sendsOnlyNext") |
+    bitIf(refusesNext, "refusesNext") |
+    bitIf(refusesNext && report.sendingNewest !== next.keyId, "refusedAndOlder") |
+    bitIf(unknownRefusals(context, entry, report).length > 0, "refusesOther") |
+    bitIf(unknownWord(context, entry, report) !== null, "boundToOther") |
+    bitIf(current !== null && isEvidence(report, entry, current) && reaches(report, context), "coveredForCurrent")
+  );
 }
 
-function reaches(report: Report | undefined, context: Context): boolean {
-  return report !== undefined && report.through >= context.self.revision;
+function reaches(report: Report, context: Context): boolean {
+  return report.through >= context.self.revision;
 }
 
 /** It reported, knowing us, what it holds, and we have none of it: neither end can send, nor will with these keys. */
-function isStranger(context: Context, entry: RosterEntry, report: Report | undefined): boolean {
-  if (report === undefined || !isPresent(entry, report) || !reaches(report, context)) return false;
+function sharesNoKey(context: Context, report: Report): boolean {
+  if (!reaches(report, context)) return false;
   const { holds, refused } = report;
   const receives = holds.filter((key) => !includesKey(refused, key));
   return receives.length > 0 && !receives.some((key) => sameKey(key, context.current) || sameKey(key, context.next));
-}
-
-/**
- * Nothing older than `next`; a peer that has begun the rotation after this one may send with a newer key besides. A
- * reporter says null only while it has no peers; we are its peer, so null is no word that it sends with `next`.
- */
-function sendsOnly(entry: RosterEntry, report: Report | undefined, next: KeyIdentity): boolean {
-  return isPresent(entry, report) && report?.sendingOldest === next.keyId;
-}
-
-function refusedAndOlder(entry: RosterEntry, report: Report | undefined, next: KeyIdentity): boolean {
-  return isPresent(entry, report) && includesKey(report?.refused ?? [], next) && report?.sendingNewest !== next.keyId;
 }
 
 /** Keys that the peer refused and that we neither have in use nor refused as well. */
@@ -209,14 +125,14 @@ export function unknownRefusals(
   entry: RosterEntry,
   report: Report | undefined,
 ): readonly KeyIdentity[] {
-  if (report === undefined || report.refused.length === 0 || !isPresent(entry, report)) return [];
-  const known = [context.current, context.next, ...context.refused].filter((key) => key !== null);
-  return report.refused.filter((key) => !includesKey(known, key));
+  if (report === undefined || report.refused.length === 0 || report.incarnationId !== entry.incarnationId) return noKeys;
+  const { current, next, refused } = context;
+  return report.refused.filter((key) => !sameKey(key, current) && !sameKey(key, next) && !includesKey(refused, key));
 }
 
 /** The only key that the peer sends with, when we neither have it in use nor refused it; otherwise null. */
 export function unknownWord(context: Context, entry: RosterEntry, report: Report | undefined): KeyIdentity | null {
-  if (report === undefined || report.sendingOldest === null || !isPresent(entry, report)) return null;
+  if (report === undefined || report.sendingOldest === null || report.incarnationId !== entry.incarnationId) return null;
   const key = report.holds.find(({ keyId }) => keyId === report.sendingOldest);
   if (key === undefined || sameKey(key, context.current) || sameKey(key, context.next)) return null;
   return includesKey(context.refused, key) ? null : key;
@@ -225,8 +141,8 @@ export function unknownWord(context: Context, entry: RosterEntry, report: Report
 function packetsOf(sas: readonly SaView[], key: KeyIdentity | null): number {
   if (key === null) return 0;
   let packets = 0;
-  for (const sa of sas) {
-    if (sa.slot.direction === "in" && splitSpi(sa.slot.spi).keyId === key.keyId) packets += sa.packets;
+  for (const { slot, packets: passed } of sas) {
+    if (slot.direction === "in" && keyIdOf(slot.spi) === key.keyId) packets += passed;
   }
   return packets;
 }
@@ -235,10 +151,10 @@ function outboundKeys(
   context: Context,
   entry: RosterEntry,
   kernel: PeerKernel,
-  routes: readonly Path[],
+  paths: readonly PathView[],
 ): readonly KeyIdentity[] {
-  if (routes.length === 0) return [];
-  const isThere = (key: KeyIdentity): boolean =>
-    routes.every((path) => hasSa(context, entry, kernel, path, "out", key.keyId));
+  if (paths.length === 0) return noKeys;
+  const isThere = ({ keyId }: KeyIdentity): boolean =>
+    paths.every(({ family }) => hasSa(context, entry, kernel, family, "out", keyId));
   return context.hold.every(isThere) ? context.hold : context.hold.filter(isThere);
 }

@@ -5,6 +5,7 @@ import type { Report } from "../report.js";
 import { nodeShare } from "../jitter.js";
 import type { Context } from "./context.js";
 import type { Observation } from "./observation.js";
+import { fact } from "./peer-facts.js";
 import type { AgentOptions, AgentState } from "./state.js";
 import { hasGivenWord } from "./word.js";
 
@@ -70,12 +71,13 @@ function canComplete(context: Context, key: KeyIdentity, firstMissing: number): 
 
 /** The least revision of a peer whose inbound SA is missing. One up to `floor` ends the search: `key` is not held then. */
 function firstMissingRevision(state: AgentState, context: Context, key: KeyIdentity, floor: number): number {
-  const count = sameKey(key, context.current) ? state.tally.missingCurrent : state.tally.missingNext;
-  if (count === 0) return Number.POSITIVE_INFINITY;
+  const isCurrent = sameKey(key, context.current);
+  const missing = isCurrent ? fact.missingCurrent : fact.missingNext;
   let first = Number.POSITIVE_INFINITY;
-  for (const [, facts] of state.unsettled) {
-    const isMissing = sameKey(key, context.current) ? facts.missingCurrent : facts.missingNext;
-    if (isMissing && facts.live) first = Math.min(first, facts.revision);
+  if ((isCurrent ? state.tally.missingCurrent : state.tally.missingNext) === 0) return first;
+  for (const [name, revision] of state.incomplete) {
+    if (revision >= first || ((state.peers.get(name)?.bits ?? 0) & missing) === 0) continue;
+    first = revision;
     if (first <= floor) return first;
   }
   return first;

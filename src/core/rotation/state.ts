@@ -6,7 +6,7 @@ import type { Context } from "./context.js";
 import { noDurableState, type CheckpointNode, type DurableState } from "./durable.js";
 import type { JitterOptions } from "../jitter.js";
 import type { KeyRing } from "../key-id.js";
-import type { PeerFacts } from "./peer.js";
+import type { PeerFacts } from "./peer-facts.js";
 import { noTally, type Tally } from "./tally.js";
 
 export const agentPhases = ["steady", "waiting", "staging", "staged", "switched", "draining", "aborting"] as const;
@@ -35,8 +35,10 @@ export interface AgentState {
   readonly context: Context | null;
   readonly peers: PersistentMap<NodeName, PeerFacts>;
   readonly tally: Tally;
-  /** Peers with operations to run or inbound SAs missing. */
-  readonly unsettled: PersistentMap<NodeName, PeerFacts>;
+  /** Peers with operations to run. */
+  readonly toDo: PersistentMap<NodeName, true>;
+  /** Peers of which inbound SAs of held keys are missing, and their revisions. */
+  readonly incomplete: PersistentMap<NodeName, RosterRevision>;
   /** Peers whose checkpoint record changed since it was last on disk. */
   readonly unrecorded: PersistentMap<NodeName, true>;
   readonly wait: Wait | null;
@@ -81,7 +83,8 @@ export function startAgent(
     context: null,
     peers: PersistentMap.empty(),
     tally: noTally,
-    unsettled: PersistentMap.empty(),
+    toDo: PersistentMap.empty(),
+    incomplete: PersistentMap.empty(),
     unrecorded: PersistentMap.empty(),
     wait: null,
     drain: null,

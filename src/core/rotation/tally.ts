@@ -1,5 +1,5 @@
 /** Counts over all peers, kept up to date peer by peer so that a fleet-wide question costs nothing to ask. */
-import type { PeerFacts } from "./peer.js";
+import { fact, type PeerFacts } from "./peer-facts.js";
 
 export interface Tally {
   /** Live peers, ourselves not among them. */
@@ -65,46 +65,40 @@ export const noTally: Tally = {
   outboundLost: 0,
 };
 
-type Counts = { -readonly [name in keyof Tally]: Tally[name] };
+export type Counts = { -readonly [name in keyof Tally]: Tally[name] };
 
-export function addToTally(tally: Tally, added: readonly PeerFacts[], removed: readonly PeerFacts[]): Tally {
-  if (added.length === 0 && removed.length === 0) return tally;
-  const counts: Counts = { ...tally };
-  for (const facts of added) count(counts, facts, 1);
-  for (const facts of removed) count(counts, facts, -1);
-  return counts;
-}
-
-function count(counts: Counts, facts: PeerFacts, sign: 1 | -1): void {
+/** Counts `facts` in (sign 1) or out (sign -1). */
+export function count(counts: Counts, facts: PeerFacts, sign: 1 | -1): void {
+  const { bits } = facts;
   counts.sasIn += sign * facts.sasIn;
   counts.sasOut += sign * facts.sasOut;
   counts.policiesIn += sign * facts.policiesIn;
   counts.policiesOut += sign * facts.policiesOut;
-  if (!facts.live) {
-    if (facts.operations > 0 || facts.leftovers) counts.departed += sign;
+  if ((bits & fact.live) === 0) {
+    if ((bits & fact.leftovers) !== 0) counts.departed += sign;
     return;
   }
   counts.peers += sign;
-  if (facts.missingCurrent) counts.missingCurrent += sign;
-  if (facts.missingNext) counts.missingNext += sign;
-  if (facts.sending === "blocked") counts.blocked += sign;
-  if (facts.covered) counts.covered += sign;
-  if (facts.outboundLost) counts.outboundLost += sign;
   counts.currentPackets += sign * facts.currentPackets;
-  if (facts.counted) countCounted(counts, facts, sign);
+  if ((bits & fact.missingCurrent) !== 0) counts.missingCurrent += sign;
+  if ((bits & fact.missingNext) !== 0) counts.missingNext += sign;
+  if ((bits & fact.blocked) !== 0) counts.blocked += sign;
+  if ((bits & fact.covered) !== 0) counts.covered += sign;
+  if ((bits & fact.outboundLost) !== 0) counts.outboundLost += sign;
+  if ((bits & fact.counted) !== 0) countCounted(counts, bits, sign);
 }
 
-function countCounted(counts: Counts, facts: PeerFacts, sign: 1 | -1): void {
+function countCounted(counts: Counts, bits: number, sign: 1 | -1): void {
   counts.counted += sign;
-  if (facts.sending === "current") counts.onCurrent += sign;
-  if (facts.sending === "next") counts.onNext += sign;
-  if (facts.sending === "other") counts.onOther += sign;
-  if (facts.usesNext) counts.usingNext += sign;
-  if (facts.stranger) counts.strangers += sign;
-  if (facts.sendsOnlyNext) counts.sendsOnlyNext += sign;
-  if (facts.refusesNext) counts.refusesNext += sign;
-  if (facts.refusesOther) counts.refusesOther += sign;
-  if (facts.boundToOther) counts.boundToOther += sign;
-  if (facts.refusedAndOlder) counts.refusedAndOlder += sign;
-  if (facts.coveredForCurrent) counts.coveredForCurrent += sign;
+  if ((bits & fact.onCurrent) !== 0) counts.onCurrent += sign;
+  if ((bits & fact.onNext) !== 0) counts.onNext += sign;
+  if ((bits & fact.onOther) !== 0) counts.onOther += sign;
+  if ((bits & fact.usesNext) !== 0) counts.usingNext += sign;
+  if ((bits & fact.stranger) !== 0) counts.strangers += sign;
+  if ((bits & fact.sendsOnlyNext) !== 0) counts.sendsOnlyNext += sign;
+  if ((bits & fact.refusesNext) !== 0) counts.refusesNext += sign;
+  if ((bits & fact.refusesOther) !== 0) counts.refusesOther += sign;
+  if ((bits & fact.boundToOther) !== 0) counts.boundToOther += sign;
+  if ((bits & fact.refusedAndOlder) !== 0) counts.refusedAndOlder += sign;
+  if ((bits & fact.coveredForCurrent) !== 0) counts.coveredForCurrent += sign;
 }

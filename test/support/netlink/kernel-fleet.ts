@@ -184,7 +184,7 @@ export function runsOnly({ view }: FleetNode, keyId: number): boolean {
   const { state, world } = view();
   const report = world.publishedReport;
   const isAlone = report?.holds.length === 1 && report.holds[0]?.keyId === keyId;
-  const isAtRest = state.unsettled.size === 0 && state.tally.peers > 0 && state.tally.blocked === 0;
+  const isAtRest = state.toDo.size === 0 && state.incomplete.size === 0 && state.tally.peers > 0 && state.tally.blocked === 0;
   return isAlone && report.sendingOldest === keyId && isAtRest;
 }
 

@@ -1,0 +1,149 @@
+/**
+ * One path to a peer as it is found, and what that leaves to do: compares what should exist with what was read back. Looked
+ * at for every peer that something happened to, so nothing is made here but the view. Invariants: an outbound policy
+ * selects only an SA that was read back and recorded; an outbound SA with a recorded key is never added a second time (S4).
+ */
+import { includesKey, type KeyId, type KeyIdentity } from "../key-id.js";
+import type { AddressFamily, RosterEntry } from "../node.js";
+import type { Report } from "../report.js";
+import type { PolicyView } from "../sa.js";
+import { keyIdOf } from "../spi.js";
+import { isCovered, type Context } from "./context.js";
+import { isOfSameLives, type CheckpointNode } from "./durable.js";
+import type { PeerKernel } from "./observation.js";
+import { families, findPolicy, hasSa, isCommon, isOfSender } from "./path.js";
+
+export interface PeerInputs {
+  readonly entry: RosterEntry | undefined;
+  readonly kernel: PeerKernel;
+  readonly report: Report | undefined;
+  /** As it is on disk, not as it should be. */
+  readonly recorded: CheckpointNode | undefined;
+}
+
+export interface PathView {
+  readonly family: AddressFamily;
+  /** Held keys whose inbound SA is not there. */
+  readonly absent: readonly KeyIdentity[];
+  /** The inbound policy is there: without it nothing is received, whatever the SAs. */
+  readonly accepts: boolean;
+  /** The key that the outbound policy selects, null when it blocks or selects an SA of another lifetime. */
+  readonly sending: KeyId | null;
+  readonly outbound: Outbound;
+}
+
+/** What is to be done about sending. */
+export interface Outbound {
+  /** A policy that keeps packets back comes first: what is selected now may not be, or nothing is. */
+  readonly blocks: boolean;
+  readonly selects: KeyIdentity | null;
+  readonly adds: KeyIdentity | null;
+  /** An SA that was recorded as sent with is gone: only a new incarnation may follow. */
+  readonly lost: boolean;
+}
+
+const noKeys: readonly KeyIdentity[] = [];
+const nothing: Outbound = { blocks: false, selects: null, adds: null, lost: false };
+const blocked: Outbound = { ...nothing, blocks: true };
+
+export function viewPaths(context: Context, entry: RosterEntry, inputs: PeerInputs): readonly PathView[] {
+  const views: PathView[] = [];
+  for (const family of families) {
+    if (isCommon(context.self, entry, family)) views.push(viewPath(context, entry, inputs, family));
+  }
+  return views;
+}
+
+function viewPath(context: Context, entry: RosterEntry, inputs: PeerInputs, family: AddressFamily): PathView {
+  const { kernel } = inputs;
+  const accept = findPolicy(kernel.policies, "in", entry, family);
+  const policy = findPolicy(kernel.policies, "out", entry, family);
+  const sending = selectedKey(context, entry, kernel, family, policy);
+  return {
+    family,
+    absent: absentKeys(context, entry, kernel, family),
+    accepts: accept?.action.kind === "accept",
+    sending,
+    outbound: viewOutbound(context, entry, inputs, family, policy, sending),
+  };
+}
+
+export function hasWork(context: Context, { absent, accepts, outbound }: PathView): boolean {
+  const { blocks, selects, adds } = outbound;
+  if (!accepts || blocks || selects !== null || adds !== null) return true;
+  return absent.length > 0 && absent.some((key) => includesKey(context.installable, key));
+}
+
+function absentKeys(
+  context: Context,
+  entry: RosterEntry,
+  kernel: PeerKernel,
+  family: AddressFamily,
+): readonly KeyIdentity[] {
+  let absent: KeyIdentity[] | null = null;
+  for (const key of context.hold) {
+    if (!hasSa(context, entry, kernel, family, "in", key.keyId)) (absent ??= []).push(key);
+  }
+  return absent ?? noKeys;
+}
+
+function selectedKey(
+  context: Context,
+  entry: RosterEntry,
+  kernel: PeerKernel,
+  family: AddressFamily,
+  policy: PolicyView | undefined,
+): KeyId | null {
+  if (policy?.action.kind !== "protect") return null;
+  const { spi } = policy.action;
+  const keyId = keyIdOf(spi);
+  const isOurs = isOfSender(context, entry, "out", spi);
+  return isOurs && hasSa(context, entry, kernel, family, "out", keyId) ? keyId : null;
+}
+
+function viewOutbound(
+  context: Context,
+  entry: RosterEntry,
+  { kernel, report, recorded }: PeerInputs,
+  family: AddressFamily,
+  policy: PolicyView | undefined,
+  sending: KeyId | null,
+): Outbound {
+  const used = heldKey(context, sending);
+  const wanted = chooseKey(context, entry, report, used);
+  const isReady = wanted !== null && hasSa(context, entry, kernel, family, "out", wanted.keyId);
+  const isKnown = wanted !== null && isRecorded(context, entry, recorded, wanted);
+  if (wanted !== null && isReady && isKnown) {
+    return wanted.keyId === sending ? nothing : { ...nothing, selects: wanted };
+  }
+  const blocks = used === null && policy?.action.kind !== "block";
+  if (wanted === null || isReady) return blocks ? blocked : nothing;
+  const adds = !isKnown && includesKey(context.installable, wanted) ? wanted : null;
+  return { blocks, selects: null, adds, lost: isKnown };
+}
+
+function heldKey(context: Context, keyId: KeyId | null): KeyIdentity | null {
+  for (const key of context.hold) if (key.keyId === keyId) return key;
+  return null;
+}
+
+/** The best covered candidate; otherwise what is in use goes on while it is held. */
+function chooseKey(
+  context: Context,
+  entry: RosterEntry,
+  report: Report | undefined,
+  used: KeyIdentity | null,
+): KeyIdentity | null {
+  for (const key of context.candidates) if (isCovered(context, entry, report, key)) return key;
+  return used;
+}
+
+function isRecorded(
+  context: Context,
+  entry: RosterEntry,
+  recorded: CheckpointNode | undefined,
+  key: KeyIdentity,
+): boolean {
+  if (recorded === undefined || !isOfSameLives(context.self, entry, recorded)) return false;
+  return includesKey(recorded.sentWith, key);
+}

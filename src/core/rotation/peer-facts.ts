@@ -1,0 +1,83 @@
+/**
+ * What is known about one peer, small enough to be kept for each of thousands: yes and no as bits of one number. All
+ * questions about the fleet are counts of these (tally.ts).
+ */
+import { includesKey, type KeyIdentity } from "../key-id.js";
+import type { RosterRevision } from "../node.js";
+
+/** `counted` and what the report says are of live peers alone. */
+export const fact = {
+  live: 1,
+  /** Not excluded. */
+  counted: 1 << 1,
+  missingCurrent: 1 << 2,
+  missingNext: 1 << 3,
+  /** What the outbound policies select; the older one when two address families differ. One of these four is set. */
+  onCurrent: 1 << 4,
+  onNext: 1 << 5,
+  onOther: 1 << 6,
+  blocked: 1 << 7,
+  /** Some address family sends with `next`, whatever the others do. */
+  usesNext: 1 << 8,
+  covered: 1 << 9,
+  /** Holds keys, and neither of ours: a rotation or more ahead or behind. */
+  stranger: 1 << 10,
+  sendsOnlyNext: 1 << 11,
+  refusesNext: 1 << 12,
+  /** Waits for our word about a key that we never took up. */
+  refusesOther: 1 << 13,
+  /** Sends only with a key that we have not taken up, and waits for us to do the same. */
+  boundToOther: 1 << 14,
+  refusedAndOlder: 1 << 15,
+  coveredForCurrent: 1 << 16,
+  outboundLost: 1 << 17,
+  /** Departed, and something is left that may not be deleted yet. */
+  leftovers: 1 << 18,
+  /** Operations are to run. */
+  work: 1 << 19,
+  /** An inbound SA of a held key is missing. */
+  incomplete: 1 << 20,
+} as const;
+
+export type FactName = keyof typeof fact;
+
+export interface PeerFacts {
+  /** Of `fact`. */
+  readonly bits: number;
+  readonly revision: RosterRevision;
+  /** Packets that passed its inbound SAs of `current`. */
+  readonly currentPackets: number;
+  readonly sasIn: number;
+  readonly sasOut: number;
+  readonly policiesIn: number;
+  readonly policiesOut: number;
+  /** Keys whose outbound SAs were read back: to be recorded before they are selected. */
+  readonly sentWith: readonly KeyIdentity[];
+}
+
+export function is(facts: PeerFacts, name: FactName): boolean {
+  return (facts.bits & fact[name]) !== 0;
+}
+
+/** The bit of `name` where `holds`. */
+export function bitIf(holds: boolean, name: FactName): number {
+  return holds ? fact[name] : 0;
+}
+
+/** Two findings about one peer that are the same: the earlier one is kept, and nothing that holds it changes. */
+export function sameFacts(one: PeerFacts, other: PeerFacts): boolean {
+  return (
+    one.bits === other.bits &&
+    one.revision === other.revision &&
+    one.currentPackets === other.currentPackets &&
+    one.sasIn === other.sasIn &&
+    one.sasOut === other.sasOut &&
+    one.policiesIn === other.policiesIn &&
+    one.policiesOut === other.policiesOut &&
+    sameKeys(one.sentWith, other.sentWith)
+  );
+}
+
+function sameKeys(one: readonly KeyIdentity[], other: readonly KeyIdentity[]): boolean {
+  return one === other || (one.length === other.length && one.every((key) => includesKey(other, key)));
+}
