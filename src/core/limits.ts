@@ -179,6 +179,8 @@ export const limits = {
   gatewayAttemptsMax: 5,
   /** Ended rotations kept in a link's record. */
   gatewayHistoryMax: 8,
+  /** How far the clock of a site may be behind the hub's. */
+  certificateSkewMs: 10 * 60_000,
   /** Packet records kept per node by the lab for per-packet accounting. */
   labPacketRecordsMax: 2_000_000,
 } as const;
