@@ -124,10 +124,14 @@ test("tidy: dependencies are pinned to one version", () => {
   );
 });
 
+/** It exports nothing: it adds to the language, which @peculiar/x509 needs to load. */
+const polyfill = "reflect-metadata";
+
 for (const name of Object.keys(packageFile.dependencies)) {
   test(`tidy: ${name} loads on Node.js ${process.versions.node}`, async () => {
+    await import(polyfill);
     const loaded = (await import(name)) as object;
-    assert.ok(Object.keys(loaded).length > 0);
+    assert.ok(name === polyfill || Object.keys(loaded).length > 0);
   });
 }
 
