@@ -28,6 +28,7 @@ export const systemPackages = [
   { name: "rsync", file: "/usr/bin/rsync", neededFor: apiServerBuild },
   { name: "jq", file: "/usr/bin/jq", neededFor: apiServerBuild },
   { name: "make", file: "/usr/bin/make", neededFor: apiServerBuild },
+  { name: "openvpn", file: "/usr/sbin/openvpn", neededFor: "tests of VPN gateways" },
   { name: "chromium", file: "/usr/bin/chromium", neededFor: "tests of pages in a browser" },
 ];
 

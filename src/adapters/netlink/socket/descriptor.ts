@@ -1,5 +1,5 @@
 /**
- * One netlink socket for XFRM in the network namespace that the calling thread is in when it is
+ * One netlink socket in the network namespace that the calling thread is in when it is
  * opened. Owns the file descriptor and turns `errno` into codes; it does not know what is sent.
  */
 import { limits } from "../../../core/limits.js";
@@ -10,7 +10,6 @@ import type { Libc } from "./libc.js";
 const netlinkFamily = 16;
 const rawType = 3;
 const closeOnExec = 0o2000000;
-const xfrmProtocol = 6;
 const socketLevel = 1;
 const netlinkLevel = 270;
 const option = {
@@ -26,6 +25,9 @@ const option = {
 const dontWait = 0x40;
 /** The call returns a message's real length, so that a cut one is noticed. */
 const truncated = 0x20;
+
+/** linux/netlink.h: what the socket talks to. */
+export const netlinkProtocol = { route: 0, xfrm: 6 } as const;
 
 export const errno = { interrupted: 4, again: 11, noMemory: 12, noBuffers: 105 } as const;
 
@@ -44,9 +46,9 @@ export class NetlinkDescriptor {
   #isOpen = true;
 
   /** @throws PortError, e.g. `EPERM`, `EPROTONOSUPPORT` without `xfrm_user`. */
-  constructor(libc: Libc) {
+  constructor(libc: Libc, protocol: number = netlinkProtocol.xfrm) {
     this.#libc = libc;
-    this.fd = this.#checked(libc.socket(netlinkFamily, rawType | closeOnExec, xfrmProtocol));
+    this.fd = this.#checked(libc.socket(netlinkFamily, rawType | closeOnExec, protocol));
     try {
       this.#configure();
     } catch (cause) {
