@@ -181,6 +181,24 @@ export const limits = {
   gatewayHistoryMax: 8,
   /** How far the clock of a site may be behind the hub's. */
   certificateSkewMs: 10 * 60_000,
+  /** Packets in a tunnel: with OpenVPN's own 60 bytes and IPv6 below, one of the underlay's 1,500 holds it. */
+  gatewayTunnelMtu: 1_400,
+  gatewayHandshakeSeconds: 20,
+  /** A tunnel that is silent for so long begins anew; a packet each `gatewayPingSeconds` keeps it from that. */
+  gatewayPingSeconds: 2,
+  gatewayPingRestartSeconds: 10,
+  /** OpenVPN's management interface: one line, one answer, and until a process that was started listens there. */
+  gatewayManagementLineMax: 1_024,
+  gatewayManagementMsMax: 2_000,
+  gatewayStartMsMax: 5_000,
+  gatewayStartPollMs: 20,
+  /** Until a process that was told to end is made to. */
+  gatewayStopMsMax: 3_000,
+  gatewayStopPollMs: 20,
+  /** UDP, inside of tunnels only. */
+  gatewayProbePort: 11_193,
+  /** An observation waits so long for the answers to its probes. */
+  gatewayProbeMsMax: 500,
   /** Packet records kept per node by the lab for per-packet accounting. */
   labPacketRecordsMax: 2_000_000,
 } as const;
@@ -206,6 +224,8 @@ assert(limits.registryPartBytes < limits.recordBytesMax, "a part is not larger t
 assert(limits.registryBacklogBytesMax > limits.registryFrameBytesMax, "a backlog holds a frame");
 assert(limits.registryReconnectMsMin < limits.registryReconnectMsMax, "reconnect limits are ordered");
 assert(limits.registryConflictMsMin < limits.registryConflictMsMax, "conflict limits are ordered");
+assert(limits.gatewayProbeMsMax < limits.gatewayObserveMs, "probes are answered before the next observation");
+assert(limits.gatewayPingSeconds * 3 < limits.gatewayPingRestartSeconds, "two pings of a tunnel may be lost");
 assert(limits.gatewayObserveMs * 3 < limits.gatewayObservationMsMax, "three observations may be lost");
 assert(limits.gatewayDrainMsDefault < limits.gatewayDrainMsMax, "gateway drain limits are ordered");
 assert(limits.gatewayDrainMsMax < limits.gatewayAcknowledgeMsMax, "a drain ends before it is late");

@@ -34,6 +34,9 @@ export const unicast = 1;
 /** RTM_F_FIB_MATCH: answer with the entry of the table, not with the way that one packet would take. */
 export const fibMatch = 0x2000;
 
+/** RTNH_F_DEAD: its device is gone; the kernel sends nothing there and keeps the entry beside the living ones. */
+export const deadHop = 1;
+
 /**
  * Marks our routes, as `proto` in `ip route`. The numbers up to 17 and a few named ones are taken
  * (/etc/iproute2/rt_protos); this one is not.

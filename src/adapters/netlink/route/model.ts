@@ -19,6 +19,7 @@ export interface Route {
   /** Who made it: `ourRouteProtocol`, or anybody. */
   readonly protocol: number;
   readonly preferredSource: string | null;
+  /** Without those whose device is gone. */
   readonly hops: readonly Hop[];
 }
 

@@ -5,6 +5,7 @@ import { addressFamilyNumber, netlinkFlag } from "../codec/constants.js";
 import type { Family } from "../codec/model.js";
 import { readAttributes, viewOf, type Attributes } from "../codec/received.js";
 import {
+  deadHop,
   fibMatch,
   mainTable,
   ourRouteProtocol,
@@ -137,7 +138,8 @@ function readMultipath(bytes: Uint8Array, family: Family): readonly Hop[] {
     if (length < routeStructBytes.nextHop || at + length > bytes.length) break;
     const attributes = readAttributes(bytes.subarray(at, at + length), routeStructBytes.nextHop);
     const gateway = readOptionalAddress(attributes, routeAttribute.gateway, family);
-    hops.push({ interfaceIndex: view.getUint32(at + 4, true), gateway });
+    const isDead = (bytes[at + 2]! & deadHop) !== 0;
+    if (!isDead) hops.push({ interfaceIndex: view.getUint32(at + 4, true), gateway });
     at += (length + 3) & ~3;
   }
   return hops;

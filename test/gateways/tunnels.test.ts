@@ -1,0 +1,225 @@
+/** The tunnel port over real OpenVPN: two sites in two network namespaces, each in a process that can be killed. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { openIssuer } from "../../src/adapters/pki/issuer.js";
+import { findProcesses } from "../../src/adapters/openvpn/processes.js";
+import { sides, type PairIndex, type Side } from "../../src/core/gateway/link.js";
+import { gatewayReadiness } from "../../src/core/gateway/readiness.js";
+import type { RouteView } from "../../src/core/gateway/report.js";
+import type { Issued } from "../../src/ports/issuer.js";
+import type { GatewayRef, LinkObservation, ObservedGateway } from "../../src/ports/tunnel.js";
+import { gatewaysMissing } from "../support/gateways.js";
+import { makeGatewayWorld, type GatewayWorld } from "../support/gateway-world.js";
+import { ip } from "../support/netlink/namespace.js";
+import { TunnelProcess } from "../support/tunnel-process.js";
+
+const skip = gatewaysMissing();
+const hourMs = 3_600_000;
+let world: GatewayWorld;
+let sitesOf: Record<Side, TunnelProcess>;
+
+before(async () => {
+  if (skip !== false) return;
+  world = makeGatewayWorld("spindle-tun");
+  sitesOf = { server: await startSite("server"), client: await startSite("client") };
+});
+
+after(async () => {
+  if (skip !== false) return;
+  for (const side of sides) await sitesOf[side].kill();
+  await world.close();
+});
+
+test("tunnels: a listening end alone is not ready; with its peer both ends are, and the route leads through", { skip }, async () => {
+  const issued = await issue(1, 0);
+  await start("server", issued);
+  const alone = await observe("server", 1);
+  assert.equal(alone.process, "up");
+  assert.equal(alone.tunnel, "down");
+  assert.notEqual(alone.localAddress, null, "device and address are there");
+  assert.equal(verdict("server", alone, issued), "GATEWAY_TUNNEL_DOWN");
+  await start("client", issued);
+  for (const side of sides) await untilReady(side, issued);
+  for (const side of sides) {
+    const hops = [{ pair: 0, number: 1, slot: 0 }];
+    const view = await sitesOf[side].run<RouteView>("replaceRoute", world.link, side, hops);
+    assert.deepEqual(view, { kind: "hops", hops: [{ pair: 0, number: 1 }] });
+  }
+});
+
+test("tunnels: starting and preparing again change nothing", { skip }, async () => {
+  const before = await processIds();
+  const first = await sitesOf.client.run<string>("prepare", ref("client", 1, 0));
+  assert.equal(await sitesOf.client.run<string>("prepare", ref("client", 1, 0)), first);
+  await start("client", issuedOnce.get(1)!);
+  assert.deepEqual(await processIds(), before);
+});
+
+test("tunnels: sockets and keys are for root alone", { skip }, () => {
+  for (const side of sides) {
+    const folder = join(world.directory, side, "a-b/p0.g1");
+    assert.equal(statSync(folder).mode & 0o777, 0o700);
+    for (const name of readdirSync(folder)) assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600, name);
+  }
+});
+
+test("tunnels: a site that was killed finds its process and tunnel again", { skip }, async () => {
+  const before = await processIds();
+  await sitesOf.server.kill();
+  sitesOf.server = await startSite("server");
+  assert.deepEqual(await processIds(), before);
+  await untilReady("server", issuedOnce.get(1)!);
+  await untilReady("client", issuedOnce.get(1)!);
+});
+
+test("tunnels: a process that a killed site left waiting for its release is released", { skip }, async () => {
+  const issued = issuedOnce.get(1)!;
+  await sitesOf.client.kill();
+  const [running] = await findProcesses(join(world.directory, "client"));
+  process.kill(running!.pid, "SIGKILL");
+  spawn("ip", ["netns", "exec", world.namespaces.client, "/usr/sbin/openvpn", "--config", running!.configurationPath], {
+    stdio: "ignore",
+    detached: true,
+  }).unref();
+  sitesOf.client = await startSite("client");
+  for (const side of sides) await untilReady(side, issued);
+});
+
+test("tunnels: an old certificate does not get in at the new generation", { skip }, async () => {
+  const next = await issue(2, 1);
+  await start("server", next);
+  const folder = join(world.directory, "client/a-b/p0.g1");
+  const socket = join(folder, "intruder");
+  const child = spawn("ip", [
+    ...["netns", "exec", world.namespaces.client, "/usr/sbin/openvpn", "--dev", "intruder", "--dev-type", "tun"],
+    ...["--ifconfig", "169.254.77.3", "169.254.77.2", "--tls-client", "--proto", "udp4", "--nobind"],
+    ...["--remote", "10.99.0.1", "11941", "--ca", join(folder, "roots.pem"), "--verb", "3"],
+    ...["--cert", join(folder, "certificate.pem"), "--key", join(folder, "key.pem"), "--management", socket, "unix"],
+  ]);
+  let text = "";
+  child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
+  // It says that the handshake failed, or that the other end refused it, within the time for one.
+  const ended = new Promise((done) => child.once("exit", done));
+  const deadline = setTimeout(() => child.kill(), 4_000);
+  await ended;
+  clearTimeout(deadline);
+  assert.doesNotMatch(text, /Initialization Sequence Completed/);
+  assert.match(text, /VERIFY OK: depth=0, CN=a\.a-b\.p0\.g2/, "it reached the new generation, and the root is the same");
+  assert.equal((await observe("server", 2)).tunnel, "down");
+});
+
+test("tunnels: the new generation beside the old one, then the old one goes without a trace", { skip }, async () => {
+  const next = issuedOnce.get(2)!;
+  await start("client", next);
+  for (const side of sides) await untilReady(side, next);
+  for (const side of sides) {
+    const hops = [{ pair: 0, number: 2, slot: 1 }];
+    const view = await sitesOf[side].run<RouteView>("replaceRoute", world.link, side, hops);
+    assert.deepEqual(view, { kind: "hops", hops: [{ pair: 0, number: 2 }] });
+  }
+  for (const side of sides) {
+    await sitesOf[side].run("remove", "a-b", 0, 1);
+    await sitesOf[side].run("remove", "a-b", 0, 1);
+    assert.ok(!existsSync(join(world.directory, side, "a-b/p0.g1")));
+    assert.doesNotMatch(ip("-n", world.namespaces[side], "-o", "link"), /sg[0-9a-f]{8}-0/);
+    await untilReady(side, next);
+  }
+  assert.equal((await processIds()).length, 2);
+});
+
+test("tunnels: a certificate of another generation, and one without a key, are refused", { skip }, async () => {
+  const issued = issuedOnce.get(2)!;
+  const { server, client } = issued.credentials.certificates;
+  const wrong = { ...issued.credentials, certificates: { server: client, client: server } };
+  await sitesOf.server.run("prepare", ref("server", 3, 0));
+  const roots = [issued.root];
+  const startWrong = sitesOf.server.run("start", ref("server", 3, 0), { ...wrong, number: 3 }, roots);
+  await assert.rejects(startWrong, { code: "GATEWAY_CREDENTIALS_REFUSED", retryable: false });
+  const keyless = sitesOf.server.run("start", ref("server", 4, 0), { ...issued.credentials, number: 4 }, roots);
+  await assert.rejects(keyless, { code: "GATEWAY_KEY_MISSING", retryable: false });
+  await sitesOf.server.run("remove", "a-b", 0, 3);
+});
+
+test("tunnels: a second generation does not get the place of one that runs", { skip }, async () => {
+  const issued = await issue(5, 1);
+  await assert.rejects(start("server", issued), { code: "GATEWAY_PLACE_TAKEN", retryable: true });
+  await sitesOf.server.run("remove", "a-b", 0, 5);
+  await untilReady("server", issuedOnce.get(2)!);
+});
+
+test("tunnels: a foreign route in the place of ours is told and left alone", { skip }, async () => {
+  await sitesOf.server.run("removeRoute", "a-b");
+  ip("-n", world.namespaces.server, "route", "add", "10.102.0.0/16", "dev", "lo");
+  const hops = [{ pair: 0, number: 2, slot: 1 }];
+  const view = await sitesOf.server.run<RouteView>("replaceRoute", world.link, "server", hops);
+  assert.equal(view.kind, "foreign");
+  assert.match(ip("-n", world.namespaces.server, "route", "show", "10.102.0.0/16"), /dev lo/);
+});
+
+const issuedOnce = new Map<number, Issued>();
+
+async function issue(number: number, slot: 0 | 1): Promise<Issued> {
+  const issuer = openIssuer({
+    directory: join(world.directory, "hub"),
+    lifetimes: { rootMs: 48 * hourMs, leafMs: hourMs },
+    now: () => new Date(),
+  });
+  const csrs = {
+    server: await sitesOf.server.run<string>("prepare", ref("server", number, slot)),
+    client: await sitesOf.client.run<string>("prepare", ref("client", number, slot)),
+  };
+  const issued = await new Promise<Issued>((done, failed) => {
+    issuer.issue({ link: world.link, pair: 0 as PairIndex, number, slot, csrs }, (result) => {
+      if (result.ok) done(result.value);
+      else failed(new Error(result.error.message));
+    });
+  });
+  issuedOnce.set(number, issued);
+  return issued;
+}
+
+function startSite(side: Side): Promise<TunnelProcess> {
+  return TunnelProcess.start(world.namespaces[side], {
+    directory: join(world.directory, side),
+    site: world.link[side],
+    links: [world.settings[side]],
+  });
+}
+
+function ref(side: Side, number: number, slot: 0 | 1): GatewayRef {
+  return { link: world.link, side, pair: 0 as PairIndex, number, slot };
+}
+
+async function start(side: Side, { credentials, root }: Issued): Promise<void> {
+  await sitesOf[side].run("start", ref(side, credentials.number, credentials.slot), credentials, [root]);
+}
+
+async function observe(side: Side, number: number): Promise<ObservedGateway> {
+  const seen = await sitesOf[side].run<LinkObservation>("observe", world.link, [ref(side, number, 0)]);
+  return seen.gateways.find((one) => one.number === number)!;
+}
+
+function verdict(side: Side, view: ObservedGateway, { credentials }: Issued): string {
+  const peer = world.link[side === "server" ? "client" : "server"];
+  const readiness = gatewayReadiness({ pair: 0 as PairIndex, side, peer, credentials }, view, 0);
+  return readiness.kind === "ready" ? "ready" : readiness.code;
+}
+
+async function untilReady(side: Side, issued: Issued): Promise<void> {
+  const endMs = performance.now() + 20_000;
+  let seen = "";
+  while (performance.now() < endMs) {
+    const view = await observe(side, issued.credentials.number);
+    seen = verdict(side, view, issued);
+    if (seen === "ready") return;
+    await new Promise((next) => setTimeout(next, 100));
+  }
+  assert.fail(`${side}: ${seen}`);
+}
+
+async function processIds(): Promise<readonly number[]> {
+  return (await findProcesses(world.directory)).map(({ pid }) => pid).sort((one, other) => one - other);
+}
