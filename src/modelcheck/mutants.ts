@@ -12,6 +12,7 @@ type Changes = Pick<Scope, "step" | "controllerStep" | "broken">;
 
 /** For lack of leaves, exclusions, lost files, foreign SAs and a clock. */
 const beyondTheModel = new Set([
+  "act-before-saved",
   "drop-a-deletion",
   "resurrect-restored-node",
   "commit-before-validate",

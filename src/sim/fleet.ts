@@ -11,7 +11,7 @@ import { AgentLoop, type AgentPorts } from "../runtime/agent-loop.js";
 import { ControllerLoop, type ControllerPorts } from "../runtime/controller-loop.js";
 import { agentDefaults, controllerDefaults } from "./defaults.js";
 import { VirtualTime } from "./engine/virtual-time.js";
-import { storageOf } from "./model/disk.js";
+import { SimDisk, storageOf } from "./model/disk.js";
 import { clockOf, parseAddresses, storedIncarnation, type SimAgent, type SimNode } from "./model/host.js";
 import { SimKernel } from "./model/kernel.js";
 import { keystoreOf } from "./model/keystore.js";
@@ -42,10 +42,13 @@ export class SimFleet {
   readonly controllers: SimController[] = [];
   readonly logs: LogLine[] = [];
   readonly #options: SimOptions;
+  /** Of its own, so that clocks that run apart change nothing else of a seed. */
+  readonly #clockPrng: Prng;
 
   constructor(options: SimOptions) {
     this.#options = options;
     this.prng = makePrng(options.seed);
+    this.#clockPrng = makePrng(options.seed + 1);
     const draw = options.registryDelayMs ?? ((prng) => 1 + prng.below(20));
     this.registry = new SimRegistry(this.time, () => draw(this.prng), options.mesh ?? null);
     this.traffic = new Traffic(this, options.packetIntervalMs ?? 5, makePrng(options.seed));
@@ -59,8 +62,7 @@ export class SimFleet {
       name,
       addresses: parseAddresses(addresses),
       kernel: new SimKernel(this.time, () => operationMs(this.prng)),
-      disk: new Map(),
-      saves: 0,
+      disk: new SimDisk(),
       keys: { kind: "valid", keys },
       keyWatchers: new Set(),
       agent: null,
@@ -68,6 +70,7 @@ export class SimFleet {
       held: new Set(),
       departed: false,
       bootedAtMs: this.time.nowMs,
+      clockRate: this.#options.clockRate?.(this.#clockPrng) ?? 1,
       lostIncarnations: new Set(),
       forcedKeyIds: new Set(),
     });
@@ -97,6 +100,7 @@ export class SimFleet {
     const node = this.node(name);
     if (node.agent === null) return;
     node.agent.alive = false;
+    node.disk.processDied(this.time.nowMs);
     node.agent.loop.stop();
     node.agent = null;
     node.keyWatchers.clear();
@@ -115,6 +119,7 @@ export class SimFleet {
     this.killAgent(name);
     this.#endLifetime(node);
     node.kernel.reboot(true);
+    node.disk.hostDied();
     node.bootedAtMs = this.time.nowMs;
   }
 
@@ -250,12 +255,13 @@ export class SimFleet {
       coordination: this.#options.coordination,
       ...this.#options.agent,
     };
+    const saveMs = this.#options.saveMs ?? ((prng) => 0.2 + prng.share());
     const ports: AgentPorts = {
       clock: clockOf(node, this.time, link.isAlive),
       kernel: node.kernel.port(link.isAlive),
       keystore: keystoreOf(node, this.time, link.isAlive),
       registry: this.registry.port(link),
-      storage: storageOf(node, this.time, link.isAlive, () => 0.2 + this.prng.share()),
+      storage: storageOf(node.disk, this.time, link.isAlive, () => saveMs(this.prng)),
       log: this.#log(node.name),
       randomIncarnationId: () => this.#randomId(),
       chance: () => this.prng.share(),

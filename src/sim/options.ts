@@ -16,6 +16,10 @@ export interface SimOptions {
   readonly mesh?: Mesh;
   readonly registryDelayMs?: (prng: Prng) => number;
   readonly operationMs?: (prng: Prng) => number;
+  /** From a save's request to its acknowledgement. */
+  readonly saveMs?: (prng: Prng) => number;
+  /** Milliseconds of a node's clock per millisecond of virtual time; drawn once for each node. */
+  readonly clockRate?: (prng: Prng) => number;
   /** Time between two packets of one pair. */
   readonly packetIntervalMs?: number;
   /** Instead of the real machines: a mutant, or a checker around them. Chosen per node. */

@@ -19,6 +19,7 @@ const caughtBySwarm: Readonly<Record<string, Invariant>> = {
   "retire-by-timer": "S2",
   "retire-without-drain": "S2",
   "flush-on-start": "S1",
+  "act-before-saved": "S4",
   "drop-a-deletion": "L1",
   "resurrect-restored-node": "S1",
   "incarnation-ignored": "S4",

@@ -26,7 +26,7 @@ interface Writes {
 
 function countWrites({ registry, nodes }: SimFleet): Writes {
   const { report, roster, fleet, rotation } = registry.writes;
-  const disk = [...nodes.values()].reduce((sum, node) => sum + node.saves, 0);
+  const disk = [...nodes.values()].reduce((sum, node) => sum + node.disk.saves, 0);
   return { report, roster, fleet, rotation, disk };
 }
 

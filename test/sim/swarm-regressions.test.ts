@@ -75,12 +75,29 @@ test("seed 2675: an agent that dies while it deletes a departed node adopts its 
   fleet.leave(c);
   const isDeleted = (): boolean => ![...kernel.slots()].some((slot) => slot.remote.address === address);
   while (!isDeleted()) fleet.run(0.05);
-  assert.ok(disk.get("nodes.json")?.().includes(`"name":"c"`), "the checkpoint still has c");
+  assert.ok(disk.read("nodes.json")?.includes(`"name":"c"`), "the checkpoint still has c");
   fleet.killAgent(a);
   fleet.run(50);
   fleet.startAgent(a);
   fleet.run(2_000);
   assert.equal(logged(fleet, "new incarnation").length, 3, "the three first lives");
-  assert.ok(!disk.get("nodes.json")?.().includes(`"name":"c"`), "and the deletion is done");
+  assert.ok(!disk.read("nodes.json")?.includes(`"name":"c"`), "and the deletion is done");
+  assert.deepEqual(fleet.losses(), []);
+});
+
+test("seed 36: an agent that dies before its disk has a peer's new life adopts its state", () => {
+  const fleet = startFleet({ coordination: "pairwise", nodes: ["a", "b"], saveMs: () => 200 });
+  const { kernel, disk } = fleet.node(a);
+  const outbound = (): readonly number[] => [...kernel.slots()].flatMap((slot) => (slot.direction === "out" ? [slot.spi] : []));
+  const before = outbound();
+  fleet.rebootHost(b);
+  fleet.startAgent(b);
+  waitFor(fleet, "a deletes its SA to b's former life", () => !outbound().includes(before[0] ?? 0));
+  assert.ok(disk.isBusy, "and its disk has only that one yet");
+  fleet.killAgent(a);
+  fleet.run(50);
+  fleet.startAgent(a);
+  fleet.run(3_000);
+  assert.equal(logged(fleet, "new incarnation").length, 3, "two first lives, and one of b's host");
   assert.deepEqual(fleet.losses(), []);
 });

@@ -62,11 +62,12 @@ function sameIdentity(one: DataplaneIdentity, other: DataplaneIdentity): boolean
 
 /**
  * Looks for each recorded outbound SA by address and key id: at this time the dump may not know all nodes. Where no
- * outbound policy is left either, the deletion of a departed node was under way; if it lives, the plan finds the loss.
+ * outbound policy lets packets out, the SA went on purpose, with its peer or its peer's life, and the record of that may
+ * have been lost in a crash; if that life goes on, the plan finds the loss.
  */
 function hasLostOutbound(state: AgentState, kernel: ObservedKernel): boolean {
   const present = outboundSlots(kernel);
-  const reached = outboundAddresses(kernel);
+  const reached = new Set(sendingPolicies(kernel).map(([, slot]) => slot.remote.address));
   const expected = expectedKeys(state.durable);
   for (const [, node] of state.checkpoint) {
     if (node.selfIncarnationId !== state.durable.incarnation?.id) continue;
@@ -87,14 +88,6 @@ function outboundSlots(kernel: ObservedKernel): Set<string> {
     }
   }
   return slots;
-}
-
-function outboundAddresses(kernel: ObservedKernel): Set<string> {
-  const addresses = new Set<string>();
-  for (const { policies } of kernel.peers.values()) {
-    for (const { slot } of policies) if (slot.direction === "out") addresses.add(slot.remote.address);
-  }
-  return addresses;
 }
 
 function adoption(durable: DurableState, kernel: ObservedKernel): Note {

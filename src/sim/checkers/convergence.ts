@@ -88,8 +88,8 @@ function leftovers(fleet: SimFleet, node: SimNode, key: KeyIdentity): readonly s
 }
 
 function checkpointNames(node: SimNode): readonly NodeName[] {
-  const text = node.disk.get("nodes.json")?.();
-  if (text === undefined) return [];
+  const text = node.disk.read("nodes.json");
+  if (text === null) return [];
   const { nodes } = JSON.parse(text) as { nodes: readonly { entry: { name: NodeName } }[] };
   return nodes.map(({ entry }) => entry.name).sort();
 }

@@ -64,6 +64,6 @@ function spentKeys(node: SimNode, nowMs: number): readonly KeyIdentity[] {
   const durable = node.agent?.loop.inspect()?.state.durable;
   if (durable === undefined) return [];
   const { retired, deadline } = durable;
-  const isOverdue = deadline !== null && nowMs - node.bootedAtMs > deadline.dueMs;
+  const isOverdue = deadline !== null && (nowMs - node.bootedAtMs) * node.clockRate > deadline.dueMs;
   return [retired, isOverdue ? deadline.key : null].filter((key) => key !== null);
 }

@@ -5,6 +5,7 @@ import type { Endpoint } from "../../core/sa.js";
 import type { Clock } from "../../ports/clock.js";
 import type { KeyFileReading } from "../../ports/keystore.js";
 import type { AgentLoop } from "../../runtime/agent-loop.js";
+import type { SimDisk } from "./disk.js";
 import type { SimKernel } from "./kernel.js";
 import type { Link, Stream } from "./registry.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
@@ -20,10 +21,7 @@ export interface SimNode {
   readonly name: NodeName;
   addresses: NodeAddresses;
   readonly kernel: SimKernel;
-  /** Its documents; their text is made when somebody reads it. */
-  readonly disk: Map<string, () => string>;
-  /** Documents written so far. */
-  saves: number;
+  readonly disk: SimDisk;
   keys: KeyFileReading;
   readonly keyWatchers: Set<(reading: KeyFileReading) => void>;
   agent: SimAgent | null;
@@ -32,6 +30,8 @@ export interface SimNode {
   departed: boolean;
   /** The zero of its monotonic clock. */
   bootedAtMs: number;
+  /** Its milliseconds per millisecond of virtual time. */
+  readonly clockRate: number;
   /** Incarnations of which a reboot or someone else took kernel state. */
   readonly lostIncarnations: Set<IncarnationId>;
   /** Key ids that its agent retired at a deadline. */
@@ -40,8 +40,8 @@ export interface SimNode {
 
 /** The incarnation on its disk, null before the first. */
 export function storedIncarnation(node: SimNode): IncarnationId | null {
-  const text = node.disk.get("state.json")?.();
-  return text === undefined ? null : ((JSON.parse(text) as DurableState).incarnation?.id ?? null);
+  const text = node.disk.read("state.json");
+  return text === null ? null : ((JSON.parse(text) as DurableState).incarnation?.id ?? null);
 }
 
 /** The addresses of a path between two nodes. */
@@ -71,7 +71,7 @@ export function parseAddresses(text: string): NodeAddresses {
 }
 
 export function clockOf(node: SimNode, time: VirtualTime, isAlive: () => boolean): Clock {
-  const clock = time.clock(node.bootedAtMs);
+  const clock = time.clock(node.bootedAtMs, node.clockRate);
   const ifAlive = (run: () => void) => (): void => {
     if (isAlive()) run();
   };

@@ -227,11 +227,11 @@ export class Traffic {
     return lastMs !== undefined && nowMs - lastMs <= returnMs;
   }
 
-  /** Has `from` seen, long enough to act on it, that this lifetime of `name` is over? Not while its kernel fails it. */
+  /** Has `from` seen, long enough to act on it, that this lifetime of `name` is over? Not while its kernel fails it or its disk is slow. */
   #hadTime(from: SimNode, name: NodeName, incarnationId: string): boolean {
     const world = from.agent?.loop.inspect()?.world;
     const key = `${from.name} ${name} ${incarnationId}`;
-    if (world?.roster.complete !== true || world.heldBack.has(name)) {
+    if (world?.roster.complete !== true || world.heldBack.has(name) || from.disk.isBusy) {
       this.#firstSeenMs.delete(key);
       return false;
     }

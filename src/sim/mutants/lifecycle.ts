@@ -12,6 +12,20 @@ import { withEffects, withObservation } from "./falsify.js";
 import { ignoresLoss } from "./incarnation.js";
 import { everywhere, type Mutant } from "./mutant.js";
 
+/** The disk says "saved" at once, and saves later: a power cut shows it. */
+function acknowledgesEarly({ storage, ...ports }: AgentPorts): AgentPorts {
+  return {
+    ...ports,
+    storage: {
+      ...storage,
+      save: (name, format, done) => {
+        storage.save(name, format, () => undefined);
+        done({ ok: true, value: null });
+      },
+    },
+  };
+}
+
 /** cilium #44701: the first dump of a process is of a kernel that it has just emptied. */
 function flushed(kernel: KernelPort): KernelPort {
   let isFirst = true;
@@ -127,6 +141,11 @@ function withoutValidation({ keystore, ...ports }: AgentPorts): AgentPorts {
 }
 
 export const lifecycleMutants: readonly Mutant[] = [
+  {
+    name: "act-before-saved",
+    without: "an agent acts on what it decided only when its disk has it",
+    changes: { wrapAgentPorts: (_name, ports) => acknowledgesEarly(ports) },
+  },
   {
     name: "flush-on-start",
     without: "an agent adopts what is in the kernel when it starts",

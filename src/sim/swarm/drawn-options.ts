@@ -1,5 +1,5 @@
 /** What a seed makes a fleet of: coordination, speeds, jitter, address families. */
-import type { Prng } from "../../core/prng.js";
+import { makePrng, type Prng } from "../../core/prng.js";
 import type { SimFleet } from "../fleet.js";
 import type { SimOptions } from "../options.js";
 
@@ -29,8 +29,19 @@ export function drawOptions(seed: number, prng: Prng): SwarmOptions {
     registryDelayMs: (chance) => 1 + chance.below(slowestMs),
     operationMs: (chance) => 0.05 + chance.share() * operationMsMax,
     packetIntervalMs: 10,
+    ...drawHosts(makePrng(seed * 104_729 + 3)),
   };
   return { sim, isDualStack: prng.below(4) === 0 };
+}
+
+/** Clocks that run apart by a few per mille, and slow disks, so that a crash may fall into a save. */
+function drawHosts(prng: Prng): Pick<SimOptions, "clockRate" | "saveMs"> {
+  const skew = [0, 0, 0.003][prng.below(3)] ?? 0;
+  const slowestMs = [1, 1, 300][prng.below(3)] ?? 1;
+  return {
+    clockRate: (chance) => 1 + skew * (2 * chance.share() - 1),
+    saveMs: (chance) => 0.2 + chance.share() * slowestMs,
+  };
 }
 
 export function describeOptions({ sim, isDualStack }: SwarmOptions, fleet: SimFleet): string {
