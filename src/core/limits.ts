@@ -105,6 +105,9 @@ export const limits = {
   /** Sends of one batch when the kernel is short of memory. */
   netlinkSendAttemptsMax: 5,
   netlinkSendRetryMs: 20,
+  /** Of the agent's configuration: each CIDR is three policies, each port eight. */
+  policyCidrsMax: 256,
+  policyBypassPortsMax: 64,
   /** `spindle cleanup` looks again after this long whether an agent put everything back. */
   cleanupWatchMs: 500,
   registryKeyLengthMax: 512,

@@ -52,8 +52,13 @@ export interface PolicySpec {
 
 export type PolicyAction =
   | { readonly kind: "protect"; readonly spi: Spi }
+  /** Inbound: only what one of our SAs decrypted. */
   | { readonly kind: "accept" }
-  | { readonly kind: "block" };
+  /** Inbound: plain packets too. */
+  | { readonly kind: "accept-any" }
+  | { readonly kind: "block" }
+  /** Outbound: packets go plain. */
+  | { readonly kind: "pass" };
 
 /**
  * Deleting the absent and installing the equal succeed. Installing an SA whose slot (direction, remote address, SPI)

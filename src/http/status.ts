@@ -9,6 +9,7 @@ import type { Condition } from "../core/fleet/controller-state.js";
 import type { FleetPhase } from "../core/fleet/record.js";
 import type { KeyIdentity } from "../core/key-id.js";
 import type { AgentPhase } from "../core/rotation/state.js";
+import type { PolicyLevel } from "../core/policy-level.js";
 import type { XfrmCounters } from "../core/xfrm-counters.js";
 import type { DataplaneIdentity } from "../ports/kernel.js";
 
@@ -31,6 +32,8 @@ export interface AgentStatus {
   readonly exceptions: readonly PeerException[];
   /** As read from the dataplane; a counter that it does not keep is absent. */
   readonly counters: XfrmCounters;
+  /** How strict this node is with plain packets, and where it blocks all that no peer's policy protects. */
+  readonly policy: { readonly level: PolicyLevel; readonly cidrs: readonly string[] };
   readonly sas: PerDirection;
   readonly policies: PerDirection;
   /** The highest sequence number of any SA, sent or received. */

@@ -123,5 +123,6 @@ function operationWords(operation: PlannedOperation): string {
 
 function policyWords({ direction, peer, action }: Extract<PlannedOperation, { kind: "set-policy" }>["policy"]): string {
   if (action.kind === "protect") return `send to ${peer} with key ${Math.floor(action.spi / 2 ** 24)}`;
-  return action.kind === "accept" ? `accept from ${peer}` : `block ${direction}bound ${peer}`;
+  if (action.kind === "block") return `block ${direction}bound ${peer}`;
+  return action.kind === "pass" ? `send plain packets to ${peer}` : `accept from ${peer}`;
 }

@@ -5,6 +5,7 @@ import { codecCases } from "./cases/codec.js";
 import { driftCases } from "./cases/drift.js";
 import { errorCases, noCipherCases, noEspCases } from "./cases/errors.js";
 import { notificationCases } from "./cases/notifications.js";
+import { policyLevelCases } from "./cases/policy-levels.js";
 import { portCases } from "./cases/port.js";
 import { trafficCases } from "./cases/traffic.js";
 
@@ -18,7 +19,7 @@ export interface CaseSet {
 export const caseSets: readonly CaseSet[] = [
   {
     name: "complete",
-    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases, ...driftCases, ...cleanupCases],
+    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases, ...driftCases, ...cleanupCases, ...policyLevelCases],
     withoutModules: [],
   },
   { name: "no-esp", cases: noEspCases, withoutModules: ["esp4", "esp6"] },

@@ -26,6 +26,7 @@ export function makeContext(changes: Partial<Context> = {}): Context {
     refused: [],
     evidence: { kind: "pairwise" },
     mayDelete: true,
+    level: "require",
     ...changes,
   };
 }

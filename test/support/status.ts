@@ -29,6 +29,7 @@ export const agentStatus: AgentStatus = {
   peers: { total: 4, covered: 3, behind: 1, blocked: 0 },
   exceptions: [{ peer: "slow-peer", why: "does not hold key 8", forMs: 1_200 }],
   counters: { XfrmInNoStates: 0 },
+  policy: { level: "require", cidrs: [] },
   sas: { in: 8, out: 4 },
   policies: { in: 4, out: 4 },
   highestSequence: 1_234,

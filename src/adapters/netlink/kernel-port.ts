@@ -23,10 +23,12 @@ import type { KeySource } from "../crypto/key-source.js";
 import { PortError, toFailure } from "../port-error.js";
 import { makePace } from "../staging-pace.js";
 import { checkEsp } from "./kernel/esp-check.js";
+import { isGuardPolicy, keepGuard } from "./kernel/guard-keeper.js";
 import { isOwnPolicy, isOwnSa } from "./kernel/ownership.js";
 import { readAll, readTouched, type Reader } from "./kernel/read-back.js";
 import { runStages } from "./kernel/stage-runner.js";
 import type { LocalNode } from "./kernel/translate.js";
+import { findOwned } from "./owned.js";
 import { NetlinkDescriptor } from "./socket/descriptor.js";
 import { loadLibc, type Libc } from "./socket/libc.js";
 import { listenToXfrm, type Heard, type NotificationSocket } from "./socket/notification-socket.js";
@@ -82,9 +84,16 @@ export class NetlinkKernel implements KernelPort {
     );
   }
 
-  /** Can this kernel run ESP with our cipher, and may we program it? @throws PortError when not */
+  /**
+   * Can this kernel run ESP with our cipher, and may we program it? Then what must be blocked is
+   * blocked from here on (S3), before anything is known of the fleet.
+   * @throws PortError when not
+   */
   async check(): Promise<void> {
-    await checkEsp(this.#reader.socket, this.#reader.local);
+    const { socket, local } = this.#reader;
+    await checkEsp(socket, local);
+    const { policies } = await findOwned(socket, local.ownership);
+    await keepGuard(socket, local, policies.filter((policy) => isGuardPolicy(policy, local)));
   }
 
   apply(

@@ -39,7 +39,9 @@ const policySlot = z.strictObject({
 const policyAction = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("protect"), spi }),
   z.strictObject({ kind: z.literal("accept") }),
+  z.strictObject({ kind: z.literal("accept-any") }),
   z.strictObject({ kind: z.literal("block") }),
+  z.strictObject({ kind: z.literal("pass") }),
 ]);
 
 const saRequest = z.strictObject({

@@ -28,6 +28,7 @@ import {
   shareField,
 } from "./fields.js";
 import { agentRegistrySection, checkAgentRegistry, toAgentTarget } from "./registry.js";
+import { checkPolicy, policySection, toPolicy, type PolicyConfig } from "./policy.js";
 import {
   checkDeadlines,
   coordinationField,
@@ -50,6 +51,7 @@ export interface AgentConfig {
   readonly coordination: "barrier" | "pairwise";
   readonly keyFile: KeyFileConfig;
   readonly dataplane: DataplaneConfig;
+  readonly policy: PolicyConfig;
   readonly jitter: JitterOptions;
   readonly rotation: AgentRotationConfig;
   readonly report: { readonly intervalMs: number };
@@ -93,6 +95,7 @@ export const agentSchema = z.strictObject({
     poll: durationField({ min: 100 }).default(limits.keyFilePollMsDefault),
   }),
   dataplane: dataplaneSection,
+  policy: policySection,
   jitter: z
     .strictObject({
       enabled: z.boolean().default(true),
@@ -139,6 +142,7 @@ export function checkAgent(fields: AgentFields, folder: string): readonly Remark
     ...checkAgentRegistry(fields.registry, folder),
     ...checkUdpPort(fields.node.udpPort, fields.dataplane),
     ...checkDataplane(fields.dataplane, folder),
+    ...checkPolicy(fields.policy, fields),
     ...checkDeadlines(fields.rotation),
   ];
 }
@@ -182,6 +186,7 @@ export function toAgentConfig(fields: AgentFields, folder: string): AgentConfig 
       pollMs: keyFile.poll,
     },
     dataplane: toDataplane(dataplane, folder),
+    policy: toPolicy(fields.policy),
     jitter: toJitter(fields),
     rotation: {
       durationMs: rotation.duration,

@@ -24,6 +24,7 @@ test("config: an agent needs six fields, the rest has defaults", async () => {
     coordination: "barrier",
     keyFile: { path: join(folder, "keys"), ring: 255, strictPermissions: false, pollMs: 5_000 },
     dataplane: { kind: "userspace", socket: join(folder, "dataplane.sock") },
+    policy: { level: "require", guard: null },
     jitter: { enabled: true, mode: "uniform", maxMs: 150_000, minNodes: 50 },
     rotation: {
       durationMs: 300_000,

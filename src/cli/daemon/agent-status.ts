@@ -57,6 +57,10 @@ function emptyStatus(config: AgentConfig): AgentStatus {
     peers: { total: 0, covered: 0, behind: 0, blocked: 0 },
     exceptions: [],
     counters: {},
+    policy: {
+      level: config.policy.level,
+      cidrs: config.policy.guard?.cidrs.map(({ address, length }) => `${address}/${length}`) ?? [],
+    },
     sas: { in: 0, out: 0 },
     policies: { in: 0, out: 0 },
     highestSequence: 0,
@@ -98,10 +102,14 @@ function exceptionsOf(view: AgentView, nowMs: number): readonly PeerException[] 
     if (found.length === exceptionsMax) break;
     const why = whyExceptional(view, name);
     if (why !== null) found.push({ peer: name === "" ? "(unknown)" : name, why, forMs });
-    else if (is(facts, "live") && is(facts, "blocked")) found.push({ peer: name, why: "blocked: no key is covered", forMs });
+    else if (is(facts, "live") && is(facts, "blocked")) found.push({ peer: name, why: whyUncovered(state), forMs });
   }
   if (state.deletionsHeld) found.unshift({ peer: "(roster)", why: "deletions held: the listing removes too many", forMs });
   return world.kernel.connected ? found : [{ peer: "(dataplane)", why: "not connected", forMs }, ...found];
+}
+
+function whyUncovered({ context }: AgentView["state"]): string {
+  return context?.level === "require" ? "blocked: no key is covered" : "sent to plainly: no key is covered";
 }
 
 function whyExceptional({ state, world }: AgentView, name: NodeName): string | null {

@@ -106,6 +106,7 @@ function loopOptions(config: AgentConfig): AgentLoopOptions {
     reportIntervalMs: config.report.intervalMs,
     resyncMs: limits.resyncMs,
     massDeletionShare: config.roster.massDeletionShare,
+    policyLevel: config.policy.level,
     leaseMs: config.lease.durationMs,
   };
 }

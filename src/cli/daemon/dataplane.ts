@@ -3,9 +3,9 @@ import type { Keyring } from "../../adapters/crypto/keyring.js";
 import { remedyFor } from "../../adapters/netlink/codec/errno.js";
 import { openNetlinkKernel, type NetlinkKernelOptions } from "../../adapters/netlink/kernel-port.js";
 import { defaultOwnership } from "../../adapters/netlink/kernel/ownership.js";
+import type { LocalNode } from "../../adapters/netlink/kernel/translate.js";
 import { PortError } from "../../adapters/port-error.js";
 import { UserspaceKernel } from "../../adapters/userspace/control-client.js";
-import type { NodeAddresses } from "../../core/node.js";
 import type { KernelPort } from "../../ports/kernel.js";
 import type { Log } from "../../ports/log.js";
 import type { AgentConfig } from "../config/agent.js";
@@ -19,22 +19,22 @@ export interface OpenDataplane extends KernelPort {
 
 /** @throws CliError with the kernel's code, when it cannot run ESP for this agent */
 export async function openDataplane(
-  { dataplane, node }: AgentConfig,
+  { dataplane, node, policy }: AgentConfig,
   keySource: Keyring,
   log: Log,
   stagingDelayMs: number,
 ): Promise<OpenDataplane> {
   if (dataplane.kind === "kernel")
-    return openKernel(dataplane, node.addresses, { keySource, log, stagingDelayMs });
+    return openKernel(dataplane, { addresses: node.addresses, guard: policy.guard }, { keySource, log, stagingDelayMs });
   return new UserspaceKernel({ socketPath: dataplane.socket, keySource, stagingDelayMs });
 }
 
 async function openKernel(
   { reqid, replayWindow }: KernelDataplaneConfig,
-  addresses: NodeAddresses,
+  node: Pick<LocalNode, "addresses" | "guard">,
   options: Omit<NetlinkKernelOptions, "local">,
 ): Promise<OpenDataplane> {
-  const local = { addresses, ownership: { ...defaultOwnership, reqid }, replayWindow };
+  const local = { ...node, ownership: { ...defaultOwnership, reqid }, replayWindow };
   try {
     return await openNetlinkKernel({ local, ...options });
   } catch (cause) {

@@ -6,6 +6,7 @@
 import { sameKey, type KeyIdentity } from "../key-id.js";
 import { sameEntry, type RosterEntry } from "../node.js";
 import { isEvidence, type Report } from "../report.js";
+import type { PolicyLevel } from "../policy-level.js";
 import { throughOf, type FleetRecord } from "../fleet/record.js";
 
 export interface Context {
@@ -24,6 +25,7 @@ export interface Context {
   readonly evidence: EvidenceSource;
   /** False while the listing is incomplete or would delete too much. */
   readonly mayDelete: boolean;
+  readonly level: PolicyLevel;
 }
 
 export type EvidenceSource =
@@ -81,7 +83,8 @@ export function sameContext(one: Context | null, other: Context | null): boolean
     sameKeys(one.candidates, other.candidates) &&
     sameKeys(one.refused, other.refused) &&
     sameSource(one, other) &&
-    one.mayDelete === other.mayDelete
+    one.mayDelete === other.mayDelete &&
+    one.level === other.level
   );
 }
 

@@ -20,7 +20,12 @@ import { count, noTally, type Counts } from "./tally.js";
  * Null while the node is not admitted in its present incarnation, nothing is known about the fleet's keys, or the kernel
  * was read before it could be told which SA is whose.
  */
-export function contextOf(state: AgentState, observation: Observation, directive: Directive | null, name: NodeName): Context | null {
+export function contextOf(
+  state: AgentState,
+  observation: Observation,
+  directive: Directive | null,
+  { name, policyLevel = "require" }: AgentOptions,
+): Context | null {
   const self = observation.roster.entries.get(name);
   if (directive === null || self === undefined) return null;
   if (self.incarnationId !== state.durable.incarnation?.id) return null;
@@ -36,6 +41,7 @@ export function contextOf(state: AgentState, observation: Observation, directive
     refused: directive.refused,
     evidence: directive.evidence,
     mayDelete: observation.roster.complete && observation.roster.unreadable.size === 0 && !state.deletionsHeld,
+    level: policyLevel,
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import { includesKey, type KeyId, type KeyIdentity } from "../key-id.js";
 import type { AddressFamily, RosterEntry } from "../node.js";
+import { inboundAction, uncoveredAction } from "../policy-level.js";
 import type { Report } from "../report.js";
 import type { PolicyView } from "../sa.js";
 import { keyIdOf } from "../spi.js";
@@ -27,14 +28,19 @@ export interface PathView {
   readonly absent: readonly KeyIdentity[];
   /** The inbound policy is there: without it nothing is received, whatever the SAs. */
   readonly accepts: boolean;
-  /** The key that the outbound policy selects, null when it blocks or selects an SA of another lifetime. */
+  /** The inbound policy is not that of the node's level. Either kind accepts what was decrypted. */
+  readonly isOffLevel: boolean;
+  /**
+   * The key that the outbound policy selects, null when it selects none or an SA of another lifetime. At level `accept`
+   * packets go plain; what counts is the key that they would go with.
+   */
   readonly sending: KeyId | null;
   readonly outbound: Outbound;
 }
 
 /** What is to be done about sending. */
 export interface Outbound {
-  /** A policy that keeps packets back comes first: what is selected now may not be, or nothing is. */
+  /** A policy that keeps packets back, or lets them go plain, comes first: what is selected now may not be. */
   readonly blocks: boolean;
   readonly selects: KeyIdentity | null;
   readonly adds: KeyIdentity | null;
@@ -58,19 +64,21 @@ function viewPath(context: Context, entry: RosterEntry, inputs: PeerInputs, fami
   const { kernel } = inputs;
   const accept = findPolicy(kernel.policies, "in", entry, family);
   const policy = findPolicy(kernel.policies, "out", entry, family);
-  const sending = selectedKey(context, entry, kernel, family, policy);
+  const sending = selectedKey(context, entry, inputs, family, policy);
+  const inbound = accept?.action.kind;
   return {
     family,
     absent: absentKeys(context, entry, kernel, family),
-    accepts: accept?.action.kind === "accept",
+    accepts: inbound === "accept" || inbound === "accept-any",
+    isOffLevel: inbound !== inboundAction(context.level).kind,
     sending,
     outbound: viewOutbound(context, entry, inputs, family, policy, sending),
   };
 }
 
-export function hasWork(context: Context, { absent, accepts, outbound }: PathView): boolean {
+export function hasWork(context: Context, { absent, isOffLevel, outbound }: PathView): boolean {
   const { blocks, selects, adds } = outbound;
-  if (!accepts || blocks || selects !== null || adds !== null) return true;
+  if (isOffLevel || blocks || selects !== null || adds !== null) return true;
   return absent.length > 0 && absent.some((key) => includesKey(context.installable, key));
 }
 
@@ -90,15 +98,31 @@ function absentKeys(
 function selectedKey(
   context: Context,
   entry: RosterEntry,
-  kernel: PeerKernel,
+  inputs: PeerInputs,
   family: AddressFamily,
   policy: PolicyView | undefined,
 ): KeyId | null {
+  const { kernel } = inputs;
+  if (policy?.action.kind === "pass" && context.level === "accept") return readyKey(context, entry, inputs, family);
   if (policy?.action.kind !== "protect") return null;
   const { spi } = policy.action;
   const keyId = keyIdOf(spi);
   const isOurs = isOfSender(context, entry, "out", spi);
   return isOurs && hasSa(context, entry, kernel, family, "out", keyId) ? keyId : null;
+}
+
+/** The key that a policy may select: the best covered one, else the oldest. */
+function readyKey(
+  context: Context,
+  entry: RosterEntry,
+  { kernel, report, recorded }: PeerInputs,
+  family: AddressFamily,
+): KeyId | null {
+  const isReady = (key: KeyIdentity): boolean =>
+    hasSa(context, entry, kernel, family, "out", key.keyId) && isRecorded(context, entry, recorded, key);
+  const best = context.candidates.find((key) => isCovered(context, entry, report, key));
+  const ready = best !== undefined && isReady(best) ? best : context.hold.find(isReady);
+  return ready?.keyId ?? null;
 }
 
 function viewOutbound(
@@ -114,9 +138,10 @@ function viewOutbound(
   const isReady = wanted !== null && hasSa(context, entry, kernel, family, "out", wanted.keyId);
   const isKnown = wanted !== null && isRecorded(context, entry, recorded, wanted);
   if (wanted !== null && isReady && isKnown) {
-    return wanted.keyId === sending ? nothing : { ...nothing, selects: wanted };
+    const isDone = wanted.keyId === sending && (policy?.action.kind === "pass") === (context.level === "accept");
+    return isDone ? nothing : { ...nothing, selects: wanted };
   }
-  const blocks = used === null && policy?.action.kind !== "block";
+  const blocks = used === null && policy?.action.kind !== uncoveredAction(context.level).kind;
   if (wanted === null || isReady) return blocks ? blocked : nothing;
   const adds = !isKnown && includesKey(context.installable, wanted) ? wanted : null;
   return { blocks, selects: null, adds, lost: isKnown };

@@ -4,6 +4,7 @@
  */
 import { includesKey, type KeyId } from "../key-id.js";
 import type { RosterEntry } from "../node.js";
+import { coveredAction, inboundAction, uncoveredAction } from "../policy-level.js";
 import type { Operation, PolicyView, SaView } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import type { Context } from "./context.js";
@@ -60,12 +61,12 @@ function planPath(context: Context, entry: RosterEntry, kernel: PeerKernel, view
   for (const key of view.absent) {
     if (includesKey(context.installable, key)) replaceSa(context, entry, kernel, path, "in", key.keyId, draft.inbound);
   }
-  if (!view.accepts) draft.inbound.push(policyTo(entry, path, "in", { kind: "accept" }));
-  if (blocks) draft.block.push(policyTo(entry, path, "out", { kind: "block" }));
+  if (view.isOffLevel) draft.inbound.push(policyTo(entry, path, "in", inboundAction(context.level)));
+  if (blocks) draft.block.push(policyTo(entry, path, "out", uncoveredAction(context.level)));
   if (adds !== null) replaceSa(context, entry, kernel, path, "out", adds.keyId, draft.outbound);
   if (selects === null) return;
   const spi = senderSpi(context, entry, "out", selects.keyId);
-  draft.switch.push(policyTo(entry, path, "out", { kind: "protect", spi }));
+  draft.switch.push(policyTo(entry, path, "out", coveredAction(context.level, spi)));
 }
 
 /** What is in the slot and is not it makes room in the same stage. */

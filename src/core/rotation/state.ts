@@ -4,6 +4,7 @@ import type { NodeAddresses, NodeName, RosterRevision } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
 import type { Context } from "./context.js";
 import { noDurableState, type CheckpointNode, type DurableState } from "./durable.js";
+import type { PolicyLevel } from "../policy-level.js";
 import type { JitterOptions } from "../jitter.js";
 import type { KeyRing } from "../key-id.js";
 import type { PeerFacts } from "./peer-facts.js";
@@ -25,6 +26,8 @@ export interface AgentOptions {
   readonly reportIntervalMs: number;
   readonly resyncMs: number;
   readonly massDeletionShare: number;
+  /** Default `require`; recordings of earlier versions do not have it. */
+  readonly policyLevel?: PolicyLevel;
 }
 
 export interface AgentState {

@@ -58,14 +58,14 @@ function decide(
   notes: Note[],
 ): Decided {
   // First the facts: no decision is made on counts of what was seen before this observation.
-  const known = contextOf(started, observation, directiveOf(started, observation, options), options.name);
+  const known = contextOf(started, observation, directiveOf(started, observation, options), options);
   let state = evaluate(started, observation, known, options, notes);
   for (let round = 0; round < roundsMax; round += 1) {
     const before = state;
     state = nameKeys(state, observation, options, notes);
     state = startWait(state, observation, nowMs, options, notes);
     const named = directiveOf(state, observation, options);
-    const context = contextOf(state, observation, named, options.name);
+    const context = contextOf(state, observation, named, options);
     const seen = !sameContext(context, state.context);
     if (seen) state = evaluate(state, observation, context, options, notes);
     // Asked again: the counts above were of the keys that this round may have replaced.

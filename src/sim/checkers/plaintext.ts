@@ -1,6 +1,6 @@
 /**
  * S3: nothing leaves in the clear. As far as it is modelled: what no policy matches is blocked, so only an outbound policy
- * that accepts would let plaintext out. The block policies of `require` for whole CIDRs are not modelled.
+ * that lets packets pass would let plaintext out. The block policies of `require` for whole CIDRs are not modelled.
  */
 import { seconds, violationsMax, type Checker, type Violation } from "./checker.js";
 import type { History } from "./history.js";
@@ -13,9 +13,9 @@ export class PlaintextChecker implements Checker {
     history.observe((name, operation, atMs) => {
       if (operation.kind !== "set-policy" || operation.policy.direction !== "out") return;
       const { action, peer, remote } = operation.policy;
-      if (action.kind !== "accept") return;
+      if (action.kind === "protect" || action.kind === "block") return;
       const message = `${name} lets packets to ${peer} (${remote.address}) out in the clear since ${seconds(atMs)}`;
-      this.#violations.push({ invariant: "S3", atMs, message, cause: "its outbound policy accepts instead of protecting" });
+      this.#violations.push({ invariant: "S3", atMs, message, cause: "its outbound policy lets them pass instead of protecting" });
     });
   }
 

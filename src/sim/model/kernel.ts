@@ -114,7 +114,8 @@ export class SimKernel {
 
   /**
    * The outbound half of the packet path: the SA that encrypts, or the counter of what keeps the packet. An SA of
-   * another source address does not match; what no policy matches is blocked.
+   * another source address does not match; what no policy matches is blocked. Plain packets are not modelled: where a
+   * policy lets them pass, they count as blocked.
    */
   route({ local, remote }: { readonly local: Endpoint; readonly remote: Endpoint }): SimSa | XfrmCounterName {
     const policy = this.#policies.get(policySlotKey({ direction: "out", family: familyOf(remote), remote }));

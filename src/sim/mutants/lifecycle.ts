@@ -71,7 +71,7 @@ const sendsPlain = withEffects((effect) => {
 
 function openInsteadOfBlock(operation: Operation): Operation {
   if (operation.kind !== "set-policy" || operation.policy.action.kind !== "block") return operation;
-  return { ...operation, policy: { ...operation.policy, action: { kind: "accept" } } };
+  return { ...operation, policy: { ...operation.policy, action: { kind: "pass" } } };
 }
 
 /** cilium #33278: the deletion of a node is an event, and this one is lost until somebody else has the address. */

@@ -116,7 +116,7 @@ export const errorCases: readonly KernelCase[] = [
 
 /** What an agent does first. @returns the code, or none when the kernel has what it needs */
 async function checkKernel(): Promise<string> {
-  const local = { addresses: { ...addressesOfNode, udpPort: null }, ownership: defaultOwnership, replayWindow: 1_024 };
+  const local = { addresses: { ...addressesOfNode, udpPort: null }, ownership: defaultOwnership, replayWindow: 1_024, guard: null };
   try {
     (await openNetlinkKernel({ local, keySource: new Keyring(), log: { write: () => undefined } })).close();
     return "none";

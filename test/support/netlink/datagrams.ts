@@ -64,7 +64,7 @@ function receiveAll(fd: number): string[] {
 }
 
 /** struct sockaddr_in, or sockaddr_in6. */
-function socketAddress(family: Family, address: string, port: number): Uint8Array {
+export function socketAddress(family: Family, address: string, port: number): Uint8Array {
   const bytes = new Uint8Array(family === "ipv4" ? 24 : 28);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, addressFamilyNumber[family], true);

@@ -13,12 +13,14 @@ import { connectEmbedded, startEmbedded } from "../../../src/adapters/registry/e
 import { openStateDirectory } from "../../../src/adapters/storage/state-directory.js";
 import { systemClock } from "../../../src/adapters/system/clock.js";
 import type { KeyId, KeyIdentity } from "../../../src/core/key-id.js";
+import type { PolicyLevel } from "../../../src/core/policy-level.js";
+import type { Guard } from "../../../src/adapters/netlink/kernel/guard.js";
 import { limits } from "../../../src/core/limits.js";
 import type { IncarnationId } from "../../../src/core/node.js";
 import type { KernelPort } from "../../../src/ports/kernel.js";
 import type { KeyFileReading } from "../../../src/ports/keystore.js";
 import type { RegistryPort } from "../../../src/ports/registry.js";
-import { AgentLoop, type AgentView } from "../../../src/runtime/agent-loop.js";
+import { AgentLoop, type AgentLoopOptions, type AgentView } from "../../../src/runtime/agent-loop.js";
 import { openDatagramSocket, type DatagramSocket } from "./datagrams.js";
 import { makeKernelNode, type KernelNode } from "./kernel-node.js";
 import { ipBatch, makeNamespace, type Namespace } from "./namespace.js";
@@ -33,6 +35,8 @@ export interface FleetNode {
   readonly said: readonly string[];
   /** Gives the node a key file with these keys. */
   offer(...keyIds: readonly number[]): void;
+  /** Ends the agent and starts another one with the same state, at this level. */
+  restart(level: PolicyLevel): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -43,10 +47,19 @@ export interface KernelFleet {
   until(what: string, holds: () => boolean): Promise<void>;
   /** Have datagrams arrived that were sent from now on? */
   carries(): Promise<void>;
+  /** Datagrams from left to right, some 100 a second, from now on. */
+  stream(): Stream;
+}
+
+export interface Stream {
+  /** Stops sending, and waits for what is under way. */
+  end(): Promise<{ readonly sent: number; readonly received: number }>;
 }
 
 export interface KernelFleetOptions {
   readonly resyncMs?: number;
+  readonly level?: PolicyLevel;
+  readonly guard?: Guard;
   /** Around the kernel port of each agent. */
   readonly wrap?: (kernel: KernelPort) => KernelPort;
 }
@@ -74,7 +87,8 @@ export async function withKernelFleet(
   try {
     for (const node of nodes) node.offer(1);
     await until("both run key 1", () => nodes.every((node) => runsOnly(node, 1)));
-    await run({ left, right, until, carries: () => carries(sockets[0]!, sockets[1]!, right.address) });
+    const path = [sockets[0]!, sockets[1]!, right.address] as const;
+    await run({ left, right, until, carries: () => carries(...path), stream: () => stream(...path) });
   } finally {
     for (const socket of sockets) socket.close();
     for (const node of nodes) await node.close();
@@ -89,8 +103,9 @@ async function startNode(
   namespace: Namespace,
   stateDir: string,
   registry: RegistryPort,
-  { resyncMs = limits.resyncMs, wrap = (kernel) => kernel }: KernelFleetOptions,
+  options: KernelFleetOptions,
 ): Promise<FleetNode> {
+  const { resyncMs = limits.resyncMs, level = "require", wrap = (kernel) => kernel } = options;
   const ends = { ipv4: addresses.ipv4[i], ipv6: addresses.ipv6[i] };
   const { name } = namespace;
   ipBatch(
@@ -104,56 +119,76 @@ async function startNode(
   );
   const said: string[] = [];
   const log = { write: (_level: string, message: string) => void said.push(message) };
-  const node = await makeKernelNode(i + 1, ends, namespace, log);
+  const node = await makeKernelNode(i + 1, ends, namespace, { log, guard: options.guard ?? null });
+  await node.kernel.check();
   const storage = await openStateDirectory(stateDir, log);
   let read: ((reading: KeyFileReading) => void) | null = null;
-  const loop = new AgentLoop(
-    {
-      name: node.end.name,
-      addresses: node.addresses,
-      coordination: "pairwise",
-      ring: 255,
-      jitter: { enabled: false, mode: "uniform", maxMs: 0, minNodes: 1 },
-      drainMs: 100,
-      retireDeadlineMs: 60_000,
-      emergencyDeadlineMs: 10_000,
-      reportIntervalMs: 100,
-      resyncMs,
-      massDeletionShare: 1,
-      leaseMs: 10_000,
-    },
-    {
-      clock: systemClock,
-      kernel: wrap(node.kernel),
-      keystore: {
-        watch: (listener) => {
-          read = listener;
-          return () => (read = null);
+  const makeLoop = (policyLevel: PolicyLevel): AgentLoop =>
+    new AgentLoop(
+      { ...optionsOf(node), resyncMs, policyLevel },
+      {
+        clock: systemClock,
+        kernel: wrap(node.kernel),
+        keystore: {
+          watch: (listener) => {
+            read = listener;
+            if (offered.length > 0) read({ kind: "valid", keys: offered });
+            return () => (read = null);
+          },
+          forget: (key) => node.keyring.forget(key),
         },
-        forget: (key) => node.keyring.forget(key),
+        registry,
+        storage,
+        log,
+        randomIncarnationId: () => randomHex() as IncarnationId,
+        chance: Math.random,
       },
-      registry,
-      storage,
-      log,
-      randomIncarnationId: () => randomHex() as IncarnationId,
-      chance: Math.random,
-    },
-  );
-  loop.start((message) => assert.fail(message));
-  await until("the documents are loaded", () => loop.inspect() !== null);
+    );
+  let offered: readonly KeyIdentity[] = [];
+  let loop = makeLoop(level);
+  const start = async (): Promise<void> => {
+    loop.start((message) => assert.fail(message));
+    await until("the documents are loaded", () => loop.inspect() !== null);
+  };
+  await start();
   return {
     node,
     namespace,
     address: ends.ipv4,
     said,
     view: () => loop.inspect()!,
-    offer: (...keyIds) => read?.({ kind: "valid", keys: keyIds.map((keyId) => keyOf(node, keyId)) }),
+    offer: (...keyIds) => {
+      offered = keyIds.map((keyId) => keyOf(node, keyId));
+      read?.({ kind: "valid", keys: offered });
+    },
+    restart: async (next) => {
+      loop.stop();
+      loop = makeLoop(next);
+      await start();
+    },
     close: async () => {
       loop.stop();
       node.kernel.close();
       registry.close();
       await storage.close();
     },
+  };
+}
+
+/** But for what a test chooses. */
+function optionsOf({ end, addresses: own }: KernelNode): Omit<AgentLoopOptions, "resyncMs"> {
+  return {
+    name: end.name,
+    addresses: own,
+    coordination: "pairwise",
+    ring: 255,
+    jitter: { enabled: false, mode: "uniform", maxMs: 0, minNodes: 1 },
+    drainMs: 100,
+    retireDeadlineMs: 60_000,
+    emergencyDeadlineMs: 10_000,
+    reportIntervalMs: 100,
+    massDeletionShare: 1,
+    leaseMs: 10_000,
   };
 }
 
@@ -200,4 +235,26 @@ async function carries(
     return receiver.receiveAll().includes(mark);
   };
   await until("a datagram arrives", arrived);
+}
+
+function stream(sender: DatagramSocket, receiver: DatagramSocket, remote: string): Stream {
+  let [sent, received] = [0, 0];
+  receiver.receiveAll();
+  const timer = setInterval(() => {
+    for (let i = 0; i < 2; i += 1) {
+      sender.send(`${sent}`, remote, port);
+      sent += 1;
+    }
+    received += receiver.receiveAll().length;
+  }, 20);
+  return {
+    end: async () => {
+      clearInterval(timer);
+      for (let idleMs = 0; received < sent && idleMs < 1_000; idleMs += 20) {
+        await pause(20);
+        received += receiver.receiveAll().length;
+      }
+      return { sent, received };
+    },
+  };
 }

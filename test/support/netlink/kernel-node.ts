@@ -14,6 +14,7 @@ import { makeSpi, splitSpi, type IncarnationNumber, type NodeIndex, type Spi } f
 import { Keyring, makeCandidate } from "../../../src/adapters/crypto/keyring.js";
 import { NetlinkKernel } from "../../../src/adapters/netlink/kernel-port.js";
 import { defaultOwnership } from "../../../src/adapters/netlink/kernel/ownership.js";
+import type { Guard } from "../../../src/adapters/netlink/kernel/guard.js";
 import { loadLibc } from "../../../src/adapters/netlink/socket/libc.js";
 import type { Family } from "../../../src/adapters/netlink/codec/model.js";
 import type { ApplyOutcome, KernelDump, Recognise } from "../../../src/ports/kernel.js";
@@ -35,12 +36,12 @@ export async function makeKernelNode(
   index: number,
   ends: Record<Family, string>,
   namespace: Namespace | null = null,
-  log: Log | null = null,
+  { log = null, guard = null }: { readonly log?: Log | null; readonly guard?: Guard | null } = {},
 ): Promise<KernelNode> {
   const libc = await loadLibc();
   const keyring = new Keyring();
   const addresses = { ...ends, udpPort: null };
-  const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024 };
+  const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024, guard };
   const said: string[] = [];
   const own: Log = { write: (_level, message) => void said.push(message) };
   const make = (): NetlinkKernel =>

@@ -17,8 +17,13 @@ export const defaultOwnership: Ownership = { reqid: 0x5350_0001, priority: 0x535
 
 export const priorityBand = 256;
 
-/** Place in the band: policies towards and from single peers. */
+/**
+ * Places in the band, looked at in this order: what always passes, policies towards and from single
+ * peers, and what blocks the rest.
+ */
+export const bypassPriority = 64;
 export const peerPriority = 128;
+export const blockPriority = 255;
 
 export function isOwnSa(sa: ListedSa, { reqid }: Ownership): boolean {
   return (

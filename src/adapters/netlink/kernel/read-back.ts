@@ -14,6 +14,7 @@ import { appendDumpPolicies, appendGetPolicy, readPolicy } from "../codec/policy
 import { appendDumpSas, appendGetSa, readSa } from "../codec/sa.js";
 import { kernelFailure } from "../socket/failures.js";
 import type { Answer, RequestSocket } from "../socket/request-socket.js";
+import { isGuardPolicy, keepGuard } from "./guard-keeper.js";
 import { isOwnPolicy, isOwnSa } from "./ownership.js";
 import { remove } from "./removal.js";
 import { Strays } from "./strays.js";
@@ -44,6 +45,7 @@ export async function readAll(reader: Reader, recognise: Recognise): Promise<Rea
   const { socket, local } = reader;
   const sas: SaView[] = [];
   const policies: PolicyView[] = [];
+  const guards: ListedPolicy[] = [];
   const strays = new Strays();
   const addSa = (payload: Uint8Array): void => {
     const sa = readSa(payload);
@@ -55,6 +57,10 @@ export async function readAll(reader: Reader, recognise: Recognise): Promise<Rea
   const addPolicy = (payload: Uint8Array): void => {
     const policy = readPolicy(payload);
     if (policy === null || !isOwnPolicy(policy, local.ownership)) return;
+    if (isGuardPolicy(policy, local)) {
+      guards.push(policy);
+      return;
+    }
     const view = viewOfPolicy(policy, local);
     if (view === null) strays.addPolicy(policy);
     else policies.push(view);
@@ -65,8 +71,11 @@ export async function readAll(reader: Reader, recognise: Recognise): Promise<Rea
   });
   await socket.dump(appendDumpPolicies, addPolicy, () => {
     policies.length = 0;
+    guards.length = 0;
     strays.policies.length = 0;
   });
+  const mended = await keepGuard(socket, local, guards);
+  if (mended > 0) reader.log.write("warn", "block and bypass policies were put right", { mended });
   await removeStrays(reader, strays);
   return { sas, policies };
 }

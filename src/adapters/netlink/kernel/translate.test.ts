@@ -21,6 +21,7 @@ const local: LocalNode = {
   addresses: { ipv4: "192.0.2.1", ipv6: null, udpPort: null },
   ownership: defaultOwnership,
   replayWindow: 1_024,
+  guard: null,
 };
 const spi = 0x0300_0010 as Spi;
 const at = (address: string, udpPort: number | null = null): Endpoint => ({ address, udpPort });

@@ -24,6 +24,7 @@ import type {
   XfrmSaId,
   XfrmSelector,
 } from "../codec/model.js";
+import type { Guard } from "./guard.js";
 import { peerPriority, type Ownership } from "./ownership.js";
 
 export interface LocalNode {
@@ -31,6 +32,8 @@ export interface LocalNode {
   readonly ownership: Ownership;
   /** Of inbound SAs, in packets. */
   readonly replayWindow: number;
+  /** Null where nothing is blocked but towards peers. */
+  readonly guard: Guard | null;
 }
 
 export interface Refusal {
@@ -62,10 +65,11 @@ function refuseSa({ direction, source, destination, key }: SaSpec, local: LocalN
   return refuseRemote(remote, local);
 }
 
-/** An outbound `accept` would send plaintext; an inbound policy is not pinned to an SPI. */
+/** An inbound policy is not pinned to an SPI. */
 function refusePolicy({ direction, action, remote }: PolicySpec, local: LocalNode): Refusal | null {
-  const wanted = direction === "out" ? "protect" : "accept";
-  if (action.kind !== "block" && action.kind !== wanted)
+  const kinds: readonly PolicyAction["kind"][] =
+    direction === "out" ? ["protect", "pass", "block"] : ["accept", "accept-any", "block"];
+  if (!kinds.includes(action.kind))
     return unsupported(`an ${direction}bound policy "${action.kind}"`);
   return refuseRemote(remote, local);
 }
@@ -149,16 +153,18 @@ function hostSelector(family: AddressFamily, source: string, destination: string
 export function xfrmPolicyOf(policy: PolicySpec, local: LocalNode): XfrmPolicy {
   const slot = xfrmPolicySlotOf(policy, local);
   const priority = local.ownership.priority + peerPriority;
-  if (policy.action.kind === "block") return { ...slot, priority, verdict: "block", templates: [] };
+  const { action } = policy;
+  if (action.kind === "block") return { ...slot, priority, verdict: "block", templates: [] };
+  if (action.kind === "pass") return { ...slot, priority, verdict: "allow", templates: [] };
   const { family, source, destination } = slot.selector;
   const template = {
     family,
     source: source.address,
     destination: destination.address,
-    spi: policy.action.kind === "protect" ? policy.action.spi : null,
+    spi: action.kind === "protect" ? action.spi : null,
     reqid: local.ownership.reqid,
     mode: "transport",
-    optional: false,
+    optional: action.kind === "accept-any",
   } as const;
   return { ...slot, priority, verdict: "allow", templates: [template] };
 }
@@ -191,7 +197,9 @@ export function viewOfPolicy(policy: ListedPolicy, local: LocalNode): PolicyView
 }
 
 function actionOf({ verdict, templates }: ListedPolicy): PolicyAction {
-  const spi = templates[0]?.spi ?? null;
+  const [template] = templates;
   if (verdict === "block") return { kind: "block" };
-  return spi === null ? { kind: "accept" } : { kind: "protect", spi: spi as Spi };
+  if (template === undefined) return { kind: "pass" };
+  if (template.spi !== null) return { kind: "protect", spi: template.spi as Spi };
+  return { kind: template.optional ? "accept-any" : "accept" };
 }
