@@ -1,6 +1,7 @@
 /** What `spindle cleanup` shows of the SAs and policies that it found. */
 import type { Terminal } from "../adapters/system/terminal.js";
 import type { ListedPolicy, Prefix } from "../adapters/netlink/codec/model.js";
+import type { Holder } from "../adapters/netlink/decapsulation.js";
 import type { Owned, OwnedSa } from "../adapters/netlink/owned.js";
 import { formatSpi, type Spi } from "../core/spi.js";
 import { formatTable, type Column } from "./output.js";
@@ -28,8 +29,10 @@ export interface CleanupResult {
   readonly reqid: number;
   readonly sas: readonly SaRow[];
   readonly policies: readonly PolicyRow[];
+  /** Processes that keep the UDP socket of encapsulated ESP open. */
+  readonly holders: readonly Holder[];
   /** What was there again soon after the removal; null when nothing was removed. */
-  readonly left: { readonly sas: number; readonly policies: number } | null;
+  readonly left: { readonly sas: number; readonly policies: number; readonly holders: number } | null;
   readonly ok: boolean;
 }
 
@@ -80,12 +83,13 @@ const policyColumns: readonly Column<PolicyRow>[] = [
 ];
 
 export function cleanupText(result: CleanupResult, stdout: Terminal, wide: boolean): string {
-  const { sas, policies } = result;
-  if (sas.length + policies.length === 0)
+  const { sas, policies, holders } = result;
+  if (sas.length + policies.length + holders.length === 0)
     return "nothing of Spindle's is in the kernel of this network namespace";
   const parts = [summaryOf(result)];
   if (sas.length > 0) parts.push("", formatTable(saColumns, sas, stdout, wide));
   if (policies.length > 0) parts.push("", formatTable(policyColumns, policies, stdout, wide));
+  for (const { pid, places } of holders) parts.push("", `process ${pid} holds UDP ${places} for encapsulated ESP`);
   return parts.join("\n");
 }
 
@@ -93,7 +97,8 @@ function summaryOf({ dryRun, sas, policies, left, ok }: CleanupResult): string {
   const found = `${counted(sas.length, "SA")} and ${counted(policies.length, "policy")}`;
   if (dryRun) return `would remove ${found}`;
   if (ok || left === null) return `removed ${found}`;
-  const back = `${counted(left.sas, "SA")} and ${counted(left.policies, "policy")}`;
+  const sockets = left.holders === 0 ? "" : " and the UDP socket of encapsulated ESP";
+  const back = `${counted(left.sas, "SA")} and ${counted(left.policies, "policy")}${sockets}`;
   return `removed ${found}, but ${back} came back: stop the agent of this node first`;
 }
 

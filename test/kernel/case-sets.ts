@@ -3,6 +3,7 @@ import type { KernelCase } from "../support/kernel-cases.js";
 import { cleanupCases } from "./cases/cleanup.js";
 import { codecCases } from "./cases/codec.js";
 import { driftCases } from "./cases/drift.js";
+import { encapsulationCases } from "./cases/encapsulation.js";
 import { errorCases, noCipherCases, noEspCases } from "./cases/errors.js";
 import { notificationCases } from "./cases/notifications.js";
 import { policyLevelCases } from "./cases/policy-levels.js";
@@ -19,7 +20,7 @@ export interface CaseSet {
 export const caseSets: readonly CaseSet[] = [
   {
     name: "complete",
-    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases, ...driftCases, ...cleanupCases, ...policyLevelCases],
+    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases, ...driftCases, ...cleanupCases, ...policyLevelCases, ...encapsulationCases],
     withoutModules: [],
   },
   { name: "no-esp", cases: noEspCases, withoutModules: ["esp4", "esp6"] },

@@ -2,8 +2,8 @@
  * The kernel's XFRM as the agent's dataplane. Invariants: plans and dumps run one at a time, in the
  * order in which they were asked for; what they return was read from the kernel afterwards; what is
  * not ours is never listed and never touched (S6), and what is ours and no plan can name is gone. It
- * works in the network namespace in which it was made. Not in this version: tunnel mode and ESP in
- * UDP, which are refused.
+ * works in the network namespace in which it was made. Not in this version: tunnel mode, which is
+ * refused.
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,6 +22,7 @@ import type { Log } from "../../ports/log.js";
 import type { KeySource } from "../crypto/key-source.js";
 import { PortError, toFailure } from "../port-error.js";
 import { makePace } from "../staging-pace.js";
+import { decapsulationPlaces, holdDecapsulation, isAlive, type Holder } from "./decapsulation.js";
 import { checkEsp } from "./kernel/esp-check.js";
 import { isGuardPolicy, keepGuard } from "./kernel/guard-keeper.js";
 import { isOwnPolicy, isOwnSa } from "./kernel/ownership.js";
@@ -61,6 +62,7 @@ export async function openNetlinkKernel(options: NetlinkKernelOptions): Promise<
 }
 
 export class NetlinkKernel implements KernelPort {
+  readonly #libc: Libc;
   readonly #reader: Reader;
   readonly #stat: XfrmStat;
   readonly #notifications: NotificationSocket;
@@ -71,10 +73,14 @@ export class NetlinkKernel implements KernelPort {
   #lastTurn: Promise<void> = Promise.resolve();
   #isChangeTold = true;
   #isOpen = true;
+  /** Null for plain ESP. */
+  #holder: Holder | null;
 
   /** Opens everything in the network namespace that the thread is in. @throws PortError */
   constructor(libc: Libc, { local, keySource, log, stagingDelayMs = 0 }: NetlinkKernelOptions) {
+    this.#libc = libc;
     this.#stagingDelayMs = stagingDelayMs;
+    this.#holder = holdDecapsulation(libc, decapsulationPlaces(local.addresses));
     this.#stat = openXfrmStat();
     const socket = orClose(this.#stat, () => new RequestSocket(new NetlinkDescriptor(libc)));
     this.#reader = { socket, local, keySource, log };
@@ -112,6 +118,7 @@ export class NetlinkKernel implements KernelPort {
 
   dump(recognise: Recognise, done: Done<KernelDump>): void {
     this.#enqueue(async () => {
+      this.#keepHolder();
       const reading = await readAll(this.#reader, recognise);
       return { ...reading, identity: this.#identity, counters: this.#stat.read() };
     }, done);
@@ -144,6 +151,14 @@ export class NetlinkKernel implements KernelPort {
       (value) => void setImmediate(() => done(succeed(value))),
       (cause: unknown) => void setImmediate(() => done(fail(failureOf(cause)))),
     );
+  }
+
+  /** ESP in UDP needs a socket, and it must not die with us. */
+  #keepHolder(): void {
+    const { log, local } = this.#reader;
+    if (this.#holder === null || isAlive(this.#holder)) return;
+    log.write("warn", "the UDP socket of encapsulated ESP was lost and is opened again", {});
+    this.#holder = holdDecapsulation(this.#libc, decapsulationPlaces(local.addresses));
   }
 
   /** Our own changes are announced like all others, with the address of our request socket. */

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { remedyFor } from "../../adapters/netlink/codec/errno.js";
+import { endHolder, findHolders } from "../../adapters/netlink/decapsulation.js";
 import { defaultOwnership, type Ownership } from "../../adapters/netlink/kernel/ownership.js";
 import { remove } from "../../adapters/netlink/kernel/removal.js";
 import { findOwned, type Owned } from "../../adapters/netlink/owned.js";
@@ -93,14 +94,16 @@ async function cleanUp(
   dryRun: boolean,
 ): Promise<CleanupResult> {
   const found = await findOwned(socket, ownership);
-  const shown = { schemaVersion: 1, dryRun, reqid: ownership.reqid, ...viewOwned(found) } as const;
-  if (dryRun || isNothing(found)) return { ...shown, left: null, ok: true };
+  const holders = findHolders();
+  const shown = { schemaVersion: 1, dryRun, reqid: ownership.reqid, ...viewOwned(found), holders } as const;
+  if (dryRun || (isNothing(found) && holders.length === 0)) return { ...shown, left: null, ok: true };
   await remove(socket, found);
+  for (const holder of holders) endHolder(holder);
   // An agent that still runs notices within this time, and puts back what it needs.
   await pause(limits.cleanupWatchMs);
   const left = await findOwned(socket, ownership);
-  const counts = { sas: left.sas.length, policies: left.policies.length };
-  return { ...shown, left: counts, ok: isNothing(left) };
+  const counts = { sas: left.sas.length, policies: left.policies.length, holders: findHolders().length };
+  return { ...shown, left: counts, ok: isNothing(left) && counts.holders === 0 };
 }
 
 function isNothing({ sas, policies }: Owned): boolean {

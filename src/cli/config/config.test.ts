@@ -133,7 +133,9 @@ test("config: the kernel's dataplane sends plain ESP and needs no socket", async
   assert.equal(config.node.addresses.udpPort, null);
   const node = "node: { name: node-1, addresses: { ipv4: 192.0.2.1 }, udpPort: 4500 }";
   const fault = await faultIn(loadAgent(lines.with(1, node)));
-  assert.match(fault.details[0] ?? "", /node\.udpPort goes with dataplane\.kind userspace/);
+  assert.match(fault.details[0] ?? "", /node\.udpPort goes with dataplane\.encapsulation udp/);
+  const udp = await loadAgent(agentLines.with(5, "dataplane: { kind: kernel, encapsulation: udp }"));
+  assert.equal(udp.config.node.addresses.udpPort, 4500);
 });
 
 test("config: a further controller connects to the registry of the first", async () => {

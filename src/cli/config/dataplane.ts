@@ -28,12 +28,16 @@ export const dataplaneSection = z.strictObject({
   kind: z.enum(["userspace", "kernel"]).default("userspace"),
   socket: pathField.optional(),
   reqid: z.int().min(reqidMin).max(reqidMax).optional(),
+  encapsulation: z.enum(["none", "udp"]).optional(),
   replayWindow: z.int().min(limits.replayWindowMin).max(limits.replayWindowMax).optional(),
 });
 
 export type DataplaneFields = z.output<typeof dataplaneSection>;
 
-const fieldsOf = { userspace: ["socket"], kernel: ["reqid", "replayWindow"] } as const;
+const fieldsOf = {
+  userspace: ["socket"],
+  kernel: ["reqid", "replayWindow", "encapsulation"],
+} as const;
 
 export function checkDataplane(fields: DataplaneFields, folder: string): readonly Remark[] {
   const other = fields.kind === "kernel" ? "userspace" : "kernel";
@@ -49,15 +53,19 @@ export function checkDataplane(fields: DataplaneFields, folder: string): readonl
 
 const udpPortDefault = 4500;
 
-export function checkUdpPort(udpPort: number | undefined, { kind }: DataplaneFields): readonly Remark[] {
-  if (kind !== "kernel" || udpPort === undefined) return [];
-  const message = "goes with dataplane.kind userspace: the kernel sends plain ESP";
+export function checkUdpPort(udpPort: number | undefined, dataplane: DataplaneFields): readonly Remark[] {
+  if (isUdp(dataplane) || udpPort === undefined) return [];
+  const message = "goes with dataplane.encapsulation udp: otherwise the kernel sends plain ESP";
   return [{ path: ["node", "udpPort"], message }];
 }
 
 /** Null for plain ESP. */
-export function toUdpPort(udpPort: number | undefined, { kind }: DataplaneFields): number | null {
-  return kind === "kernel" ? null : (udpPort ?? udpPortDefault);
+export function toUdpPort(udpPort: number | undefined, dataplane: DataplaneFields): number | null {
+  return isUdp(dataplane) ? (udpPort ?? udpPortDefault) : null;
+}
+
+function isUdp({ kind, encapsulation }: DataplaneFields): boolean {
+  return kind === "userspace" || encapsulation === "udp";
 }
 
 /** @param fields ones that `checkDataplane` found nothing wrong with */

@@ -45,7 +45,7 @@ async function onlyOursGoes(): Promise<void> {
   assert.deepEqual(dry.json.sas.map(({ spi }) => spi).sort(), ["0x01000010", "0x01000020"]);
   assert.deepEqual(listing(), full, "--dry-run changes nothing");
   const real = await cleanup();
-  assert.deepEqual([real.exitCode, counts(real.json), real.json.left], [0, [2, 3], { sas: 0, policies: 0 }]);
+  assert.deepEqual([real.exitCode, counts(real.json), real.json.left], [0, [2, 3], { sas: 0, policies: 0, holders: 0 }]);
   assert.deepEqual(listing(), before, "what is not ours is as it was");
   assert.deepEqual(counts((await cleanup()).json), [0, 0]);
   const { stdout } = await runCommand(["cleanup"]);

@@ -13,6 +13,7 @@ const recv = library.func("intptr_t recv(int, void *, size_t, int)");
 const close = library.func("int close(int)");
 
 const datagram = 2;
+const raw = 3;
 const dontWait = 0x40;
 const udpLevel = 17;
 /** UDP_ENCAP. */
@@ -28,7 +29,22 @@ export interface DatagramSocket {
 
 /** Call it in the namespace. */
 export function openDatagramSocket(family: Family, address: string, port: number): DatagramSocket {
-  const fd = checked(socket(addressFamilyNumber[family], datagram, 0)) as number;
+  return openSocket(family, address, port, datagram, 0);
+}
+
+/** Of an IP protocol of its own, without ports. Call it in the namespace. */
+export function openRawSocket(family: Family, address: string, protocol: number): DatagramSocket {
+  return openSocket(family, address, 0, raw, protocol);
+}
+
+function openSocket(
+  family: Family,
+  address: string,
+  port: number,
+  type: number,
+  protocol: number,
+): DatagramSocket {
+  const fd = checked(socket(addressFamilyNumber[family], type, protocol)) as number;
   const local = socketAddress(family, address, port);
   checked(bind(fd, local, local.length));
   return {

@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { makeCandidate } from "../../../src/adapters/crypto/keyring.js";
+import { endHolder, findHolders } from "../../../src/adapters/netlink/decapsulation.js";
 import { connectEmbedded, startEmbedded } from "../../../src/adapters/registry/embedded/open.js";
 import { openStateDirectory } from "../../../src/adapters/storage/state-directory.js";
 import { systemClock } from "../../../src/adapters/system/clock.js";
@@ -60,6 +61,8 @@ export interface KernelFleetOptions {
   readonly resyncMs?: number;
   readonly level?: PolicyLevel;
   readonly guard?: Guard;
+  /** Of ESP in UDP. */
+  readonly udpPort?: number;
   /** Around the kernel port of each agent. */
   readonly wrap?: (kernel: KernelPort) => KernelPort;
 }
@@ -92,6 +95,7 @@ export async function withKernelFleet(
   } finally {
     for (const socket of sockets) socket.close();
     for (const node of nodes) await node.close();
+    for (const { within } of namespaces) for (const holder of within(findHolders)) endHolder(holder);
     await registry.close();
     for (const namespace of namespaces) namespace.close();
     rmSync(folder, { recursive: true });
@@ -119,7 +123,11 @@ async function startNode(
   );
   const said: string[] = [];
   const log = { write: (_level: string, message: string) => void said.push(message) };
-  const node = await makeKernelNode(i + 1, ends, namespace, { log, guard: options.guard ?? null });
+  const node = await makeKernelNode(i + 1, ends, namespace, {
+    log,
+    guard: options.guard ?? null,
+    udpPort: options.udpPort ?? null,
+  });
   await node.kernel.check();
   const storage = await openStateDirectory(stateDir, log);
   let read: ((reading: KeyFileReading) => void) | null = null;

@@ -31,16 +31,23 @@ export interface KernelNode {
   readonly said: readonly string[];
 }
 
+export interface KernelNodeOptions {
+  readonly log?: Log | null;
+  readonly guard?: Guard | null;
+  /** Of ESP in UDP; null for plain ESP. */
+  readonly udpPort?: number | null;
+}
+
 /** @param namespace null for the one that the process is in */
 export async function makeKernelNode(
   index: number,
   ends: Record<Family, string>,
   namespace: Namespace | null = null,
-  { log = null, guard = null }: { readonly log?: Log | null; readonly guard?: Guard | null } = {},
+  { log = null, guard = null, udpPort = null }: KernelNodeOptions = {},
 ): Promise<KernelNode> {
   const libc = await loadLibc();
   const keyring = new Keyring();
-  const addresses = { ...ends, udpPort: null };
+  const addresses = { ...ends, udpPort };
   const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024, guard };
   const said: string[] = [];
   const own: Log = { write: (_level, message) => void said.push(message) };
@@ -84,8 +91,8 @@ export function saSpec(
   return {
     direction,
     spi: spiOf(keyId, from),
-    source: { address: from.addresses[family], udpPort: null },
-    destination: { address: to.addresses[family], udpPort: null },
+    source: { address: from.addresses[family], udpPort: from.addresses.udpPort },
+    destination: { address: to.addresses[family], udpPort: to.addresses.udpPort },
     key: keyRef(keyId, from, to, family),
   };
 }
@@ -98,7 +105,7 @@ export function setPolicy(
   action: PolicyAction,
   family: Family = "ipv4",
 ): Operation {
-  const remote = { address: peer.addresses[family], udpPort: null };
+  const remote = { address: peer.addresses[family], udpPort: peer.addresses.udpPort };
   const policy: PolicySpec = { direction, peer: peer.end.name, family, remote, action };
   return { kind: "set-policy", policy };
 }

@@ -25,7 +25,7 @@ export async function checkEsp(socket: RequestSocket, local: LocalNode): Promise
 
 async function checkFamily(
   socket: RequestSocket,
-  { ownership, replayWindow }: LocalNode,
+  { ownership, replayWindow, addresses: { udpPort } }: LocalNode,
   family: AddressFamily,
   address: string,
 ): Promise<void> {
@@ -39,7 +39,7 @@ async function checkFamily(
     ifId: null,
     replayWindow,
     esn: true,
-    encapsulation: null,
+    encapsulation: udpPort === null ? null : { source: udpPort, destination: udpPort },
   };
   const key = randomBytes(keyBytes);
   const [refused] = await socket.send([sa], (batch, one) => appendSa(batch, "add", one, key));

@@ -42,7 +42,8 @@ export function guardPolicies(
   ];
 }
 
-function anything(family: AddressFamily): XfrmSelector {
+/** Selects every packet of a family. */
+export function anything(family: AddressFamily): XfrmSelector {
   const everywhere = { address: family === "ipv4" ? "0.0.0.0" : "::", length: 0 };
   return {
     family,

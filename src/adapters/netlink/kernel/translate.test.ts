@@ -99,6 +99,8 @@ test("kernel port: an outbound policy is pinned to its SPI, an inbound one is no
   const cases: readonly [ReturnType<typeof policy>, number | null | undefined][] = [
     [policy("out", { kind: "protect", spi }), spi],
     [policy("in", { kind: "accept" }), null],
+    [policy("in", { kind: "accept-any" }), null],
+    [policy("out", { kind: "pass" }), undefined],
     [policy("out", { kind: "block" }), undefined],
     [policy("in", { kind: "block" }), undefined],
   ];
@@ -110,6 +112,18 @@ test("kernel port: an outbound policy is pinned to its SPI, an inbound one is no
     assert.ok(isOwnPolicy(listed(written), defaultOwnership));
     assert.deepEqual(viewOfPolicy(listed(written), local), { slot: { direction, family, remote }, action });
   }
+});
+
+test("kernel port: where ESP goes in UDP, SAs have both ports and policies are found under the node's own", () => {
+  const udp = { ...local, addresses: { ...local.addresses, udpPort: 4_500 } };
+  const [here, there] = [{ address: "192.0.2.1", udpPort: 4_500 }, { address: "192.0.2.2", udpPort: 4_500 }];
+  const spec = { ...sa(), source: there, destination: here };
+  assert.equal(refuse({ kind: "install-sa", sa: spec }, udp), null);
+  assert.deepEqual(xfrmSaOf(spec, udp).encapsulation, { source: 4_500, destination: 4_500 });
+  const accept = { ...policy("in", { kind: "accept" }), remote: there };
+  assert.deepEqual(viewOfPolicy(listed(xfrmPolicyOf(accept, udp)), udp)?.slot.remote, there);
+  const other = { ...spec, source: { ...there, udpPort: 4_501 } };
+  assert.match(refuse({ kind: "install-sa", sa: other }, udp)?.message ?? "", /UDP 4501 towards a peer, where this node has UDP 4500/);
 });
 
 const ownSa: ListedSa = {

@@ -1,6 +1,7 @@
 /**
  * Our SAs and policies as the kernel's, and back. Transport mode between the node's own addresses
- * and its peers'; what this cannot express is refused with a code.
+ * and its peers', plain or in UDP; what this cannot express is refused with a code. A policy has no
+ * place for a UDP port: where ESP goes in UDP, all nodes of the fleet have the same.
  */
 import type { AddressFamily, NodeAddresses } from "../../../core/node.js";
 import type {
@@ -18,6 +19,7 @@ import type { Spi } from "../../../core/spi.js";
 import type {
   ListedPolicy,
   ListedSa,
+  UdpPorts,
   XfrmPolicy,
   XfrmPolicySlot,
   XfrmSa,
@@ -75,7 +77,11 @@ function refusePolicy({ direction, action, remote }: PolicySpec, local: LocalNod
 }
 
 function refuseRemote(remote: Endpoint, local: LocalNode): Refusal | null {
-  if (remote.udpPort !== null) return unsupported("ESP in UDP");
+  const { udpPort } = local.addresses;
+  if (remote.udpPort !== udpPort) {
+    const [theirs, ours] = [remote.udpPort, udpPort].map((port) => (port === null ? "plain ESP" : `UDP ${port}`));
+    return unsupported(`${theirs} towards a peer, where this node has ${ours}`);
+  }
   const family = familyOf(remote);
   return localAddress(family, local) === null ? unsupported(`${family}, which this node lacks,`) : null;
 }
@@ -111,8 +117,13 @@ export function xfrmSaOf({ spi, source, destination }: SaSpec, local: LocalNode)
     ifId: null,
     replayWindow: local.replayWindow,
     esn: true,
-    encapsulation: null,
+    encapsulation: encapsulationOf(source, destination),
   };
+}
+
+function encapsulationOf(source: Endpoint, destination: Endpoint): UdpPorts | null {
+  if (source.udpPort === null || destination.udpPort === null) return null;
+  return { source: source.udpPort, destination: destination.udpPort };
 }
 
 export function xfrmSaIdOf({ direction, spi, remote }: SaSlot, local: LocalNode): XfrmSaId {
@@ -123,7 +134,15 @@ export function xfrmSaIdOf({ direction, spi, remote }: SaSlot, local: LocalNode)
 
 /** Is this what the slot names? The kernel finds an SA by destination and SPI, the slot names the peer. */
 export function isInSlot(sa: ListedSa, { direction, remote }: SaSlot): boolean {
-  return (direction === "in" ? sa.source : sa.destination) === remote.address;
+  const { address, udpPort } = remoteOf(sa, direction);
+  return address === remote.address && udpPort === remote.udpPort;
+}
+
+/** The peer's end. */
+function remoteOf({ source, destination, encapsulation }: ListedSa, direction: Direction): Endpoint {
+  return direction === "in"
+    ? { address: source, udpPort: encapsulation?.source ?? null }
+    : { address: destination, udpPort: encapsulation?.destination ?? null };
 }
 
 export function xfrmPolicySlotOf(slot: PolicySlot, local: LocalNode): XfrmPolicySlot {
@@ -174,8 +193,7 @@ export function slotOfSa(sa: ListedSa, local: LocalNode): SaSlot | null {
   const own = localAddress(sa.family, local);
   const direction = directionOf(sa.source, sa.destination, own);
   if (direction === null) return null;
-  const address = direction === "in" ? sa.source : sa.destination;
-  return { direction, spi: sa.spi as Spi, remote: { address, udpPort: null } };
+  return { direction, spi: sa.spi as Spi, remote: remoteOf(sa, direction) };
 }
 
 function directionOf(source: string, destination: string, own: string | null): Direction | null {
@@ -192,7 +210,7 @@ export function viewOfPolicy(policy: ListedPolicy, local: LocalNode): PolicyView
   const [here, remote] = direction === "out" ? [source, destination] : [destination, source];
   const length = family === "ipv4" ? 32 : 128;
   if (here.address !== own || here.length !== length || remote.length !== length) return null;
-  const slot = { direction, family, remote: { address: remote.address, udpPort: null } };
+  const slot = { direction, family, remote: { address: remote.address, udpPort: local.addresses.udpPort } };
   return { slot, action: actionOf(policy) };
 }
 

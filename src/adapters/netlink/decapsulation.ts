@@ -1,0 +1,171 @@
+/**
+ * The UDP sockets on which the kernel takes ESP out of UDP (RFC 3948). A kernel that lost them would
+ * answer every encrypted packet with "port unreachable", so they belong to a process that does
+ * nothing else and outlives its agent, `kill -9` included: `sleep`, which was started with them.
+ * Invariant: one such process for each network namespace, known by a word in its environment.
+ */
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import type { AddressFamily, NodeAddresses } from "../../core/node.js";
+import { PortError } from "../port-error.js";
+import { MessageBatch } from "./codec/batch.js";
+import { addressFamilyNumber, encapsulationEspInUdp, headerBytes, structBytes } from "./codec/constants.js";
+import { writeAddress } from "./codec/address.js";
+import { appendPolicy } from "./codec/policy.js";
+import { anything } from "./kernel/guard.js";
+import { systemFailure } from "./socket/failures.js";
+import type { Libc } from "./socket/libc.js";
+
+export interface Place {
+  readonly family: AddressFamily;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface Holder {
+  readonly pid: number;
+  /** As in its environment: `ADDRESS#PORT`, separated by spaces. */
+  readonly places: string;
+}
+
+const marker = "spindle_decapsulates";
+
+/** sys/socket.h, linux/in.h, linux/in6.h, linux/udp.h. */
+const datagramType = 2;
+const closeOnExec = 0o2000000;
+const udpLevel = 17;
+const encapsulationOption = 100;
+const options = {
+  ipv4: { level: 0, policy: 17, freeBind: 15 },
+  ipv6: { level: 41, policy: 35, freeBind: 78 },
+} as const;
+
+export function decapsulationPlaces({ ipv4, ipv6, udpPort }: NodeAddresses): readonly Place[] {
+  if (udpPort === null) return [];
+  const places: Place[] = [];
+  if (ipv4 !== null) places.push({ family: "ipv4", address: ipv4, port: udpPort });
+  if (ipv6 !== null) places.push({ family: "ipv6", address: ipv6, port: udpPort });
+  return places;
+}
+
+/**
+ * Makes sure that the network namespace of this thread decapsulates at these places and no other.
+ * @throws PortError `DATAPLANE_BIND_FAILED` when somebody else has the port, `DATAPLANE_HOLDER_FAILED`
+ */
+export function holdDecapsulation(libc: Libc, places: readonly Place[]): Holder | null {
+  const wanted = places.map(({ address, port }) => `${address}#${port}`).join(" ");
+  const present = findHolders();
+  const right = present.find((holder) => holder.places === wanted);
+  for (const holder of present) if (holder !== right) endHolder(holder);
+  if (places.length === 0) return null;
+  return right ?? startHolder(libc, places, wanted);
+}
+
+/** Those in the network namespace of this thread. */
+export function findHolders(): readonly Holder[] {
+  const namespace = readlinkSync("/proc/thread-self/ns/net");
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.flatMap((name) => {
+    const places = markOf(name, namespace);
+    return places === null ? [] : [{ pid: Number(name), places }];
+  });
+}
+
+/** Null for another process, one of another namespace, and one that ended or is not ours to look at. */
+function markOf(pid: string, namespace: string): string | null {
+  try {
+    const words = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
+    const mark = words.find((word) => word.startsWith(`${marker}=`));
+    if (mark === undefined || readlinkSync(`/proc/${pid}/ns/net`) !== namespace) return null;
+    return mark.slice(marker.length + 1);
+  } catch {
+    return null;
+  }
+}
+
+export function isAlive({ pid, places }: Holder): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "latin1").includes(`${marker}=${places}`);
+  } catch {
+    return false;
+  }
+}
+
+export function endHolder({ pid }: Holder): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ESRCH") throw cause;
+  }
+}
+
+function startHolder(libc: Libc, places: readonly Place[], mark: string): Holder {
+  const sockets: number[] = [];
+  try {
+    for (const place of places) sockets.push(openSocket(libc, place));
+    const child = spawn("sleep", ["infinity"], {
+      cwd: "/",
+      detached: true,
+      env: { ...process.env, [marker]: mark },
+      stdio: ["ignore", "ignore", "ignore", ...sockets],
+    });
+    child.once("error", () => undefined).unref();
+    if (child.pid !== undefined) return { pid: child.pid, places: mark };
+    const message = "`sleep`, which keeps the UDP socket of encapsulated ESP open, cannot be started";
+    throw new PortError("DATAPLANE_HOLDER_FAILED", message, false);
+  } finally {
+    for (const fd of sockets) libc.close(fd);
+  }
+}
+
+function openSocket(libc: Libc, place: Place): number {
+  const fd = libc.socket(addressFamilyNumber[place.family], datagramType | closeOnExec, 0);
+  if (fd < 0) throw systemFailure(libc.errno());
+  try {
+    configure(libc, fd, place);
+    return fd;
+  } catch (cause) {
+    libc.close(fd);
+    throw cause;
+  }
+}
+
+function configure(libc: Libc, fd: number, place: Place): void {
+  const { level, policy, freeBind } = options[place.family];
+  const set = (at: number, option: number, value: Uint8Array): void => {
+    if (libc.setsockopt(fd, at, option, value, value.length) < 0) throw systemFailure(libc.errno());
+  };
+  // An IPv6 address that is still being checked for duplicates can be bound already.
+  set(level, freeBind, word(1));
+  set(udpLevel, encapsulationOption, word(encapsulationEspInUdp));
+  // It meets no other policy: its packets are encrypted, and a peer's policy would want them decrypted.
+  for (const direction of ["in", "out"] as const) set(level, policy, ownPolicy(place.family, direction));
+  const address = socketAddress(place);
+  if (libc.bind(fd, address, address.length) === 0) return;
+  const fault = systemFailure(libc.errno());
+  const message = `cannot bind UDP ${place.address} port ${place.port}: ${fault.message}`;
+  throw new PortError("DATAPLANE_BIND_FAILED", message, true, { cause: fault });
+}
+
+function word(value: number): Uint8Array {
+  return new Uint8Array(new Uint32Array([value]).buffer);
+}
+
+/** struct xfrm_userpolicy_info, without the header of a message. */
+function ownPolicy(family: AddressFamily, direction: "in" | "out"): Uint8Array {
+  const batch = new MessageBatch(headerBytes + structBytes.policyInfo);
+  const selector = anything(family);
+  const rest = { selector, ifId: null, verdict: "allow", priority: 0, templates: [] } as const;
+  appendPolicy(batch, "set", { direction, ...rest });
+  return batch.content().slice(headerBytes, headerBytes + structBytes.policyInfo);
+}
+
+/** struct sockaddr_in, or sockaddr_in6. */
+function socketAddress({ family, address, port }: Place): Uint8Array {
+  const bytes = new Uint8Array(28);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, addressFamilyNumber[family], true);
+  view.setUint16(2, port);
+  writeAddress(bytes, family === "ipv4" ? 4 : 8, family, address);
+  return family === "ipv4" ? bytes.subarray(0, 16) : bytes;
+}
