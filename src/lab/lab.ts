@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../adapters/system/clock.js";
+import type { AddressFamily } from "../core/node.js";
 import { makePrng } from "../core/prng.js";
 import { writeAgentConfig, writeControllerConfig } from "./fleet/configuration.js";
 import { hasDroppedOld, isAtRest, isSteady, type RestQuestion } from "./fleet/convergence.js";
@@ -18,6 +19,9 @@ import { Patience } from "./fleet/patience.js";
 import { Program } from "./fleet/program.js";
 import { RegistryLoad, since, type RegistryCounts } from "./fleet/registry-load.js";
 import { LabError } from "./lab-error.js";
+import { BulkStream } from "./kernel/bulk-stream.js";
+import { KernelNetwork } from "./kernel/kernel-network.js";
+import { CountedDrops } from "./ledger/counted-drops.js";
 import { Ledger } from "./ledger/ledger.js";
 import { explainLosses, type Loss, type Outage } from "./ledger/losses.js";
 import { embeddedLabRegistry } from "./registry/embedded.js";
@@ -60,6 +64,8 @@ export class Lab {
   readonly nodes: readonly NodeUnit[];
   readonly controller: Program;
   readonly ledger = new Ledger();
+  /** What the kernels of the nodes counted. */
+  readonly drops = new CountedDrops();
   readonly view: FleetView;
   /** The node whose staging is slow, index from 0; null when none is. */
   readonly slowNode: number | null;
@@ -72,14 +78,23 @@ export class Lab {
   readonly #keys: KeyFiles;
   readonly #load: RegistryLoad;
   readonly #registry: LabRegistry;
+  /** Null for userspace dataplanes. */
+  readonly #network: KernelNetwork | null;
   readonly #openPairs = new Set<string>();
+  #bulk: BulkStream | null = null;
   #instances = 0;
   #rotation: RotationWatch | null = null;
   #isStopped = false;
 
-  private constructor(options: LabOptions, layout: LabLayout, host: LabHost) {
+  private constructor(
+    options: LabOptions,
+    layout: LabLayout,
+    host: LabHost,
+    network: KernelNetwork | null,
+  ) {
     this.options = options;
     this.layout = layout;
+    this.#network = network;
     this.#host = host;
     this.#patience = new Patience(host.signal);
     const prng = makePrng(options.seed);
@@ -98,9 +113,10 @@ export class Lab {
     });
   }
 
-  /** Makes its directory; nothing runs yet. */
+  /** Makes its directory and network; nothing runs yet. @throws LabError */
   static async create(options: LabOptions, host: LabHost): Promise<Lab> {
-    return new Lab(options, await makeLayout(nodeNames(options.nodes)), host);
+    const network = options.dataplane === "kernel" ? await KernelNetwork.open() : null;
+    return new Lab(options, await makeLayout(nodeNames(options.nodes)), host, network);
   }
 
   /**
@@ -135,9 +151,18 @@ export class Lab {
     await this.#kill(this.nodes[node]!.agent);
   }
 
-  /** Kill -9 of a dataplane: a reboot of the node's dataplane. */
+  /**
+   * A reboot of the node's dataplane. A userspace one is a program that is killed; with the kernel's,
+   * the network namespace goes, and the agent in it.
+   */
   async killDataplane(node: number): Promise<void> {
-    await this.#kill(this.nodes[node]!.dataplane.program);
+    const { dataplane, agent, name } = this.nodes[node]!;
+    const before = dataplane.run;
+    this.#host.note(`reboot of ${name}'s dataplane`);
+    dataplane.reboot();
+    if (this.#network !== null) await this.#kill(agent);
+    const isBack = (): boolean => dataplane.run !== null && dataplane.run !== before;
+    await this.#patience.waitFor(isBack, restartMsMax);
   }
 
   async killController(): Promise<void> {
@@ -195,14 +220,15 @@ export class Lab {
     const stagingDelayMs = (node: number): number => {
       return node === this.slowNode ? this.options.slowNodeMs : 0;
     };
-    const { ledger, outages } = this;
-    const context = { ledger, outages, stagingDelayMs, bufferDrops: new Map() };
+    const { ledger, outages, drops: counted } = this;
+    const context = { ledger, outages, stagingDelayMs, bufferDrops: new Map(), counted };
     return explainLosses(context, systemClock.nowMs());
   }
 
   /** Stops traffic, lets it settle, stops all programs and says what was measured. */
   async finish(): Promise<LabReport> {
     const silentPairs = this.openPairs.all - this.ledger.pairsAlive(systemClock.nowMs() - aliveMs);
+    const bulk = (await this.#bulk?.finish()) ?? null;
     await Promise.all(this.nodes.map(({ dataplane }) => dataplane.stopTraffic()));
     await sleep(settleMs);
     const counters = await Promise.all(this.nodes.map(({ dataplane }) => dataplane.counters()));
@@ -214,6 +240,8 @@ export class Lab {
       slowNode: this.slowNode,
       ledger: this.ledger,
       outages: this.outages,
+      drops: this.drops,
+      bulk,
       rotations: this.rotations,
       counters,
       peakEventsPerSecond,
@@ -230,8 +258,10 @@ export class Lab {
     this.#isStopped = true;
     this.#load.stop();
     this.view.close();
-    const programs = this.nodes.flatMap(({ agent, dataplane }) => [agent, dataplane.program]);
+    const programs = this.nodes.flatMap(({ agent, dataplane }) => [agent, dataplane]);
     await Promise.all([...programs, this.controller].map((program) => program.stop(stopGraceMs)));
+    this.#bulk?.close();
+    this.#network?.close();
     await this.#registry.stop();
     this.#keys.wipe();
     if (!this.options.keep) await removeLayout(this.layout);
@@ -242,7 +272,7 @@ export class Lab {
     await this.#registry.start();
     await writeControllerConfig(this.layout, this.#registry.controllerSection(), this.options);
     this.controller.start();
-    for (const { dataplane } of this.nodes) dataplane.program.start();
+    for (const { dataplane } of this.nodes) dataplane.start();
     this.view.connect(await this.#registry.connect());
     await Promise.all(this.nodes.map((unit) => this.#startNode(unit)));
     const { all } = this.openPairs;
@@ -253,23 +283,34 @@ export class Lab {
       throw new LabError("LAB_START_TIMEOUT", message);
     }
     this.#load.resetPeak();
+    await this.#startBulk();
+  }
+
+  /** On the kernel any program's traffic is encrypted, so a TCP stream is, too. */
+  async #startBulk(): Promise<void> {
+    const [from, to] = this.nodes;
+    if (this.#network === null || from === undefined || to === undefined) return;
+    const { address } = await to.dataplane.endpoint;
+    this.#bulk = BulkStream.open(this.#network.sockets, this.#family, from, to, address);
   }
 
   async #startNode(unit: NodeUnit): Promise<void> {
     const { name, layout, dataplane, agent, node } = unit;
-    const portOf = (one: NodeUnit): Promise<number> => {
-      return this.#patience.waitForValue(one.dataplane.port, startMsMax);
-    };
-    const identity = { name, udpPort: await portOf(unit) };
-    await writeAgentConfig(layout, this.#registry.agentSection(), identity, this.options);
+    const sections = await this.#patience.waitForValue(dataplane.sections, startMsMax);
+    const registry = this.#registry.agentSection();
+    await writeAgentConfig(layout, registry, name, sections, this.options);
     agent.start();
     const peers = this.nodes.filter((peer) => peer !== unit);
     const plans = peers.map(async (peer) => ({
       receiver: peer.node,
       phase: this.#rhythm[node]![peer.node]!,
-      endpoint: { address: "127.0.0.1", udpPort: await portOf(peer) },
+      endpoint: await this.#patience.waitForValue(peer.dataplane.endpoint, startMsMax),
     }));
     dataplane.send({ sender: node, rate: this.options.rate, peers: await Promise.all(plans) });
+  }
+
+  get #family(): AddressFamily {
+    return this.options.ipv6 ? "ipv6" : "ipv4";
   }
 
   #question(): RestQuestion {
@@ -304,6 +345,9 @@ export class Lab {
       stagingDelayMs: node === this.slowNode ? this.options.slowNodeMs : 0,
       view: this.view,
       ledger: this.ledger,
+      network: this.#network,
+      family: this.#family,
+      drops: this.drops,
       newInstance: () => (this.#instances += 1),
       opened: (receiver) => void this.#openPairs.add(`${node} ${receiver}`),
       outage: (outage) => void this.outages.push(outage),

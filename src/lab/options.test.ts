@@ -8,6 +8,7 @@ const refused: readonly { readonly changes: Partial<LabOptions>; readonly why: R
   { changes: { nodes: 2.5 }, why: /--nodes/ },
   { changes: { rotations: 0 }, why: /--rotations/ },
   { changes: { rate: 0 }, why: /--rate/ },
+  { changes: { ipv6: true }, why: /--ipv6 needs --dataplane kernel/ },
   {
     changes: { order: "advertise-first", coordination: "barrier" },
     why: /--order advertise-first needs --coordination pairwise: with a barrier/,
@@ -24,6 +25,7 @@ for (const { changes, why } of refused) {
 
 test("lab options: the defaults, and today's order pairwise, may run", () => {
   assert.ok(checkLabOptions(labDefaults).ok);
+  assert.ok(checkLabOptions({ ...labDefaults, ipv6: true, dataplane: "kernel" }).ok);
   const pairwise = { ...labDefaults, coordination: "pairwise", order: "advertise-first" } as const;
   assert.ok(checkLabOptions(pairwise).ok);
 });

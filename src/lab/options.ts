@@ -5,6 +5,8 @@ export type Coordination = "barrier" | "pairwise";
 export type Order = "stage-first" | "advertise-first";
 export type LabJitter = "off" | "uniform" | "slotted";
 
+export type LabDataplane = "userspace" | "kernel";
+
 export interface LabOptions {
   readonly nodes: number;
   readonly rotations: number;
@@ -16,6 +18,9 @@ export interface LabOptions {
   readonly slowNodeMs: number;
   readonly drainMs: number;
   readonly jitter: LabJitter;
+  readonly dataplane: LabDataplane;
+  /** The nodes' addresses are IPv6, and so is the traffic; needs the kernel's dataplane. */
+  readonly ipv6: boolean;
   /** Which node is slow, and when each stream of packets begins. */
   readonly seed: number;
   /** Leave the directory with configurations, logs and state. */
@@ -31,6 +36,8 @@ export const labDefaults: LabOptions = {
   slowNodeMs: 0,
   drainMs: 1_000,
   jitter: "off",
+  dataplane: "userspace",
+  ipv6: false,
   seed: 1,
   keep: false,
 };
@@ -55,6 +62,9 @@ export function checkLabOptions(options: LabOptions): Result<LabOptions, string>
       "--order advertise-first needs --coordination pairwise: with a barrier no node acts on " +
         "another node's report, so there is nothing to advertise too early",
     );
+  }
+  if (options.ipv6 && options.dataplane === "userspace") {
+    return fail("--ipv6 needs --dataplane kernel: the userspace dataplane of the lab is on 127.0.0.1");
   }
   return succeed(options);
 }

@@ -17,7 +17,9 @@ import { findPlaces, type LossPlace } from "./ledger/loss-places.js";
 import type { Ledger } from "./ledger/ledger.js";
 import { checkValidity, type Validity } from "./ledger/validity.js";
 import { add, noCounts, type RegistryCounts } from "./fleet/registry-load.js";
-import type { Coordination, LabOptions, Order } from "./options.js";
+import type { BulkReport } from "./kernel/bulk-stream.js";
+import type { CountedDrops } from "./ledger/counted-drops.js";
+import type { Coordination, LabDataplane, LabOptions, Order } from "./options.js";
 
 export interface PacketReport {
   /** Tried, kept back by policy included. */
@@ -60,6 +62,8 @@ export interface LabReport {
   readonly slowNode: string | null;
   readonly slowNodeMs: number;
   readonly rate: number;
+  readonly dataplane: LabDataplane;
+  readonly ipv6: boolean;
   /** Where configurations, logs and state were left, null when they were removed. */
   readonly directory: string | null;
   readonly rotations: readonly RotationReport[];
@@ -70,6 +74,10 @@ export interface LabReport {
   readonly losses: readonly LossPlace[];
   /** Error counters of each node's dataplane at the end, without zeroes. */
   readonly counters: Readonly<Record<string, XfrmCounters>>;
+  /** Packets that kernels counted as errors since the first rotation began; null in userspace. */
+  readonly counted: number | null;
+  /** The bulk TCP stream; null in userspace. */
+  readonly bulk: BulkReport | null;
   readonly validity: Validity;
   /** The run proves something, every rotation ended, and nothing was lost that is not excused. */
   readonly ok: boolean;
@@ -81,6 +89,8 @@ export interface ReportInputs {
   readonly slowNode: number | null;
   readonly ledger: Ledger;
   readonly outages: readonly Outage[];
+  readonly drops: CountedDrops;
+  readonly bulk: BulkReport | null;
   readonly rotations: readonly FinishedRotation[];
   /** By node; null for a dataplane that was down at the end. */
   readonly counters: readonly (XfrmCounters | null)[];
@@ -107,7 +117,8 @@ export function makeReport(inputs: ReportInputs): LabReport {
     silentPairs: inputs.silentPairs,
   });
   const packets = countPackets(ledger, losses, null);
-  const isHitless = losses.every(({ reason }) => reason === peerDown);
+  const counted = countedErrors(inputs);
+  const isHitless = losses.every(({ reason }) => reason === peerDown) && isQuiet(inputs, counted);
   const isComplete = rotations.every(({ stuck }) => stuck === null);
   return {
     schemaVersion: 1,
@@ -118,6 +129,8 @@ export function makeReport(inputs: ReportInputs): LabReport {
     slowNode: inputs.slowNode === null ? null : nameOf(inputs.slowNode),
     slowNodeMs,
     rate,
+    dataplane: options.dataplane,
+    ipv6: options.ipv6,
     directory: options.keep ? inputs.directory : null,
     rotations: rotations.map((rotation, index) =>
       rotationReport(ledger, losses, rotation, index + 1),
@@ -136,20 +149,39 @@ export function makeReport(inputs: ReportInputs): LabReport {
     counters: Object.fromEntries(
       inputs.counters.map((counters, node) => [nameOf(node), moved(counters)]),
     ),
+    counted,
+    bulk: inputs.bulk,
     validity,
     ok: isHitless && isComplete && rotations.length > 0 && validity.problems.length === 0,
   };
+}
+
+function countedErrors({ options, drops, rotations }: ReportInputs): number | null {
+  if (options.dataplane === "userspace") return null;
+  const [first] = rotations;
+  return first === undefined ? 0 : drops.countSince(first.watch.startedMs);
+}
+
+/**
+ * Kernels count every program's packets, also the bulk stream's: none was dropped, and the stream
+ * arrived. A node that was down excuses both, as its packets are accounted for one by one.
+ */
+function isQuiet({ outages, bulk }: ReportInputs, counted: number | null): boolean {
+  if (outages.length > 0) return true;
+  const hasArrived = bulk === null || bulk.bytesReceived === bulk.bytesSent;
+  return hasArrived && (counted ?? 0) === 0;
 }
 
 export function nameOf(node: number): string {
   return `node-${node + 1}`;
 }
 
-function lossContext({ options, slowNode, ledger, outages, counters }: ReportInputs): LossContext {
+function lossContext({ options, slowNode, ledger, outages, drops, counters }: ReportInputs): LossContext {
   return {
     ledger,
     outages,
     stagingDelayMs: (node) => (node === slowNode ? options.slowNodeMs : 0),
+    counted: drops,
     bufferDrops: new Map(counters.map((one, node) => [node, one?.XfrmInBufferError ?? 0])),
   };
 }

@@ -5,10 +5,14 @@ import { runSpindle } from "../support/lab.js";
 
 const refused: readonly { readonly words: readonly string[]; readonly says: RegExp }[] = [
   { words: ["--order", "advertise-first"], says: /advertise-first needs --coordination pairwise/ },
-  { words: ["--dataplane", "kernel"], says: /--dataplane kernel is not in this version/ },
-  { words: ["--registry", "etcd"], says: /--registry etcd is not in this version/ },
-  { words: ["--ipsec-mode", "tunnel"], says: /--ipsec-mode tunnel is not in this version/ },
-  { words: ["--encapsulation", "none"], says: /--encapsulation none is not in this version/ },
+  { words: ["--ipv6"], says: /--ipv6 needs --dataplane kernel/ },
+  { words: ["--registry", "etcd"], says: /--registry etcd with --dataplane userspace is not in/ },
+  { words: ["--ipsec-mode", "tunnel"], says: /--ipsec-mode tunnel with --dataplane userspace is not in/ },
+  { words: ["--encapsulation", "none"], says: /--encapsulation none with --dataplane userspace is not in/ },
+  {
+    words: ["--dataplane", "kernel", "--encapsulation", "udp"],
+    says: /--encapsulation udp with --dataplane kernel is not in this version/,
+  },
   { words: ["--compare", "--order", "stage-first"], says: /leave --order out/ },
   { words: ["--nodes", "1"], says: /--nodes must be from 2 to/ },
   { words: ["--nodes", "many"], says: /whole number/ },

@@ -23,10 +23,11 @@ interface LabFlags extends OutputOptions {
   readonly drain: number;
   readonly jitter: LabOptions["jitter"];
   readonly seed: number;
-  readonly dataplane: string;
+  readonly dataplane: LabOptions["dataplane"];
+  readonly ipv6?: true;
   readonly registry: string;
   readonly ipsecMode: string;
-  readonly encapsulation: string;
+  readonly encapsulation?: string;
   readonly keep?: true;
   readonly compare?: true;
   readonly record?: string;
@@ -84,7 +85,10 @@ function addPlaceOptions(command: Command): void {
     .addOption(choice("--dataplane <kind>", "who encrypts", ["userspace", "kernel"]))
     .addOption(choice("--registry <kind>", "the store", ["embedded", "etcd", "kubernetes"]))
     .addOption(choice("--ipsec-mode <mode>", "ESP mode", ["transport", "tunnel"]))
-    .addOption(choice("--encapsulation <kind>", "what carries ESP", ["udp", "none"]));
+    .option("--ipv6", "the nodes' addresses are IPv6; with --dataplane kernel")
+    .addOption(
+      new Option("--encapsulation <kind>", "what carries ESP (default: the dataplane's own)").choices(["udp", "none"]),
+    );
 }
 
 async function act(flags: LabFlags, shell: Shell): Promise<void> {
@@ -119,8 +123,9 @@ async function compare(
 
 function toOptions(flags: LabFlags): LabOptions {
   const { nodes, rotations, rate, coordination, order, jitter, seed } = flags;
-  const { slowNode: slowNodeMs, drain: drainMs, keep = false } = flags;
-  return { nodes, rotations, rate, coordination, order, slowNodeMs, drainMs, jitter, seed, keep };
+  const { slowNode: slowNodeMs, drain: drainMs, keep = false, dataplane, ipv6 = false } = flags;
+  const fleet = { nodes, rotations, rate, coordination, order, slowNodeMs, drainMs, jitter };
+  return { ...fleet, dataplane, ipv6, seed, keep };
 }
 
 function checked(options: LabOptions): LabOptions {
@@ -139,18 +144,18 @@ function refuseChosen(command: Command, names: readonly string[]): void {
 
 /** Flags of the contract whose other values need what this version does not have. */
 function refuseUnsupported(flags: LabFlags): void {
+  const encapsulation = flags.dataplane === "kernel" ? "none" : "udp";
   const wanted = [
-    ["--dataplane", flags.dataplane, "userspace"],
     ["--registry", flags.registry, "embedded"],
     ["--ipsec-mode", flags.ipsecMode, "transport"],
-    ["--encapsulation", flags.encapsulation, "udp"],
+    ["--encapsulation", flags.encapsulation ?? encapsulation, encapsulation],
   ] as const;
   for (const [flag, value, supported] of wanted) {
     if (value === supported) continue;
     throw new CliError({
       exitCode: 2,
       code: "NOT_IN_THIS_VERSION",
-      message: `${flag} ${value} is not in this version`,
+      message: `${flag} ${value} with --dataplane ${flags.dataplane} is not in this version`,
       hint: `leave it out, or say ${flag} ${supported}`,
     });
   }

@@ -3,6 +3,7 @@
  * next.
  */
 import { colorsFor, type Colors, type Terminal } from "../../adapters/system/terminal.js";
+import type { BulkReport } from "../../lab/kernel/bulk-stream.js";
 import type { LossPlace } from "../../lab/ledger/loss-places.js";
 import type { LabReport, RotationReport } from "../../lab/report.js";
 import { formatTable, type Column } from "../output.js";
@@ -110,7 +111,7 @@ function byClass({ registry }: RotationReport): string {
 }
 
 function describeTotals(
-  { packets, registry, validity }: LabReport,
+  { packets, registry, validity, counted, bulk }: LabReport,
   colors: Colors,
 ): readonly string[] {
   const lost =
@@ -121,8 +122,17 @@ function describeTotals(
   return [
     `${count(packets.sent)} packets sent (${share}), ${count(packets.received)} received, ${lost}`,
     `registry: ${count(writes)} writes, ${events}, ${count(leaseRenewals)} lease renewals`,
+    ...(counted === null ? [] : [`kernels: ${count(counted)} packets counted as errors`]),
+    ...(bulk === null ? [] : [describeBulk(bulk)]),
     "",
   ];
+}
+
+function describeBulk({ from, to, bytesSent, bytesReceived, longestPauseMs, broken }: BulkReport): string {
+  const path = `bulk TCP stream ${from} to ${to}`;
+  const bytes = `${count(bytesReceived)} of ${count(bytesSent)} bytes`;
+  const how = broken === null ? "" : `, broken: ${broken}`;
+  return `${path}: ${bytes}, longest pause ${seconds(longestPauseMs)}${how}`;
 }
 
 function describeLosses(report: LabReport, colors: Colors): readonly string[] {
@@ -183,7 +193,7 @@ function nextCommands({ seed, directory }: LabReport, colors: Colors): readonly 
       "spindle lab --nodes 10 --jitter slotted",
       "a larger fleet that does not load its key all at once",
     ],
-    ["spindle lab --dataplane kernel", "the kernel's XFRM (this version says that it has none)"],
+    ["spindle lab --dataplane kernel", "the same on the kernel's XFRM, one namespace for each node"],
   ];
   return [
     ...kept,

@@ -8,6 +8,7 @@ import type { LabReport } from "../../lab/report.js";
 import { CliError } from "../exit.js";
 import { startProgress, type Progress } from "../progress.js";
 import type { Shell } from "../shell.js";
+import { needsGuest, runInGuest } from "./kernel-run.js";
 import { describeFinished, describeProgress } from "./progress-lines.js";
 
 /** Traffic before the first rotation, and after each one, on the key in use. */
@@ -25,6 +26,21 @@ export async function runLab(
   shell: Shell,
   recordDirectory: string | null,
 ): Promise<LabReport> {
+  try {
+    if (needsGuest(options, shell)) return await runInGuest(options, shell, recordDirectory);
+    return await runHere(options, title, shell, recordDirectory);
+  } catch (cause) {
+    if (!(cause instanceof LabError)) throw cause;
+    throw new CliError({ exitCode: 1, code: cause.code, message: cause.message }, { cause });
+  }
+}
+
+async function runHere(
+  options: LabOptions,
+  title: string,
+  shell: Shell,
+  recordDirectory: string | null,
+): Promise<LabReport> {
   const signal = shell.interrupted();
   const startedMs = systemClock.nowMs();
   const note = (line: string): void => progress.note(`${elapsed(startedMs)} ${line}`);
@@ -37,8 +53,7 @@ export async function runLab(
     return await rotateAll(lab, note);
   } catch (cause) {
     await lab.abandon();
-    if (!(cause instanceof LabError)) throw cause;
-    throw new CliError({ exitCode: 1, code: cause.code, message: cause.message }, { cause });
+    throw cause;
   } finally {
     progress.stop();
   }

@@ -5,6 +5,7 @@
 import { writeFile } from "node:fs/promises";
 import { labJitterMaxMs, type LabOptions } from "../options.js";
 import type { LabLayout, NodeLayout } from "./layout.js";
+import type { DataplaneSections } from "./node-dataplane.js";
 
 /**
  * Longer than any rotation of the lab: an old key that goes without evidence would hide a fault.
@@ -37,23 +38,24 @@ export async function writeControllerConfig(
 
 /**
  * @param registry the section that says where the registry is
- * @param identity its `udpPort` is where the node's dataplane receives ESP
+ * @param sections what its dataplane says of itself
  */
 export async function writeAgentConfig(
   node: NodeLayout,
   registry: object,
-  identity: { readonly name: string; readonly udpPort: number },
+  name: string,
+  sections: DataplaneSections,
   options: LabOptions,
 ): Promise<void> {
   const { coordination, drainMs, jitter } = options;
   await writeConfig(node.config, {
     schemaVersion: 1,
-    node: { name: identity.name, addresses: { ipv4: "127.0.0.1" }, udpPort: identity.udpPort },
+    node: { name, ...sections.node },
     stateDir: node.stateDir,
     registry,
     coordination,
     keyFile: { path: node.keyFile },
-    dataplane: { socket: node.dataplaneSocket },
+    dataplane: sections.dataplane,
     jitter: {
       enabled: jitter !== "off",
       mode: jitter === "slotted" ? "slotted" : "uniform",

@@ -1,10 +1,11 @@
 /**
- * One node's dataplane program, seen from the lab: starts it, gives it its traffic, and enters its
+ * One node's userspace dataplane, a program of its own, seen from the lab: starts it, gives it its traffic, and enters its
  * journal into the ledger. Each start is a new run with a number of its own; the UDP port stays the
  * same, as a node keeps its address.
  */
 import { join } from "node:path";
 import { systemClock } from "../../adapters/system/clock.js";
+import type { Endpoint } from "../../core/sa.js";
 import type { XfrmCounters } from "../../core/xfrm-counters.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Outage } from "../ledger/losses.js";
@@ -12,6 +13,7 @@ import { JournalReader, type JournalEvent } from "../traffic/journal-format.js";
 import type { HostCommand } from "../traffic/node-host.js";
 import type { TrafficPlan } from "../traffic/source.js";
 import type { NodeLayout } from "./layout.js";
+import type { DataplaneSections, NodeDataplane } from "./node-dataplane.js";
 import { Program, type ProgramEnd } from "./program.js";
 
 export interface DataplaneUnitOptions {
@@ -30,11 +32,12 @@ export interface DataplaneUnitOptions {
   readonly gaveUp: (why: string) => void;
 }
 
+const loopback = "127.0.0.1";
 const answerMsMax = 5_000;
 
-export class DataplaneUnit {
+export class DataplaneUnit implements NodeDataplane {
   readonly #options: DataplaneUnitOptions;
-  readonly program: Program;
+  readonly #program: Program;
   #reader: JournalReader;
   #instance = 0;
   #toldUpToMs = 0;
@@ -58,7 +61,7 @@ export class DataplaneUnit {
       logPath: join(layout.directory, "dataplane.log"),
       pidPath: join(layout.directory, "dataplane.pid"),
     };
-    this.program = new Program(spec, {
+    this.#program = new Program(spec, {
       started: () => this.#begin(),
       output: (chunk) => this.#reader.push(chunk),
       ended: (how) => this.#end(how),
@@ -66,9 +69,35 @@ export class DataplaneUnit {
     });
   }
 
+  start(): void {
+    this.#program.start();
+  }
+
+  get run(): number | null {
+    return this.#program.pid === null ? null : this.#instance;
+  }
+
+  get sections(): Promise<DataplaneSections> {
+    const { dataplaneSocket: socket } = this.#options.layout;
+    const addresses = { ipv4: loopback };
+    return this.#whenReady.then((udpPort) => ({ node: { addresses, udpPort }, dataplane: { socket } }));
+  }
+
   /** The UDP port of its first run, which it keeps. */
-  get port(): Promise<number> {
-    return this.#whenReady;
+  get endpoint(): Promise<Endpoint> {
+    return this.#whenReady.then((udpPort) => ({ address: loopback, udpPort }));
+  }
+
+  within<T>(run: () => T): T {
+    return run();
+  }
+
+  reboot(): void {
+    this.#program.kill();
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    await this.#program.stop(graceMs);
   }
 
   /** Sends as planned, now and after each restart. */
@@ -151,7 +180,7 @@ export class DataplaneUnit {
   }
 
   #tell(command: HostCommand): void {
-    this.program.tell(JSON.stringify(command));
+    this.#program.tell(JSON.stringify(command));
   }
 
   /** Null when the program ends before it answers, or does not answer in time. */

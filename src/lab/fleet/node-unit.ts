@@ -1,10 +1,15 @@
-/** One node of the lab: its agent beside its dataplane, each a program of its own. */
+/** One node of the lab: its dataplane, and its agent, a program of its own that runs where the dataplane is. */
 import { join } from "node:path";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Outage } from "../ledger/losses.js";
+import { KernelDataplane } from "../kernel/kernel-dataplane.js";
+import type { KernelNetwork } from "../kernel/kernel-network.js";
+import type { CountedDrops } from "../ledger/counted-drops.js";
+import type { AddressFamily } from "../../core/node.js";
 import { DataplaneUnit } from "./dataplane-unit.js";
 import type { FleetView } from "./fleet-view.js";
 import type { NodeLayout } from "./layout.js";
+import type { NodeDataplane } from "./node-dataplane.js";
 import { Program, type ProgramEnd } from "./program.js";
 
 export interface NodeUnit {
@@ -12,7 +17,7 @@ export interface NodeUnit {
   readonly node: number;
   readonly name: string;
   readonly layout: NodeLayout;
-  readonly dataplane: DataplaneUnit;
+  readonly dataplane: NodeDataplane;
   readonly agent: Program;
 }
 
@@ -28,6 +33,10 @@ export interface NodeUnitOptions {
   readonly stagingDelayMs: number;
   readonly view: FleetView;
   readonly ledger: Ledger;
+  /** Null for userspace dataplanes. */
+  readonly network: KernelNetwork | null;
+  readonly family: AddressFamily;
+  readonly drops: CountedDrops;
   readonly newInstance: () => number;
   readonly opened: (receiver: number) => void;
   readonly outage: (outage: Outage) => void;
@@ -36,25 +45,23 @@ export interface NodeUnitOptions {
 }
 
 export function makeNodeUnit(options: NodeUnitOptions): NodeUnit {
+  const { node, name, layout } = options;
+  const dataplane = makeDataplane(options);
+  return { node, name, layout, dataplane, agent: makeAgent(options, dataplane) };
+}
+
+function makeDataplane(options: NodeUnitOptions): NodeDataplane {
   const { node, name, layout, spindle, ledger, newInstance, opened, outage, note, gaveUp } =
     options;
-  const dataplane = new DataplaneUnit({
-    node,
-    name,
-    layout,
-    spindle,
-    ledger,
-    newInstance,
-    opened,
-    outage,
-    ended: (how) => noteEnd(note, `${name} dataplane`, how),
-    gaveUp,
-  });
-  return { node, name, layout, dataplane, agent: makeAgent(options) };
+  const { network, family, drops } = options;
+  const shared = { node, name, ledger, newInstance, opened, outage };
+  if (network !== null) return new KernelDataplane({ ...shared, network, family, drops });
+  const ended = (how: ProgramEnd): void => noteEnd(note, `${name} dataplane`, how);
+  return new DataplaneUnit({ ...shared, layout, spindle, ended, gaveUp });
 }
 
 /** The same program as `spindle agent`, with the lab's two overrides and its leash. */
-function makeAgent(options: NodeUnitOptions): Program {
+function makeAgent(options: NodeUnitOptions, dataplane: NodeDataplane): Program {
   const { node, name, layout, spindle, view, note, gaveUp } = options;
   const overrides = [
     ...(options.isAdvertiseFirst ? ["--order", "advertise-first"] : []),
@@ -66,6 +73,7 @@ function makeAgent(options: NodeUnitOptions): Program {
     command: () => command,
     logPath: join(layout.directory, "agent.log"),
     pidPath: join(layout.directory, "agent.pid"),
+    within: <T>(run: () => T): T => dataplane.within(run),
   };
   return new Program(spec, {
     // A machine starts in this phase, and logs only changes.

@@ -4,7 +4,7 @@
  * is a process group of its own, so that a terminal's interrupt reaches only the lab, and is tied
  * to it by its standard input (leash.ts).
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { createWriteStream, writeFileSync, type WriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { systemClock } from "../../adapters/system/clock.js";
@@ -18,6 +18,8 @@ export interface ProgramSpec {
   readonly logPath: string;
   /** Holds the id of the running process. */
   readonly pidPath: string;
+  /** Where it is started, each time. Default: where the lab is. */
+  readonly within?: <T>(run: () => T) => T;
 }
 
 export interface ProgramListener {
@@ -69,7 +71,8 @@ export class Program {
 
   start(): void {
     const [file = "", ...words] = this.spec.command();
-    const child = spawn(file, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
+    const { within = (run) => run() } = this.spec;
+    const child = within(() => spawnDetached(file, words));
     this.#child = child;
     this.#closed = new Promise((resolve) => child.on("close", resolve));
     // A program that died takes its pipe with it; its end is told by "close".
@@ -129,4 +132,8 @@ export class Program {
     this.#log.write(`-- ended at ${endedMs} ms (${signal ?? `code ${code}`}), starts again --\n`);
     this.#restart = setTimeout(() => this.start(), restartDelayMs);
   }
+}
+
+function spawnDetached(file: string, words: readonly string[]): ChildProcessWithoutNullStreams {
+  return spawn(file, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DroppedRecord, SentRecord } from "../traffic/journal-format.js";
+import { CountedDrops } from "./counted-drops.js";
 import { makeLedger, sentPacket, spiOf } from "./fixtures.js";
 import type { Ledger } from "./ledger.js";
 import { explainLosses, peerDown, unaccounted, type LossContext, type Outage } from "./losses.js";
@@ -8,7 +9,8 @@ import { explainLosses, peerDown, unaccounted, type LossContext, type Outage } f
 const lateMs = 1_000_000;
 
 function contextOf(ledger: Ledger, changes: Partial<LossContext> = {}): LossContext {
-  return { ledger, outages: [], stagingDelayMs: () => 0, bufferDrops: new Map(), ...changes };
+  const counted = new CountedDrops();
+  return { ledger, outages: [], stagingDelayMs: () => 0, bufferDrops: new Map(), counted, ...changes };
 }
 
 function reasonsOf(context: LossContext): readonly string[] {
@@ -102,6 +104,20 @@ test("losses: a full buffer explains as many packets as it dropped, and no more"
   assert.deepEqual(reasons, [
     "inbound no_buffer at 1",
     "inbound no_buffer at 1",
+    `${unaccounted} at 1`,
+  ]);
+});
+
+test("losses: a kernel's count of the moment explains a packet, the receiver's first", () => {
+  const ledger = makeLedger();
+  for (let sequence = 0; sequence < 3; sequence += 1) ledger.sent(1, sentPacket(sequence));
+  const counted = new CountedDrops();
+  for (const node of [0, 1]) counted.read(node, {}, 0);
+  counted.read(1, { XfrmInNoStates: 1 }, 1_500);
+  counted.read(0, { XfrmOutNoStates: 1 }, 1_500);
+  assert.deepEqual(reasonsOf(contextOf(ledger, { counted })), [
+    "inbound no_state at 1",
+    "outbound no_state at 0",
     `${unaccounted} at 1`,
   ]);
 });

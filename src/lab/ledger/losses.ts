@@ -6,6 +6,7 @@
  */
 import { xfrmCounters, type XfrmCounterName } from "../../core/xfrm-counters.js";
 import type { DroppedRecord } from "../traffic/journal-format.js";
+import type { CountedDrops, SpareDrops } from "./counted-drops.js";
 import type { DataplaneRun, Ledger, LostPacket } from "./ledger.js";
 import type { Stream } from "./stream.js";
 
@@ -54,11 +55,13 @@ export interface LossContext {
   readonly stagingDelayMs: (node: number) => number;
   /** Packets that found the receiver's socket buffer full, by node. */
   readonly bufferDrops: ReadonlyMap<number, number>;
+  /** What kernels counted, which do not say which packet it was. */
+  readonly counted: CountedDrops;
 }
 
 /** All packets that are lost as of `nowMs`, monotonic milliseconds. */
 export function explainLosses(context: LossContext, nowMs: number): readonly Loss[] {
-  const spare = new Map(context.bufferDrops);
+  const spare = { unread: new Map(context.bufferDrops), counted: context.counted.spend() };
   return context.ledger.lost(nowMs).map((lost) => {
     const { stream, packet } = lost;
     const { reason, at } = explain(context, lost, spare);
@@ -67,21 +70,37 @@ export function explainLosses(context: LossContext, nowMs: number): readonly Los
   });
 }
 
+/** Counts that have not explained a packet yet. */
+interface Spare {
+  readonly unread: Map<number, number>;
+  readonly counted: SpareDrops;
+}
+
 interface Explanation {
   readonly reason: string;
   readonly at: number;
 }
 
-function explain(context: LossContext, lost: LostPacket, spare: Map<number, number>): Explanation {
+function explain(context: LossContext, lost: LostPacket, spare: Spare): Explanation {
   const { stream, packet } = lost;
   if (isExcused(context, lost)) return { reason: peerDown, at: stream.receiver };
   if (packet.blocked !== null) return { reason: labelOf(packet.blocked), at: stream.sender };
   const drop = findDrop(context.ledger, lost);
   if (drop !== null) return drop;
-  const unreadCount = spare.get(stream.receiver) ?? 0;
-  if (unreadCount === 0) return { reason: unaccounted, at: stream.receiver };
-  spare.set(stream.receiver, unreadCount - 1);
+  const unreadCount = spare.unread.get(stream.receiver) ?? 0;
+  if (unreadCount === 0) return countedBy(lost, spare.counted);
+  spare.unread.set(stream.receiver, unreadCount - 1);
   return { reason: unread, at: stream.receiver };
+}
+
+/** A packet that left was dropped by the receiver, or by the sender after the hosts had let it go. */
+function countedBy({ stream, packet }: LostPacket, counted: SpareDrops): Explanation {
+  const { receiver, sender } = stream;
+  const inbound = counted.take(receiver, "inbound", packet.sentMs);
+  if (inbound !== null) return { reason: labelOf(inbound), at: receiver };
+  const outbound = counted.take(sender, "outbound", packet.sentMs);
+  if (outbound !== null) return { reason: labelOf(outbound), at: sender };
+  return { reason: unaccounted, at: receiver };
 }
 
 /** `inbound no_state`, as operators know it from `cilium_ipsec_xfrm_error`. */

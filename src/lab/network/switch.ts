@@ -47,7 +47,7 @@ export class Switch {
     this.#nodes.set(node, namespace);
     const port = portOf(node);
     this.#hub.ip([
-      `link add ${port} type veth peer name ${nodeInterface} netns ${namespace.path}`,
+      `link add ${port} type veth peer name ${nodeInterface} address ${hardwareAddressOf(node)} netns ${namespace.path}`,
       `link set ${port} master bridge up`,
     ]);
     const { ipv4, ipv6 } = addressesOf(node);
@@ -80,6 +80,13 @@ export class Switch {
 export function addressesOf(node: number): NodeNetwork {
   const number = node + 1;
   return { ipv4: `198.18.${number >> 8}.${number & 0xff}`, ipv6: `fd00:5350::${number.toString(16)}` };
+}
+
+/** The same after a reboot, as a host's is: its neighbours remember it. */
+function hardwareAddressOf(node: number): string {
+  const number = node + 1;
+  const bytes = [0x02, 0, 0, 0, number >> 8, number & 0xff];
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
 
 function portOf(node: number): string {

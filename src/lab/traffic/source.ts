@@ -79,12 +79,9 @@ export class TrafficSource {
   }
 
   #sendDue(stream: Stream, firstMs: number, nowMs: number): void {
-    let dueMs = Math.max(firstMs, nowMs - catchUpMs);
-    while (dueMs <= nowMs) {
-      this.#send(stream);
-      dueMs += this.#intervalMs;
-    }
-    stream.dueMs = dueMs;
+    const { count, nextMs } = dueTimes(firstMs, nowMs, this.#intervalMs);
+    for (let sent = 0; sent < count; sent += 1) this.#send(stream);
+    stream.dueMs = nextMs;
   }
 
   #send(stream: Stream): void {
@@ -104,4 +101,15 @@ export class TrafficSource {
       sentMs,
     });
   }
+}
+
+/** Packets that are due by now, and when the next one is. */
+export function dueTimes(
+  firstMs: number,
+  nowMs: number,
+  intervalMs: number,
+): { readonly count: number; readonly nextMs: number } {
+  const fromMs = Math.max(firstMs, nowMs - catchUpMs);
+  const count = fromMs > nowMs ? 0 : Math.floor((nowMs - fromMs) / intervalMs) + 1;
+  return { count, nextMs: fromMs + count * intervalMs };
 }
