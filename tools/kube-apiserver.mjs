@@ -16,13 +16,15 @@ import { missingPackages, systemPackages } from "./system-packages.mjs";
 
 /** Upstream version of the source package in Debian 12; another one is built into another file. */
 const version = "1.20.2";
+/** Raised when the build changes, so that nobody keeps a binary of before. */
+const build = 2;
 
 const packagesNeeded = ["golang-go", "rsync", "jq", "make"];
 
 /** Where the binary is, or will be once it is built. */
 export function apiServerPath() {
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  const cached = join(cache, "spindle", `kube-apiserver-${version}-${process.arch}`);
+  const cached = join(cache, "spindle", `kube-apiserver-${version}-${build}-${process.arch}`);
   return process.env["SPINDLE_KUBE_APISERVER"] ?? cached;
 }
 
@@ -136,8 +138,55 @@ async function compile(work) {
   const make = ["--silent", "-C", tree, "WHAT=cmd/kube-apiserver"];
   return (
     (await runCommand("unpacking the source of Kubernetes", "tar", unpack)) &&
+    mendMapIteration(join(tree, "vendor/github.com/modern-go/reflect2")) &&
     (await runCommand("building kube-apiserver, which takes minutes", "make", make, env))
   );
+}
+
+/**
+ * The library of that time walks maps as Go before 1.18 did, and a server built with a newer Go dies
+ * of it at the first object with labels. What follows is the library's own later correction: the
+ * caller holds the iterator, in the layout of the runtime (runtime/map.go, type hiter).
+ */
+const mapIterationMends = [
+  {
+    file: "unsafe_link.go",
+    from: "func mapiterinit(rtype unsafe.Pointer, m unsafe.Pointer) *hiter",
+    to: "func mapiterinit(rtype unsafe.Pointer, m unsafe.Pointer, it *hiter)",
+  },
+  {
+    file: "unsafe_link.go",
+    from: "\t// rest fields are ignored\n",
+    to: `\tt, h, buckets, bptr unsafe.Pointer
+\toverflow, oldoverflow *[]unsafe.Pointer
+\tstartBucket uintptr
+\toffset uint8
+\twrapped bool
+\tB, i uint8
+\tbucket, checkBucket uintptr
+`,
+  },
+  {
+    file: "unsafe_map.go",
+    from: "\treturn &UnsafeMapIterator{\n\t\thiter:      mapiterinit(type2.rtype, *(*unsafe.Pointer)(obj)),",
+    to: `\tit := new(hiter)
+\tmapiterinit(type2.rtype, *(*unsafe.Pointer)(obj), it)
+\treturn &UnsafeMapIterator{
+\t\thiter:      it,`,
+  },
+];
+
+function mendMapIteration(folder) {
+  for (const { file, from, to } of mapIterationMends) {
+    const path = join(folder, file);
+    const text = readFileSync(path, "utf8");
+    if (!text.includes(from)) {
+      console.error(`${file} of reflect2 is not the version that is known to need mending`);
+      return false;
+    }
+    writeFileSync(path, text.replace(from, () => to));
+  }
+  return true;
 }
 
 /** By renaming, so that a build that was cut off leaves no half binary. */

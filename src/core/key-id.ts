@@ -33,7 +33,7 @@ export function parseKeyId(value: number, ring: KeyRing): Result<KeyId, string> 
   return succeed(value as KeyId);
 }
 
-const checkValuePattern = /^[0-9a-f]{32}$/;
+export const checkValuePattern = /^[0-9a-f]{32}$/;
 
 export function parseCheckValue(text: string): Result<CheckValue, string> {
   if (!checkValuePattern.test(text)) return fail("check value must be 32 hex digits");

@@ -145,6 +145,26 @@ export const limits = {
   registryConflictMsMin: 4,
   registryConflictMsMax: 256,
   registryConflictAttemptsMax: 200,
+  /** Kubernetes lists travel in pages of this many objects. */
+  kubernetesPageItems: 500,
+  kubernetesAnswerBytesMax: 64 * 1024 * 1024,
+  /** One event of a watch: etcd holds objects of 1.5 MB, and JSON of the whole is a little more. */
+  kubernetesLineBytesMax: 4 * 1024 * 1024,
+  /** The server ends a watch after a random time in between, so that not all come back at once. */
+  kubernetesWatchSecondsMin: 240,
+  kubernetesWatchSecondsMax: 480,
+  /** Least time between two starts of one watch. */
+  kubernetesWatchSpacingMs: 500,
+  /** A watch that says nothing for this long is taken for dead: the server sends a bookmark every minute. */
+  kubernetesIdleMsMax: 95_000,
+  /** Tokens in files are read again after this long. */
+  kubernetesTokenReadMs: 60_000,
+  /** How long a registration or removal waits for the leader. */
+  kubernetesAdmissionMsMax: 30_000,
+  /** Admissions and removals that one write of the ledger announces. */
+  rosterIntentsMax: 16,
+  /** Released indices that the ledger remembers; what is beyond it is found again when it is needed. */
+  rosterReleasedMax: 1_024,
   /** Size of a recording's file at which recording ends (`--record`). */
   recordingBytesMax: 256 * 1024 * 1024,
   /** Lines that the disk has not taken; beyond it recording ends. */
@@ -233,6 +253,10 @@ assert(limits.gatewayObserveMs * 3 < limits.gatewayObservationMsMax, "three obse
 assert(limits.gatewayDrainMsDefault < limits.gatewayDrainMsMax, "gateway drain limits are ordered");
 assert(limits.gatewayDrainMsMax < limits.gatewayAcknowledgeMsMax, "a drain ends before it is late");
 assert(limits.gatewayRetryMsMin < limits.gatewayRetryMsMax, "gateway retry limits are ordered");
+assert(limits.kubernetesIdleMsMax > 60_000, "a bookmark comes every minute");
+assert(limits.kubernetesWatchSecondsMin < limits.kubernetesWatchSecondsMax, "watch times are ordered");
+assert(limits.kubernetesLineBytesMax > 2 * limits.recordBytesMax, "an event holds the largest record");
+assert(limits.rosterIntentsMax < limits.rosterReleasedMax, "a batch of removals fits the ledger");
 assert(limits.recordingWaitingBytesMax < limits.recordingBytesMax, "a recording holds what waits for it");
 assert(2 * limits.etcdAttemptMsMax <= limits.registryRequestMsMax, "a request may ask two members of etcd");
 assert(

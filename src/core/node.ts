@@ -29,20 +29,20 @@ export interface RosterEntry {
   readonly revision: RosterRevision;
 }
 
-const namePattern = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+export const nodeNamePattern = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
 /** DNS subdomain names, as Kubernetes node names are. */
 export function parseNodeName(text: string): Result<NodeName, string> {
-  if (text.length > limits.nodeNameLengthMax || !namePattern.test(text)) {
+  if (text.length > limits.nodeNameLengthMax || !nodeNamePattern.test(text)) {
     return fail(`node name must be lower case letters, digits, "-" and "." (at most ${limits.nodeNameLengthMax})`);
   }
   return succeed(text as NodeName);
 }
 
-const incarnationPattern = /^[0-9a-f]{32}$/;
+export const incarnationIdPattern = /^[0-9a-f]{32}$/;
 
 export function parseIncarnationId(text: string): Result<IncarnationId, string> {
-  if (!incarnationPattern.test(text) || /^0+$/.test(text)) {
+  if (!incarnationIdPattern.test(text) || /^0+$/.test(text)) {
     return fail("incarnation id must be 32 hex digits and not zero");
   }
   return succeed(text as IncarnationId);

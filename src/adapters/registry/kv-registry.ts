@@ -3,6 +3,7 @@
  * Adapters differ only in their store. Owns its watches and campaigns, which end when it is closed.
  */
 import { setMaxListeners } from "node:events";
+import { assert } from "../../core/assert.js";
 import type { FleetRecord, OperatorRequest, RotationRecord } from "../../core/fleet/record.js";
 import {
   parseIncarnationId,
@@ -25,7 +26,7 @@ import { PortError } from "../port-error.js";
 import { admit, dismiss } from "./admission.js";
 import { campaign } from "./campaign.js";
 import { fleetKey, requestKey } from "./keys.js";
-import type { Kv, KvLease } from "./kv.js";
+import type { Kv, KvElection, KvLease, KvLeases, KvReader } from "./kv.js";
 import { watchList } from "./list-watch.js";
 import { reportSource, rosterSource } from "./list-sources.js";
 import type { InvalidRecord } from "./records.js";
@@ -46,27 +47,49 @@ export interface KvRegistryOptions {
   readonly skipped: (record: InvalidRecord) => void;
   /** Called once, after everything that uses the store has been stopped. */
   readonly closed: () => void;
+  /** What a leader also does, until its term ends. */
+  readonly lead?: () => Stop;
 }
 
+/** What a registry does besides reading. A promise that fails does so with a `PortError`. */
+export interface RegistryWrites {
+  /** `signal` is aborted when the registry is closed. */
+  register(request: RegisterRequest, signal: AbortSignal): Promise<RosterEntry>;
+  remove(name: NodeName, signal: AbortSignal): Promise<RosterRevision>;
+  publishReport(report: Report): Promise<null>;
+  writeFleet(record: FleetRecord, expectedVersion: number): Promise<number>;
+  putRequest(request: OperatorRequest): Promise<null>;
+  clearRequest(id: string): Promise<null>;
+  putRotation(record: RotationRecord): Promise<null>;
+}
+
+/** A store without transactions brings its own writes. */
+export type RegistryStore = KvReader & KvLeases & KvElection;
+
 export class KvRegistry implements RegistryPort {
-  readonly #kv: Kv;
+  readonly #kv: RegistryStore;
+  readonly #writes: RegistryWrites;
   readonly #options: KvRegistryOptions;
   readonly #stops = new Set<Stop>();
   readonly #closing = new AbortController();
 
-  constructor(kv: Kv, options: KvRegistryOptions) {
-    this.#kv = kv;
+  constructor(kv: Kv, options: KvRegistryOptions);
+  constructor(store: RegistryStore, options: KvRegistryOptions, writes: RegistryWrites);
+  constructor(store: RegistryStore | Kv, options: KvRegistryOptions, writes?: RegistryWrites) {
+    assert(writes !== undefined || "transaction" in store, "somebody writes");
+    this.#kv = store;
+    this.#writes = writes ?? kvWrites(store as Kv);
     this.#options = options;
     // As many roster writes as callers like may wait for another try.
     setMaxListeners(0, this.#closing.signal);
   }
 
   register(request: RegisterRequest, done: Done<RosterEntry>): void {
-    this.#settle((kv) => admit(kv, request, this.#closing.signal), done);
+    this.#settle(() => this.#writes.register(request, this.#closing.signal), done);
   }
 
   remove(name: NodeName, done: Done<RosterRevision>): void {
-    this.#settle((kv) => dismiss(kv, name, this.#closing.signal), done);
+    this.#settle(() => this.#writes.remove(name, this.#closing.signal), done);
   }
 
   watchRoster(listener: (event: WatchEvent<RosterEntry>) => void): Stop {
@@ -74,7 +97,7 @@ export class KvRegistry implements RegistryPort {
   }
 
   publishReport(report: Report, done: Done<null>): void {
-    this.#settle((kv) => publishReport(kv, report), done);
+    this.#settle(() => this.#writes.publishReport(report), done);
   }
 
   watchReports(listener: (event: WatchEvent<Report>) => void): Stop {
@@ -82,7 +105,7 @@ export class KvRegistry implements RegistryPort {
   }
 
   writeFleet(record: FleetRecord, expectedVersion: number, done: Done<number>): void {
-    this.#settle((kv) => writeFleet(kv, record, expectedVersion), done);
+    this.#settle(() => this.#writes.writeFleet(record, expectedVersion), done);
   }
 
   watchFleet(listener: (event: SingleEvent<FleetRecord>) => void): Stop {
@@ -91,11 +114,11 @@ export class KvRegistry implements RegistryPort {
   }
 
   putRequest(request: OperatorRequest, done: Done<null>): void {
-    this.#settle((kv) => putRequest(kv, request), done);
+    this.#settle(() => this.#writes.putRequest(request), done);
   }
 
   clearRequest(id: string, done: Done<null>): void {
-    this.#settle((kv) => clearRequest(kv, id), done);
+    this.#settle(() => this.#writes.clearRequest(id), done);
   }
 
   watchRequest(listener: (event: SingleEvent<OperatorRequest>) => void): Stop {
@@ -104,7 +127,7 @@ export class KvRegistry implements RegistryPort {
   }
 
   putRotation(record: RotationRecord, done: Done<null>): void {
-    this.#settle((kv) => putRotation(kv, record), done);
+    this.#settle(() => this.#writes.putRotation(record), done);
   }
 
   listRotations(done: Done<readonly RotationRecord[]>): void {
@@ -128,7 +151,22 @@ export class KvRegistry implements RegistryPort {
   }
 
   campaign(candidate: string, leaseMs: number, leading: (isLeader: boolean) => void): Stop {
-    return this.#keep(() => campaign(this.#kv, candidate, leaseMs, leading));
+    const { lead } = this.#options;
+    let stopLeading = (): void => undefined;
+    const turn = (isLeader: boolean): void => {
+      stopLeading();
+      stopLeading = isLeader && lead !== undefined ? lead() : () => undefined;
+    };
+    return this.#keep(() => {
+      const stop = campaign(this.#kv, candidate, leaseMs, (isLeader) => {
+        turn(isLeader);
+        leading(isLeader);
+      });
+      return () => {
+        turn(false);
+        stop();
+      };
+    });
   }
 
   close(): void {
@@ -138,7 +176,7 @@ export class KvRegistry implements RegistryPort {
     this.#options.closed();
   }
 
-  #settle<T>(run: (kv: Kv) => Promise<T>, done: Done<T>): void {
+  #settle<T>(run: (kv: RegistryStore) => Promise<T>, done: Done<T>): void {
     settle(this.#closing.signal.aborted ? Promise.reject(closedError()) : run(this.#kv), done);
   }
 
@@ -159,6 +197,19 @@ export class KvRegistry implements RegistryPort {
     this.#stops.add(release);
     return release;
   }
+}
+
+/** By transactions, each all or nothing. */
+function kvWrites(kv: Kv): RegistryWrites {
+  return {
+    register: (request, signal) => admit(kv, request, signal),
+    remove: (name, signal) => dismiss(kv, name, signal),
+    publishReport: (report) => publishReport(kv, report),
+    writeFleet: (record, expectedVersion) => writeFleet(kv, record, expectedVersion),
+    putRequest: (request) => putRequest(kv, request),
+    clearRequest: (id) => clearRequest(kv, id),
+    putRotation: (record) => putRotation(kv, record),
+  };
 }
 
 function closedError(): PortError {

@@ -9,11 +9,15 @@
  */
 import type { Stop } from "../../ports/failure.js";
 
-/** One key as stored; `revision` is that of the transaction which last wrote it. */
+/**
+ * One key as stored; `revision` is that of the transaction which last wrote it. `fault` says why the
+ * store does not vouch for the value: it counts as unreadable.
+ */
 export interface KvItem {
   readonly key: string;
   readonly value: string;
   readonly revision: number;
+  readonly fault?: string | undefined;
 }
 
 /** What the store held at one revision. Absent keys are left out; items are in key order. */
@@ -40,6 +44,7 @@ export type KvOutcome =
 export interface KvChange {
   readonly key: string;
   readonly value: string | null;
+  readonly fault?: string | undefined;
 }
 
 /** What one transaction changed under the prefix of a watch. */

@@ -77,15 +77,16 @@ function change<T>(
   sink: ListSink<T>,
   { revision, changes }: KvChanges,
 ): void {
-  view.revision = revision;
-  for (const { key, value } of changes) {
+  // A record that the store does not vouch for has no revision to go by.
+  view.revision = Math.max(view.revision, revision);
+  for (const { key, value, fault } of changes) {
     if (value === null) {
       view.items.delete(key);
       view.unreadable.delete(key);
-      sink.listener({ kind: "removed", revision, name: key.slice(source.prefix.length) });
+      sink.listener({ kind: "removed", revision: view.revision, name: key.slice(source.prefix.length) });
       continue;
     }
-    const decoded = take(view, source, sink, { key, value, revision });
+    const decoded = take(view, source, sink, { key, value, revision, fault });
     if (decoded.kind === "valid") sink.listener({ kind: "put", revision, item: decoded.value });
   }
 }

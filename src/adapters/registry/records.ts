@@ -22,7 +22,8 @@ export type Decoded<T> =
   | { readonly kind: "invalid"; readonly record: InvalidRecord };
 
 export function decode<T>(schema: z.ZodType<T>, item: KvItem): Decoded<T> {
-  const { key, revision } = item;
+  const { key, revision, fault } = item;
+  if (fault !== undefined) return { kind: "invalid", record: { key, revision, reason: fault } };
   let parsed: unknown;
   try {
     parsed = JSON.parse(item.value);

@@ -5,9 +5,11 @@
 import { isIPv4 } from "node:net";
 import { z } from "zod";
 import type { FleetRecord, OperatorRequest, RotationRecord } from "../../core/fleet/record.js";
-import { parseCheckValue, parseKeyId } from "../../core/key-id.js";
+import { checkValuePattern, parseCheckValue, parseKeyId } from "../../core/key-id.js";
 import { limits } from "../../core/limits.js";
 import {
+  incarnationIdPattern,
+  nodeNamePattern,
   parseIncarnationId,
   parseNodeName,
   type NodeAddresses,
@@ -34,10 +36,16 @@ function parsed<I, O>(input: z.ZodType<I>, parse: (value: I) => Result<O, string
   });
 }
 
-const nodeName = parsed(z.string(), parseNodeName);
-const incarnationId = parsed(z.string(), parseIncarnationId);
-const keyId = parsed(z.number(), (value) => parseKeyId(value, 255));
-const check = parsed(z.string(), parseCheckValue);
+/** `meta` is what a JSON Schema shows of what the parser checks. */
+const nodeNameText = z.string().meta({ pattern: nodeNamePattern.source, maxLength: 253 });
+const nodeName = parsed(nodeNameText, parseNodeName);
+const incarnationIdText = z.string().meta({ pattern: incarnationIdPattern.source });
+export const incarnationIdSchema = parsed(incarnationIdText, parseIncarnationId);
+const incarnationId = incarnationIdSchema;
+const keyIdNumber = z.number().meta({ type: "integer", minimum: 1, maximum: 255 });
+const keyId = parsed(keyIdNumber, (value) => parseKeyId(value, 255));
+const checkText = z.string().meta({ pattern: checkValuePattern.source });
+const check = parsed(checkText, parseCheckValue);
 const key = z.object({ keyId, check });
 const keys = z.array(key).max(limits.keyFileLinesMax);
 const revision = count.transform((value) => value as RosterRevision);
@@ -47,15 +55,16 @@ const incarnationNumber = count
   .transform((value) => value as IncarnationNumber);
 
 /** In canonical form after reading: whoever wrote the record may have spelled it otherwise. */
-const ipv6 = z.string().transform((text, context) => {
+const ipv6Text = z.string().meta({ format: "ipv6" });
+const ipv6 = ipv6Text.transform((text, context) => {
   const canonical = canonicalIpv6(text);
   if (canonical !== null) return canonical;
   context.addIssue({ code: "custom", message: "not an IPv6 address" });
   return z.NEVER;
 });
 
-const addresses: z.ZodType<NodeAddresses> = z.object({
-  ipv4: z.string().refine(isIPv4, "not an IPv4 address").nullable(),
+export const addressesSchema: z.ZodType<NodeAddresses> = z.object({
+  ipv4: z.string().refine(isIPv4, "not an IPv4 address").meta({ format: "ipv4" }).nullable(),
   ipv6: ipv6.nullable(),
   udpPort: z.number().int().min(1).max(65_535).nullable(),
 });
@@ -79,7 +88,7 @@ export const rosterRecordSchema: z.ZodType<RosterRecord> = z.object({
   index,
   incarnationId,
   incarnationNumber,
-  addresses,
+  addresses: addressesSchema,
   numbers,
 });
 

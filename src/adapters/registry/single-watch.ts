@@ -37,8 +37,8 @@ export function watchSingle<T>(kv: KvReader, source: SingleSource<T>, sink: Sing
     event: (event) => {
       if (event.kind === "resumed") return tell();
       if (event.kind === "disconnected") return sink.listener(event);
-      for (const { value } of event.changes.filter((change) => change.key === key)) {
-        see(value === null ? null : { key, value, revision: event.revision });
+      for (const { value, fault } of event.changes.filter((change) => change.key === key)) {
+        see(value === null ? null : { key, value, revision: event.revision, fault });
       }
     },
   });

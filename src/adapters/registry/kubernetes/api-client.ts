@@ -1,0 +1,169 @@
+/**
+ * Requests to the Kubernetes API over node:https, with connections kept open. Answers that a caller
+ * decides upon (there, absent, conflict) are values; the rest are failures with a code. A server
+ * that says "too many requests" is obeyed: its Retry-After is waited out, within the request's time.
+ */
+import { setMaxListeners } from "node:events";
+import { Agent as PlainAgent, request as plainRequest } from "node:http";
+import type { IncomingMessage } from "node:http";
+import { Agent, request as tlsRequest } from "node:https";
+import type { Stop } from "../../../ports/failure.js";
+import { limits } from "../../../core/limits.js";
+import { PortError } from "../../port-error.js";
+import { systemClock } from "../../system/clock.js";
+import { pause } from "../backoff.js";
+import type { ClusterAccess } from "./access.js";
+import { failureOf, readBody, statusMessage } from "./api-failure.js";
+import { kubeObjectOf, type KubeObject } from "./kube-object.js";
+
+export type ContentType = "application/json" | "application/merge-patch+json";
+
+export interface ApiRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+}
+
+export type ApiAnswer =
+  | { readonly kind: "object"; readonly object: KubeObject }
+  | { readonly kind: "absent" }
+  /** Another version is stored, or an object of that name exists. */
+  | { readonly kind: "conflict"; readonly message: string };
+
+export class ApiClient {
+  readonly namespace: string;
+  readonly #access: ClusterAccess;
+  readonly #agent: Agent | PlainAgent;
+  readonly #request: typeof tlsRequest | typeof plainRequest;
+  readonly #closing = new AbortController();
+  readonly #stalls = new Set<() => void>();
+
+  constructor(access: ClusterAccess) {
+    this.#access = access;
+    setMaxListeners(0, this.signal); // One per request under way.
+    this.namespace = access.namespace;
+    const { ca, certificate, key } = access;
+    const isPlain = access.url.protocol === "http:"; // A proxy on this machine: see access.ts.
+    this.#request = isPlain ? plainRequest : tlsRequest;
+    this.#agent = isPlain
+      ? new PlainAgent({ keepAlive: true })
+      : new Agent({ keepAlive: true, ca, cert: certificate, key });
+  }
+
+  get signal(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /**
+   * @throws PortError REGISTRY_UNREACHABLE, REGISTRY_FORBIDDEN, REGISTRY_RECORD_INVALID,
+   * REGISTRY_RECORD_TOO_LARGE, REGISTRY_CLOSED
+   */
+  async send(request: ApiRequest): Promise<ApiAnswer> {
+    const { status, body } = await this.fetch(request);
+    if (status === 404) return { kind: "absent" };
+    if (status === 409) return { kind: "conflict", message: statusMessage(body) };
+    return { kind: "object", object: kubeObjectOf(body) };
+  }
+
+  /** `version`: only what has not changed since. */
+  async remove(path: string, version?: string): Promise<"removed" | "absent" | "conflict"> {
+    const preconditions = version === undefined ? undefined : { resourceVersion: version };
+    const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions };
+    const { status } = await this.fetch({ method: "DELETE", path, body });
+    if (status === 404) return "absent";
+    return status === 409 ? "conflict" : "removed";
+  }
+
+  /** @returns an answer below 300, 404, 409 or 410; anything else is thrown */
+  async fetch(
+    request: ApiRequest,
+    timeMs: number = limits.registryRequestMsMax,
+  ): Promise<{ readonly status: number; readonly body: unknown }> {
+    const untilMs = systemClock.nowMs() + timeMs;
+    for (let isRenewed = false; ; ) {
+      const response = await this.open(request, untilMs - systemClock.nowMs(), this.signal);
+      const status = response.statusCode ?? 0;
+      const body = await readBody(response, this.signal);
+      const waitMs = retryAfterMs(response);
+      if (waitMs !== null && systemClock.nowMs() + waitMs < untilMs) {
+        await pause(waitMs, this.signal);
+      } else if (status === 401 && !isRenewed) {
+        this.#access.tokens.renew();
+        isRenewed = true;
+      } else if (status < 300 || [404, 409, 410].includes(status)) {
+        return { status, body };
+      } else {
+        throw failureOf(status, body);
+      }
+    }
+  }
+
+  /** The response as soon as it begins; whoever reads it bounds the rest. */
+  open(request: ApiRequest, timeMs: number, signal: AbortSignal): Promise<IncomingMessage> {
+    const { method, path, query, body } = request;
+    const url = new URL(path, this.#access.url);
+    for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, value);
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    return new Promise((resolve, reject) => {
+      if (this.signal.aborted) return reject(closedError());
+      const headers = this.#headers(method, text);
+      const asked = this.#request(url, { method, headers, agent: this.#agent, signal });
+      const timer = setTimeout(() => {
+        asked.destroy(new Error("no answer in time"));
+        for (const tell of [...this.#stalls]) tell();
+      }, timeMs);
+      asked.on("response", (response) => {
+        clearTimeout(timer);
+        resolve(response);
+      });
+      asked.on("error", (cause) => {
+        clearTimeout(timer);
+        reject(this.signal.aborted ? closedError() : unreachable(cause.message));
+      });
+      asked.end(text);
+    });
+  }
+
+  /** Called when a request gets no answer in time: whoever only listens may listen to a dead server. */
+  onStall(listener: () => void): Stop {
+    this.#stalls.add(listener);
+    return () => this.#stalls.delete(listener);
+  }
+
+  /** Ends every request under way with REGISTRY_CLOSED. */
+  close(): void {
+    this.#closing.abort();
+    this.#agent.destroy();
+  }
+
+  #headers(method: ApiRequest["method"], text: string | undefined): Record<string, string> {
+    const token = this.#access.tokens.token();
+    const type: ContentType =
+      method === "PATCH" ? "application/merge-patch+json" : "application/json";
+    return {
+      accept: "application/json",
+      "user-agent": "spindle",
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(text === undefined
+        ? {}
+        : { "content-type": type, "content-length": String(Buffer.byteLength(text)) }),
+    };
+  }
+}
+
+/** Null when the server does not ask for a pause. A part of it is random: nobody comes together. */
+function retryAfterMs({ statusCode, headers }: IncomingMessage): number | null {
+  if (statusCode !== 429 && statusCode !== 503) return null;
+  const seconds = Number(headers["retry-after"]);
+  if (headers["retry-after"] === undefined || !Number.isFinite(seconds)) return null;
+  return seconds * 1_000 * (1 + Math.random() / 2);
+}
+
+export function unreachable(reason: string): PortError {
+  return new PortError("REGISTRY_UNREACHABLE", `the Kubernetes API server: ${reason}`, true);
+}
+
+export function closedError(): PortError {
+  return new PortError("REGISTRY_CLOSED", "the registry was closed", false);
+}

@@ -1,0 +1,65 @@
+/** A complete listing in pages, as of one version of the collection. */
+import { z } from "zod";
+import { limits } from "../../../core/limits.js";
+import { PortError } from "../../port-error.js";
+import { unreachable, type ApiClient } from "./api-client.js";
+import { kubeObjectOf, type KubeObject } from "./kube-object.js";
+
+export interface ObjectListing {
+  readonly version: string;
+  readonly objects: readonly KubeObject[];
+}
+
+const pageSchema = z.object({
+  metadata: z.object({ resourceVersion: z.string(), continue: z.string().optional() }),
+  items: z.array(z.unknown()).nullable(),
+});
+
+const restartsMax = 5;
+
+/**
+ * The server may forget the version of the first page while the others are read; the listing then
+ * begins anew.
+ * @throws PortError REGISTRY_UNREACHABLE, REGISTRY_FORBIDDEN, REGISTRY_PROTOCOL, REGISTRY_CLOSED
+ */
+export async function listObjects(
+  client: ApiClient,
+  path: string,
+  selector: Readonly<Record<string, string>> = {},
+): Promise<ObjectListing> {
+  for (let attempt = 0; attempt < restartsMax; attempt++) {
+    const listing = await listOnce(client, path, selector);
+    if (listing !== null) return listing;
+  }
+  throw unreachable("a listing expired again and again while it was read");
+}
+
+async function listOnce(
+  client: ApiClient,
+  path: string,
+  selector: Readonly<Record<string, string>>,
+): Promise<ObjectListing | null> {
+  const objects: KubeObject[] = [];
+  let next: string | undefined;
+  do {
+    const limit = { limit: String(limits.kubernetesPageItems) };
+    const query = { ...selector, ...limit, ...(next === undefined ? {} : { continue: next }) };
+    const answer = await client.fetch(
+      { method: "GET", path, query },
+      limits.registryListingMsMax,
+    );
+    if (answer.status === 410) return null;
+    if (answer.status === 404) throw notInstalled(path);
+    const page = pageSchema.safeParse(answer.body);
+    if (!page.success) throw unreachable("a listing is not one");
+    objects.push(...(page.data.items ?? []).map(kubeObjectOf));
+    next = page.data.metadata.continue === "" ? undefined : page.data.metadata.continue;
+    if (next === undefined) return { version: page.data.metadata.resourceVersion, objects };
+  } while (true);
+}
+
+/** Retryable: an installation may create the definitions after the programs. */
+export function notInstalled(path: string): PortError {
+  const message = `the API server does not serve ${path}: install the definitions of spindle.dev`;
+  return new PortError("KUBERNETES_NOT_INSTALLED", message, true);
+}
