@@ -1,6 +1,6 @@
 /** The registry contract on a real API server. One server for all clauses, a namespace for each. */
 import { after, type TestContext } from "node:test";
-import { ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
+import { type ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
 import { registryOver } from "../../src/adapters/registry/kubernetes/open.js";
 import { leadRoster } from "../../src/adapters/registry/kubernetes/roster-leader.js";
 import { installDefinitions } from "../../src/lab/servers/kubernetes-definitions.js";

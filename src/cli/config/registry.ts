@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { RegistryTarget } from "../../adapters/registry/connect.js";
 import type { ServiceAddress } from "../../ports/service-address.js";
 import { checkEtcd, etcdSection, toEtcdTarget } from "./etcd.js";
+import { checkKubernetes, kubernetesSection, toKubernetesTarget } from "./kubernetes.js";
 import { checkPlace, placeFields, toServiceAddress, type Remark } from "./sections.js";
 
 /** One controller of a fleet keeps the embedded registry (`serve`); others connect, as agents do. */
@@ -15,10 +16,13 @@ export type ControllerRegistryConfig =
   | { readonly role: "serve"; readonly kind: "embedded"; readonly address: ServiceAddress }
   | { readonly role: "connect"; readonly target: RegistryTarget };
 
-const kindField = z.enum(["embedded", "etcd"]).default("embedded");
+const kindField = z.enum(["embedded", "etcd", "kubernetes"]).default("embedded");
 
 /** Sections of kinds that run elsewhere. */
-const elsewhere = { etcd: etcdSection.optional() };
+const elsewhere = {
+  etcd: etcdSection.optional(),
+  kubernetes: kubernetesSection.optional(),
+};
 
 export const agentRegistrySection = z.strictObject({
   kind: kindField,
@@ -101,18 +105,24 @@ function checkKind(
   section: Elsewhere & Readonly<Record<string, unknown>>,
   embeddedFields: readonly string[],
 ): readonly Remark[] {
-  const { kind, etcd } = section;
-  const foreign = kind === "embedded" ? Object.keys(elsewhere) : embeddedFields;
+  const { kind, etcd, kubernetes } = section;
+  const others = Object.keys(elsewhere).filter((field) => field !== kind);
+  const foreign = kind === "embedded" ? others : [...others, ...embeddedFields];
   const found = foreign.find((field) => section[field] !== undefined);
   if (found !== undefined) {
     return [{ path: ["registry", found], message: `does not go with registry.kind ${kind}` }];
   }
   if (kind === "embedded") return [];
   if (etcd !== undefined) return checkEtcd(etcd, ["registry", "etcd"]);
-  return [{ path: ["registry", "etcd"], message: `is missing: registry.kind is ${kind}` }];
+  if (kubernetes !== undefined) return checkKubernetes(kubernetes, ["registry", "kubernetes"]);
+  return [{ path: ["registry", kind], message: `is missing: registry.kind is ${kind}` }];
 }
 
 /** Null for the embedded registry. */
-function toTargetElsewhere({ etcd }: Elsewhere, folder: string): RegistryTarget | null {
+function toTargetElsewhere(
+  { etcd, kubernetes }: Elsewhere,
+  folder: string,
+): RegistryTarget | null {
+  if (kubernetes !== undefined) return toKubernetesTarget(kubernetes, folder);
   return etcd === undefined ? null : toEtcdTarget(etcd, folder);
 }

@@ -65,7 +65,7 @@ async function openAgent(
   closers.add(() => storage.close());
   const kernel = await openDataplane(config, keyring, log, overrides.stagingDelayMs ?? 0);
   closers.add(() => kernel.close());
-  const registry = await connectRegistry(config.registry, { skipped: skipLogger(log) });
+  const registry = await connectRegistry(config.registry, { skipped: skipLogger(log), log });
   closers.add(() => registry.close());
   const keystore = makeKeystore(config, keyring, log);
   const chances = { randomIncarnationId, chance: Math.random };

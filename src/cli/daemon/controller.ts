@@ -59,7 +59,7 @@ async function openRegistry(
 ): Promise<OpenRegistry> {
   const skipped = skipLogger(log);
   if (place.role === "connect") {
-    const registry = await connectRegistry(place.target, { skipped });
+    const registry = await connectRegistry(place.target, { skipped, log });
     return { registry, writes: () => ({}), close: async () => registry.close() };
   }
   const host = await startEmbedded({ stateDir, listen: place.address, skipped });

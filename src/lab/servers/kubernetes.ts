@@ -145,7 +145,10 @@ export class KubernetesServer {
 
   #spawn(program: string, name: string, args: readonly string[]): ChildProcess {
     const log = openSync(join(this.#folder, `${name}.log`), "a", 0o600);
-    return spawn(program, args, { stdio: ["ignore", log, log] });
+    // It ends with this process, however that ends (prctl(2), PR_SET_PDEATHSIG).
+    return spawn("setpriv", ["--pdeathsig", "KILL", program, ...args], {
+      stdio: ["ignore", log, log],
+    });
   }
 
   async #untilReady(): Promise<void> {

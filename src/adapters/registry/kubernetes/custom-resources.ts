@@ -2,7 +2,7 @@
  * The custom resource definitions, made from the schemas that the adapter itself reads and writes
  * by. `tools/crds.mjs` writes them to deploy/; a test holds the files to this.
  */
-import { z } from "zod";
+import { type z } from "zod";
 import { apiGroup } from "./kube-object.js";
 import { objectSchemas, type Kind } from "./object-schemas.js";
 import { structuralSchema, type StructuralSchema } from "./structural-schema.js";

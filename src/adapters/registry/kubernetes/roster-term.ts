@@ -232,8 +232,10 @@ export class RosterTerm {
 
   #reportItems(): readonly KvItem[] {
     const collection = collectionOf(reportPrefix);
-    const seen = [...this.#reports.values()].map((object) => collection?.see(object) ?? null);
-    return seen.flatMap((one) => (one?.value == null ? [] : [{ ...one, value: one.value }]));
+    return [...this.#reports.values()].flatMap((object) => {
+      const seen = collection?.see(object) ?? null;
+      return seen === null || seen.value === null ? [] : [{ ...seen, value: seen.value }];
+    });
   }
 
   async #fleetItem(): Promise<KvItem | null> {
