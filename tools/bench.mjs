@@ -1,6 +1,6 @@
 /**
- * Runs the benchmarks, one process after the other: `node tools/bench.mjs [name]`. Needs a build. A missed target is
- * printed and does not fail the run: figures of a busy machine prove nothing.
+ * Runs the benchmarks, one process after the other: `node tools/bench.mjs [name [word ...]]`. Needs a build. Words go to the
+ * benchmark. A missed target is printed and does not fail the run: figures of a busy machine prove nothing.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -17,5 +17,5 @@ if (benches.length === 0) {
 }
 for (const file of benches) {
   const compiled = join(root, "dist/bench", file.replace(/\.ts$/, ".js"));
-  if (!(await runCommand(`bench ${file}`, process.execPath, [compiled]))) process.exitCode = 1;
+  if (!(await runCommand(`bench ${file}`, process.execPath, [compiled, ...process.argv.slice(3)]))) process.exitCode = 1;
 }

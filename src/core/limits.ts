@@ -43,8 +43,9 @@ export const limits = {
   sentKeysMax: 64,
   /** Refused keys remembered; older ones are half a ring behind. */
   refusedKeysMax: 16,
-  /** Least time between two decisions of a controller. */
+  /** Least time between two decisions of a controller, and for each node of a large fleet, which takes some 2 us of a step. */
   controllerSpacingMs: 10,
+  controllerSpacingMsPerNode: 0.02,
   /** The controller looks at leases and deadlines this often when nothing changes. */
   controllerTickMs: 1_000,
   /** Pre-flight, before anything was measured: peers whose SAs one agent installs and reads back per second. */

@@ -8,6 +8,7 @@ import type { NodeName } from "../core/node.js";
 import { alwaysLeading } from "../sim/mutants/coordination.js";
 import { mutants } from "../sim/mutants/named-mutants.js";
 import type { SimOptions } from "../sim/options.js";
+import { packetsOf } from "../sim/model/losses.js";
 import { SimFleet } from "../sim/fleet.js";
 import type { CounterexampleFile } from "./counterexample-file.js";
 import { Gate } from "./gate.js";
@@ -231,7 +232,7 @@ class Player {
     const { invariant } = this.#file.violation;
     const losses = this.#fleet.losses();
     const [first] = losses;
-    const observed = first === undefined ? [] : [`S1: ${losses.length} packets lost, the first from ${first.from} to ${first.to} on key ${first.keyId} by ${first.reason}`];
+    const observed = first === undefined ? [] : [`S1: ${packetsOf(losses)} packets lost, the first from ${first.from} to ${first.to} on key ${first.keyId} by ${first.reason}`];
     if (invariant === "L1") return this.#judgeRest(observed);
     const reused = [...this.#fleet.nodes.values()].flatMap(({ kernel }) => kernel.reusedOutbound);
     if (reused.length > 0) observed.push(`S4: ${reused.length} outbound SAs installed again`);

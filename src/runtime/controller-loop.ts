@@ -1,7 +1,7 @@
 /**
  * The one loop of a controller: watches roster, reports, fleet record and requests, feeds the machine, runs the effects
- * of its steps. Decisions are spaced by `limits.controllerSpacingMs`, so that a thousand reports in a burst cost a few
- * steps. With a recorder it tells what a replay needs.
+ * of its steps. Decisions are spaced, in a large fleet by more, so that a thousand reports in a burst cost a few steps.
+ * With a recorder it tells what a replay needs.
  */
 import { limits } from "../core/limits.js";
 import type { NodeName } from "../core/node.js";
@@ -146,7 +146,7 @@ export class ControllerLoop {
       this.#isTurnQueued = false;
       if (!this.#isStopped) this.#turn();
     };
-    const earliestMs = this.#lastTurnMs + limits.controllerSpacingMs;
+    const earliestMs = this.#lastTurnMs + controllerSpacingMs(this.#machine.nodes);
     if (clock.nowMs() >= earliestMs) clock.defer(run);
     else clock.setTimer(earliestMs, run);
   }
@@ -195,6 +195,11 @@ export class ControllerLoop {
     log.write(level, "retrying", { effect: what, code: failure.code, why: failure.message });
     clock.setTimer(clock.nowMs() + limits.retryMsMin, again);
   }
+}
+
+/** A step goes over all nodes: in a large fleet steps are as far apart as keeps a core free for other work. */
+function controllerSpacingMs(nodes: number): number {
+  return Math.max(limits.controllerSpacingMs, nodes * limits.controllerSpacingMsPerNode);
 }
 
 export interface ControllerView {

@@ -67,6 +67,11 @@ export class ControllerMachine {
     return this.#state;
   }
 
+  /** How many nodes are on the roster. */
+  get nodes(): number {
+    return this.#entries.size;
+  }
+
   get fleetRecord(): FleetRecord | null {
     return this.#fleet?.record ?? null;
   }

@@ -12,11 +12,12 @@ import { ControllerLoop, type ControllerPorts } from "../runtime/controller-loop
 import { agentDefaults, controllerDefaults } from "./defaults.js";
 import { VirtualTime } from "./engine/virtual-time.js";
 import { SimDisk, storageOf } from "./model/disk.js";
-import { clockOf, parseAddresses, storedIncarnation, type SimAgent, type SimNode } from "./model/host.js";
+import { clockOf, endsOf, parseAddresses, storedIncarnation, type SimAgent, type SimNode } from "./model/host.js";
 import { SimKernel } from "./model/kernel.js";
 import { keystoreOf } from "./model/keystore.js";
 import { SimRegistry, type Link, type Stream } from "./model/registry.js";
-import { Traffic, type LostPacket } from "./model/traffic.js";
+import type { LossWindow } from "./model/losses.js";
+import { Traffic } from "./model/traffic.js";
 import type { SimOptions } from "./options.js";
 
 export interface SimController {
@@ -57,11 +58,14 @@ export class SimFleet {
   /** @param addresses as for `parseAddresses` */
   addNode(text: string, keys: readonly KeyIdentity[], addresses = this.#freshAddress()): NodeName {
     const name = text as NodeName;
+    const parsed = parseAddresses(addresses);
+    const { requestMs } = this.#options;
     const operationMs = this.#options.operationMs ?? ((prng: Prng) => 0.05 + prng.share() * 0.2);
     this.nodes.set(name, {
       name,
-      addresses: parseAddresses(addresses),
-      kernel: new SimKernel(this.time, () => operationMs(this.prng)),
+      addresses: parsed,
+      ends: endsOf(parsed),
+      kernel: new SimKernel(this.time, { operationMs: () => operationMs(this.prng), requestMs: () => requestMs?.(this.prng) ?? 0 }),
       disk: new SimDisk(),
       keys: { kind: "valid", keys },
       keyWatchers: new Set(),
@@ -113,7 +117,7 @@ export class SimFleet {
     node.kernel.reboot();
   }
 
-  /** The machine goes down: kernel state and clock begin anew when `startAgent` is called. */
+  /** The machine goes down: kernel state and clock begin anew when `startAgent` is called, unsynced documents are lost. */
   rebootHost(name: NodeName): void {
     const node = this.node(name);
     this.killAgent(name);
@@ -137,6 +141,7 @@ export class SimFleet {
     this.killAgent(name);
     this.#endLifetime(node);
     node.addresses = parseAddresses(addresses);
+    node.ends = endsOf(node.addresses);
     node.departed = false;
     this.startAgent(name);
     this.traffic.reroute();
@@ -232,9 +237,9 @@ export class SimFleet {
     return holds();
   }
 
-  /** Packets that nothing excuses (S1). */
-  losses(): readonly LostPacket[] {
-    return this.traffic.lost.filter((packet) => packet.excuse === null);
+  /** What nothing excuses (S1): also a loss too short to meet a packet. */
+  losses(): readonly LossWindow[] {
+    return this.traffic.lost.filter(({ excuse }) => excuse === null);
   }
 
   #freshAddress(): string {

@@ -16,6 +16,8 @@ export interface SimOptions {
   readonly mesh?: Mesh;
   readonly registryDelayMs?: (prng: Prng) => number;
   readonly operationMs?: (prng: Prng) => number;
+  /** Besides the operations, once for each request to a kernel; absent: nothing. */
+  readonly requestMs?: (prng: Prng) => number;
   /** From a save's request to its acknowledgement. */
   readonly saveMs?: (prng: Prng) => number;
   /** Milliseconds of a node's clock per millisecond of virtual time; drawn once for each node. */

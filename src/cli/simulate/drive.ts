@@ -35,7 +35,7 @@ function runBurst(simulation: Simulation): boolean {
 }
 
 function describe(simulation: Simulation, startedMs: number): string {
-  const { virtualMs, doing, packetsSent, packetsLost } = simulation.progress;
+  const { virtualMs, doing, packetsLost } = simulation.progress;
   const elapsed = seconds(systemClock.nowMs() - startedMs);
-  return `${seconds(virtualMs)} of virtual time in ${elapsed}  ${doing}  sent ${count(packetsSent)}  lost ${count(packetsLost)}`;
+  return `${seconds(virtualMs)} of virtual time in ${elapsed}  ${doing}  lost ${count(packetsLost)}`;
 }

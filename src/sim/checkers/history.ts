@@ -1,13 +1,13 @@
 /**
  * What happened to each node's kernel and what each node said, as seen at the ports of its agents: enough to name the
  * first cause of a violation. It observes below any mutant, so it records what was done and not what was meant. Bounded:
- * one record per SA slot, the oldest of those that are gone are forgotten first.
+ * one record per remote address, which remembers a few of the SAs and selections that are gone.
  */
 import type { KeyId } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
 import type { Report } from "../../core/report.js";
 import {
-  saSlotKey,
+  endpointKey,
   saSlotOf,
   sameKeyRef,
   type Operation,
@@ -49,16 +49,30 @@ export function watchedFleet(options: SimOptions): { readonly fleet: SimFleet; r
   return { fleet, history };
 }
 
-const livesMax = 4_096;
+/** SAs of one remote address that are gone, and outbound SPIs that it was sent with: so many are remembered. */
+const goneMax = 6;
+
+/** What one node did about one remote address. */
+interface Dealings {
+  lives: readonly SaLife[];
+  selection: Selection | null;
+  /** When an outbound SPI was last deselected, the latest last. */
+  deselected: readonly { readonly spi: Spi; readonly atMs: number }[];
+}
 
 class NodeHistory {
-  readonly sas = new Map<string, SaLife>();
-  /** By remote address, outbound. */
-  readonly selections = new Map<string, Selection>();
-  /** When each outbound SPI was last deselected, by remote address and SPI. */
-  readonly deselectedMs = new Map<string, number>();
+  /** By remote address. */
+  readonly dealings = new Map<string, Dealings>();
   /** When its reports first claimed each key, by key id. */
   readonly advertisedMs = new Map<KeyId, number>();
+
+  with(address: string): Dealings {
+    const known = this.dealings.get(address);
+    if (known !== undefined) return known;
+    const dealings: Dealings = { lives: [], selection: null, deselected: [] };
+    this.dealings.set(address, dealings);
+    return dealings;
+  }
 }
 
 export class History {
@@ -84,25 +98,29 @@ export class History {
   /** The life of the inbound SA that `to` has, or last had, for packets of key `keyId` from `from`. */
   inbound(to: NodeName, from: NodeName, keyId: number): SaLife | null {
     let last: SaLife | null = null;
-    for (const life of this.#nodes.get(to)?.sas.values() ?? []) {
-      const { direction, key } = life.spec;
-      if (direction !== "in" || key.from.name !== from || key.keyId !== keyId) continue;
-      if (last === null || life.installedMs >= last.installedMs) last = life;
+    for (const { lives } of this.#nodes.get(to)?.dealings.values() ?? []) {
+      for (const life of lives) {
+        const { direction, key } = life.spec;
+        if (direction !== "in" || key.from.name !== from || key.keyId !== keyId) continue;
+        if (last === null || life.installedMs >= last.installedMs) last = life;
+      }
     }
     return last;
   }
 
   life(name: NodeName, slot: SaSlot): SaLife | null {
-    return this.#nodes.get(name)?.sas.get(saSlotKey(slot)) ?? null;
+    const dealings = this.#nodes.get(name)?.dealings.get(endpointKey(slot.remote));
+    return dealings === undefined ? null : lifeOf(dealings, slot);
   }
 
   selection(name: NodeName, address: string): Selection | null {
-    return this.#nodes.get(name)?.selections.get(address) ?? null;
+    return this.#nodes.get(name)?.dealings.get(address)?.selection ?? null;
   }
 
   /** When `name` last stopped sending to `address` with `spi`, null when it never had. */
   deselectedMs(name: NodeName, address: string, spi: Spi): number | null {
-    return this.#nodes.get(name)?.deselectedMs.get(`${address} ${spi}`) ?? null;
+    const deselected = this.#nodes.get(name)?.dealings.get(address)?.deselected ?? [];
+    return deselected.findLast((one) => one.spi === spi)?.atMs ?? null;
   }
 
   advertisedMs(name: NodeName, keyId: number): number | null {
@@ -149,46 +167,43 @@ export class History {
     const node = this.#node(name);
     switch (operation.kind) {
       case "install-sa":
-        return this.#installed(node, operation.sa);
+        return this.#installed(node.with(endpointKey(saSlotOf(operation.sa).remote)), operation.sa);
       case "delete-sa":
-        return this.#deleted(node, operation.slot);
+        return this.#deleted(node.with(endpointKey(operation.slot.remote)), operation.slot);
       case "set-policy":
-        return this.#selected(node, operation.policy);
+        return this.#selected(node.with(endpointKey(operation.policy.remote)), operation.policy);
       case "delete-policy":
-        if (operation.policy.direction === "out") this.#deselected(node, operation.policy.remote.address);
+        if (operation.policy.direction === "out") this.#deselected(node.with(endpointKey(operation.policy.remote)));
         return;
     }
   }
 
-  #installed({ sas, deselectedMs }: NodeHistory, spec: SaSpec): void {
-    const slot = saSlotKey(saSlotOf(spec));
-    const before = sas.get(slot);
+  #installed(dealings: Dealings, spec: SaSpec): void {
+    const before = lifeOf(dealings, spec);
     if (before?.deletedMs === null && sameKeyRef(before.spec.key, spec.key)) return;
     // What was sent with the SPI so far was sent with another key.
-    if (spec.direction === "out") deselectedMs.delete(`${spec.destination.address} ${spec.spi}`);
-    sas.delete(slot);
-    sas.set(slot, { spec, installedMs: this.#time.nowMs, deletedMs: null });
-    if (sas.size > livesMax) forgetOldest(sas);
+    if (spec.direction === "out") dealings.deselected = dealings.deselected.filter(({ spi }) => spi !== spec.spi);
+    const others = dealings.lives.filter((life) => life !== before);
+    dealings.lives = withoutOldest([...others, { spec, installedMs: this.#time.nowMs, deletedMs: null }]);
   }
 
-  #deleted({ sas }: NodeHistory, slot: SaSlot): void {
-    const life = sas.get(saSlotKey(slot));
-    if (life !== undefined) life.deletedMs ??= this.#time.nowMs;
+  #deleted(dealings: Dealings, slot: SaSlot): void {
+    const life = lifeOf(dealings, slot);
+    if (life !== null) life.deletedMs ??= this.#time.nowMs;
   }
 
-  #selected(node: NodeHistory, { direction, peer, remote, action }: PolicySpec): void {
+  #selected(dealings: Dealings, { direction, peer, action }: PolicySpec): void {
     if (direction !== "out") return;
     const spi = action.kind === "protect" ? action.spi : null;
-    if (node.selections.get(remote.address)?.spi !== spi) this.#deselected(node, remote.address);
-    node.selections.set(remote.address, { peer, action: action.kind, spi, sinceMs: this.#time.nowMs });
+    if (dealings.selection?.spi !== spi) this.#deselected(dealings);
+    dealings.selection = { peer, action: action.kind, spi, sinceMs: this.#time.nowMs };
   }
 
-  #deselected({ selections, deselectedMs }: NodeHistory, address: string): void {
-    const before = selections.get(address);
-    selections.delete(address);
-    if (before === undefined || before.spi === null) return;
-    deselectedMs.set(`${address} ${before.spi}`, this.#time.nowMs);
-    if (deselectedMs.size > livesMax) deselectedMs.delete(deselectedMs.keys().next().value ?? "");
+  #deselected(dealings: Dealings): void {
+    const before = dealings.selection;
+    dealings.selection = null;
+    if (before === null || before.spi === null) return;
+    dealings.deselected = [...dealings.deselected, { spi: before.spi, atMs: this.#time.nowMs }].slice(-goneMax);
   }
 
   #node(name: NodeName): NodeHistory {
@@ -200,10 +215,13 @@ export class History {
   }
 }
 
-function forgetOldest(sas: Map<string, SaLife>): void {
-  for (const [slot, life] of sas) {
-    if (life.deletedMs === null) continue;
-    sas.delete(slot);
-    return;
-  }
+function lifeOf({ lives }: Dealings, { direction, spi }: Pick<SaSlot, "direction" | "spi">): SaLife | null {
+  return lives.find(({ spec }) => spec.spi === spi && spec.direction === direction) ?? null;
+}
+
+/** Without the oldest of those that are gone, if they are too many. */
+function withoutOldest(lives: readonly SaLife[]): readonly SaLife[] {
+  if (lives.length <= goneMax) return lives;
+  const gone = lives.filter(({ deletedMs }) => deletedMs !== null);
+  return gone.length > goneMax ? lives.filter((life) => life !== gone[0]) : lives;
 }

@@ -1,15 +1,19 @@
-/** S1: no packet is lost that nothing excuses. The verdict on each packet is the traffic model's; this says whose fault it was. */
+/**
+ * S1: no packet is lost that nothing excuses, and none would have been: a loss too short to meet a packet counts. The verdict
+ * is the traffic model's; this says whose fault it was.
+ */
 import { splitSpi } from "../../core/spi.js";
 import type { SimFleet } from "../fleet.js";
-import { transitMs, type LostPacket } from "../model/traffic.js";
+import { transitMs } from "../model/flow.js";
+import { packetsOf, type LossWindow } from "../model/losses.js";
 import { seconds, type Checker, type Violation } from "./checker.js";
 import type { History, SaLife } from "./history.js";
 
 interface FirstLoss {
-  readonly packet: LostPacket;
+  readonly window: LossWindow;
   /** The SA that had been there for it, null when there was none yet. */
   readonly life: SaLife | null;
-  /** The cause of a packet that never left. */
+  /** The cause when packets never left. */
   readonly blocked: string | null;
 }
 
@@ -30,44 +34,45 @@ export class LossChecker implements Checker {
 
   /** What the history shows of the first loss is kept, as later events would hide it. */
   look(): void {
+    if (this.#first !== null) return;
     const { lost } = this.#fleet.traffic;
-    for (; this.#first === null && this.#seen < lost.length; this.#seen += 1) {
-      const packet = lost[this.#seen];
-      if (packet !== undefined && packet.excuse === null) this.#first = this.#noted(packet);
-    }
+    const fresh = lost.slice(this.#seen).filter(({ excuse }) => excuse === null);
+    this.#seen = lost.length;
+    const [first, ...others] = fresh;
+    if (first !== undefined) this.#first = this.#noted(others.reduce(earlier, first));
   }
 
   finish(): readonly Violation[] {
     this.look();
     if (this.#first === null) return [];
-    const { packet, blocked } = this.#first;
-    const losses = this.#fleet.losses().length;
-    const message = `lost ${losses} packets, the first from ${packet.from} to ${packet.to} by ${packet.reason}`;
+    const { window, blocked } = this.#first;
+    const { from, to, reason, fromMs } = window;
+    const message = `${amountOf(this.#fleet.losses())}, the first from ${from} to ${to} by ${reason}`;
     const cause = `${blocked ?? this.#unheld(this.#first)}${this.#because}`;
-    return [{ invariant: "S1", atMs: packet.sentAtMs, message, cause }];
+    return [{ invariant: "S1", atMs: fromMs, message, cause }];
   }
 
-  #noted(packet: LostPacket): FirstLoss {
-    if (packet.keyId === 0) return { packet, life: null, blocked: this.#blocked(packet) };
-    const life = this.#history.inbound(packet.to, packet.from, packet.keyId);
-    const wasThere = life !== null && life.installedMs <= packet.sentAtMs;
-    return { packet, life: wasThere ? life : null, blocked: null };
+  #noted(window: LossWindow): FirstLoss {
+    if (window.keyId === 0) return { window, life: null, blocked: this.#blocked(window) };
+    const life = this.#history.inbound(window.to, window.from, window.keyId);
+    const wasThere = life !== null && life.installedMs <= window.fromMs;
+    return { window, life: wasThere ? life : null, blocked: null };
   }
 
-  /** The packet left, and its receiver could not decrypt it. */
-  #unheld({ packet, life }: FirstLoss): string {
-    const { from, to, keyId, sentAtMs } = packet;
-    const sent = `${from} sent with key ${keyId} to ${to} at ${seconds(sentAtMs)}`;
+  /** Packets left, and their receiver could not decrypt them. */
+  #unheld({ window, life }: FirstLoss): string {
+    const { from, to, keyId, fromMs } = window;
+    const sent = `${from} sent with key ${keyId} to ${to} at ${seconds(fromMs)}`;
     const advertisedMs = this.#history.advertisedMs(to, keyId);
     const advertised = advertisedMs === null ? "it never advertised it" : `it advertised at ${seconds(advertisedMs)}`;
     const known = life ?? this.#history.inbound(to, from, keyId);
-    return `${sent}; ${to} ${known === null ? "never staged it" : describeLife(known, sentAtMs)}; ${advertised}`;
+    return `${sent}; ${to} ${known === null ? "never staged it" : describeLife(known, fromMs)}; ${advertised}`;
   }
 
-  /** The packet never left, although this pair had been able to send. */
-  #blocked({ from, to, reason, sentAtMs }: LostPacket): string {
+  /** Packets never left, although this pair had been able to send. */
+  #blocked({ from, to, reason, fromMs }: LossWindow): string {
     const { ipv4, ipv6 } = this.#fleet.node(to).addresses;
-    const kept = `${from} could not send to ${to} at ${seconds(sentAtMs)} (${reason})`;
+    const kept = `${from} could not send to ${to} at ${seconds(fromMs)} (${reason})`;
     const selections = [ipv4, ipv6].map((address) => (address === null ? null : this.#history.selection(from, address)));
     const last = selections.find((selection) => selection !== null) ?? null;
     if (last === null) return `${kept}; it has no outbound policy for it`;
@@ -75,6 +80,17 @@ export class LossChecker implements Checker {
     const key = last.spi === null ? "" : ` with key ${splitSpi(last.spi).keyId}`;
     return `${kept}; it could${key} again at ${seconds(last.sinceMs)}`;
   }
+}
+
+function earlier(one: LossWindow, other: LossWindow): LossWindow {
+  return other.fromMs < one.fromMs ? other : one;
+}
+
+function amountOf(windows: readonly LossWindow[]): string {
+  const packets = packetsOf(windows);
+  if (packets > 0) return `lost ${packets} packets`;
+  const longestMs = windows.reduce((most, { fromMs, toMs }) => Math.max(most, toMs - fromMs), 0);
+  return `would have lost packets, for at most ${longestMs.toFixed(3)} ms`;
 }
 
 function describeLife({ installedMs, deletedMs }: SaLife, sentAtMs: number): string {

@@ -40,6 +40,11 @@ export class Audience<W extends Owned> {
     return this.#mesh !== null && watcher.owner !== null;
   }
 
+  /** Is there anyone who sees only a part? */
+  get isDivided(): boolean {
+    return this.#byOwner.size > 0;
+  }
+
   *everyone(): IterableIterator<W> {
     yield* this.#all;
     yield* this.partial();

@@ -20,6 +20,8 @@ export interface SimAgent {
 export interface SimNode {
   readonly name: NodeName;
   addresses: NodeAddresses;
+  /** Its addresses as ends of paths: the same objects as long as it has these addresses. */
+  ends: NodeEnds;
   readonly kernel: SimKernel;
   readonly disk: SimDisk;
   keys: KeyFileReading;
@@ -44,6 +46,11 @@ export function storedIncarnation(node: SimNode): IncarnationId | null {
   return text === null ? null : ((JSON.parse(text) as DurableState).incarnation?.id ?? null);
 }
 
+export interface NodeEnds {
+  readonly ipv4: Endpoint | null;
+  readonly ipv6: Endpoint | null;
+}
+
 /** The addresses of a path between two nodes. */
 export interface Route {
   readonly local: Endpoint;
@@ -53,10 +60,9 @@ export interface Route {
 /** One route for each address family that both have. */
 export function routesBetween(from: SimNode, to: SimNode): readonly Route[] {
   return (["ipv4", "ipv6"] as const).flatMap((family) => {
-    const local = from.addresses[family];
-    const remote = to.addresses[family];
-    if (local === null || remote === null) return [];
-    return [{ local: { address: local, udpPort: null }, remote: { address: remote, udpPort: null } }];
+    const local = from.ends[family];
+    const remote = to.ends[family];
+    return local === null || remote === null ? [] : [{ local, remote }];
   });
 }
 
@@ -68,6 +74,11 @@ export function parseAddresses(text: string): NodeAddresses {
     ipv6: addresses.find((address) => address.includes(":")) ?? null,
     udpPort: null,
   };
+}
+
+export function endsOf({ ipv4, ipv6 }: NodeAddresses): NodeEnds {
+  const endOf = (address: string | null): Endpoint | null => (address === null ? null : { address, udpPort: null });
+  return { ipv4: endOf(ipv4), ipv6: endOf(ipv6) };
 }
 
 export function clockOf(node: SimNode, time: VirtualTime, isAlive: () => boolean): Clock {

@@ -3,19 +3,16 @@
  * outlives the agent, and a reboot loses it. It knows keys by `KeyRef`: two SAs decrypt each other's packets when their
  * references are equal.
  */
-import type { AddressFamily } from "../../core/node.js";
 import {
-  policySlotKey,
+  operationSlotKey,
   policySlotOf,
   sameKeyRef,
   saSlotKey,
-  saSlotOf,
   type Endpoint,
   type Operation,
   type PolicySpec,
   type PolicyView,
   type SaSlot,
-  type SaSpec,
   type SaView,
 } from "../../core/sa.js";
 import type { XfrmCounterName } from "../../core/xfrm-counters.js";
@@ -31,29 +28,32 @@ import {
 import { fail, succeed } from "../../core/result.js";
 import type { Done } from "../../ports/failure.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
+import { deleteSa, policyIn, remoteOf, saIn, SaTable, type Remote, type SimSa } from "./sa-table.js";
 
-/** An SA in the kernel. Only packets change it. */
-export interface SimSa {
-  readonly spec: SaSpec;
-  packets: number;
-  /** Inbound: the outbound SA whose sequence numbers its anti-replay window has followed so far. */
-  follows: SimSa | null;
+/** Whose packets pass here: to be told before their counts are read, and after what they meet has changed. */
+export interface PathWatcher {
+  settle(remotes: Iterable<Remote>): void;
+  changed(remotes: Iterable<Remote>): void;
+}
+
+/** What it takes of a CPU, drawn anew each time. */
+export interface KernelCosts {
+  /** For each operation. */
+  readonly operationMs: () => number;
+  /** Once for each request, however many operations it has. */
+  readonly requestMs: () => number;
 }
 
 export class SimKernel {
   readonly #time: VirtualTime;
-  readonly #operationMs: () => number;
-  readonly #sas = new Map<string, SimSa>();
-  readonly #policies = new Map<string, PolicySpec>();
+  readonly #costs: KernelCosts;
+  readonly #table = new SaTable();
   readonly #watchers = new Set<(reason: "connected" | "disconnected" | "foreign-change") => void>();
   readonly #tampered = new Set<string>();
-  readonly #selectedOutbound = new Set<string>();
   readonly #waiting: (() => void)[] = [];
   readonly counters = new Map<XfrmCounterName, number>();
-  /** Every (key, SPI) that was installed outbound again after a policy had selected it: S4 says none. */
-  readonly reusedOutbound: string[] = [];
-  /** Changes whenever the path of any packet may have changed. */
-  version = 0;
+  /** The traffic, if there is any. */
+  paths: PathWatcher | null = null;
   /** Decides for each operation whether it fails, as for want of memory. */
   fails: () => boolean = () => false;
   /** Slots (`saSlotKey`) where another program has an SA. */
@@ -65,9 +65,14 @@ export class SimKernel {
   #busyUntilMs = 0;
   #isHeld = false;
 
-  constructor(time: VirtualTime, operationMs: () => number) {
+  constructor(time: VirtualTime, costs: KernelCosts) {
     this.#time = time;
-    this.#operationMs = operationMs;
+    this.#costs = costs;
+  }
+
+  /** Every (key, SPI) that was installed outbound again after a policy had selected it: S4 says none. */
+  get reusedOutbound(): readonly string[] {
+    return this.#table.reused;
   }
 
   get identity(): DataplaneIdentity {
@@ -78,7 +83,8 @@ export class SimKernel {
   port(isAlive: () => boolean): KernelPort {
     return {
       apply: (stages, recognise, done) => {
-        this.#later(stages.flat().length, isAlive, done, () => this.#apply(stages, recognise));
+        const operations = stages.reduce((sum, stage) => sum + stage.length, 0);
+        this.#later(operations, isAlive, done, () => this.#apply(stages, recognise));
       },
       dump: (recognise, done) => {
         this.#later(1, isAlive, done, () => this.#dump(recognise));
@@ -93,12 +99,12 @@ export class SimKernel {
 
   /** Loses all state; with `isHost` the machine booted, and not its dataplane alone. */
   reboot(isHost = false): void {
-    this.#sas.clear();
-    this.#policies.clear();
+    const remotes = [...this.#table.remotes()];
+    this.#table.clear();
     this.#tampered.clear();
     this.#instance += 1;
     this.#boot += isHost ? 1 : 0;
-    this.version += 1;
+    this.paths?.changed(remotes);
     for (const changed of this.#watchers) changed("foreign-change");
   }
 
@@ -112,56 +118,49 @@ export class SimKernel {
     for (const run of this.#waiting.splice(0)) run();
   }
 
-  /**
-   * The outbound half of the packet path: the SA that encrypts, or the counter of what keeps the packet. An SA of
-   * another source address does not match; what no policy matches is blocked. Plain packets are not modelled: where a
-   * policy lets them pass, they count as blocked.
-   */
-  route({ local, remote }: { readonly local: Endpoint; readonly remote: Endpoint }): SimSa | XfrmCounterName {
-    const policy = this.#policies.get(policySlotKey({ direction: "out", family: familyOf(remote), remote }));
-    if (policy === undefined || policy.action.kind !== "protect") return "XfrmOutPolBlock";
-    const sa = this.#sas.get(saSlotKey({ direction: "out", spi: policy.action.spi, remote }));
-    if (sa === undefined) return "XfrmOutNoStates";
-    return sa.spec.source.address === local.address ? sa : "XfrmOutPolBlock";
+  /** The record of this address, where traffic keeps its flows: a record that has one stays. */
+  recordOf(endpoint: Endpoint): Remote {
+    return this.#table.at(endpoint);
   }
 
-  /**
-   * The inbound half: the SA that decrypts a packet of `sent`, or the counter of what drops it. A sender that began the
-   * same SA anew counts from 1, far behind the window: with ESN its packets fail authentication (RFC 4303, A2.2), and a
-   * counter of weeks is not caught up with (cilium #39720).
-   */
-  accept(sent: SimSa, remote: Endpoint): SimSa | XfrmCounterName {
-    const { spi, key } = sent.spec;
-    const sa = this.#sas.get(saSlotKey({ direction: "in", spi, remote }));
-    if (sa === undefined) return "XfrmInNoStates";
-    if (!sameKeyRef(sa.spec.key, key)) return "XfrmInStateProtoError";
-    if (sa.follows !== null && sa.follows !== sent) return "XfrmInStateProtoError";
-    const slot = { direction: "in", family: familyOf(remote), remote } as const;
-    return this.#policies.has(policySlotKey(slot)) ? sa : "XfrmInNoPols";
+  /** To be called by who took a flow away from a record. */
+  tidy(remote: Remote): void {
+    this.#table.tidy(remote);
+  }
+
+  find(endpoint: Endpoint): Remote | undefined {
+    return this.#table.find(endpoint);
   }
 
   has(slot: SaSlot): boolean {
-    return this.#sas.has(saSlotKey(slot));
+    const remote = this.#table.find(slot.remote);
+    return remote !== undefined && saIn(remote, slot) !== undefined;
   }
 
   sizes(): { readonly sas: number; readonly policies: number } {
-    return { sas: this.#sas.size, policies: this.#policies.size };
+    return { sas: [...this.slots()].length, policies: [...this.policies()].length };
   }
 
   /** SAs as they are, for the checkers. */
   *slots(): IterableIterator<SaSlot> {
-    for (const sa of this.#sas.values()) yield saSlotOf(sa.spec);
+    for (const remote of this.#table.remotes()) for (const { slot } of remote.sas) yield slot;
   }
 
   *policies(): IterableIterator<PolicySpec> {
-    yield* this.#policies.values();
+    for (const { policyIn: inbound, policyOut } of this.#table.remotes()) {
+      if (inbound !== null) yield inbound;
+      if (policyOut !== null) yield policyOut;
+    }
   }
 
   /** Someone else deletes one of our SAs. */
   deleteBehindItsBack(slot: SaSlot): void {
-    if (!this.#sas.delete(saSlotKey(slot))) return;
+    const remote = this.#table.find(slot.remote);
+    if (remote === undefined || saIn(remote, slot) === undefined) return;
+    deleteSa(remote, slot);
     this.#tampered.add(saSlotKey(slot));
-    this.version += 1;
+    this.paths?.changed([remote]);
+    this.#table.tidy(remote);
     for (const changed of this.#watchers) changed("foreign-change");
   }
 
@@ -170,14 +169,14 @@ export class SimKernel {
     return this.#tampered.has(saSlotKey(slot));
   }
 
-  count(name: XfrmCounterName): void {
-    this.counters.set(name, (this.counters.get(name) ?? 0) + 1);
+  count(name: XfrmCounterName, packets: number): void {
+    if (packets > 0) this.counters.set(name, (this.counters.get(name) ?? 0) + packets);
   }
 
   /** Requests of one kernel take their time one after the other. */
   #later<T>(operations: number, isAlive: () => boolean, done: Done<T>, run: () => T): void {
-    let tookMs = 0;
-    for (let i = 0; i < operations; i += 1) tookMs += this.#operationMs();
+    let tookMs = this.#costs.requestMs();
+    for (let i = 0; i < operations; i += 1) tookMs += this.#costs.operationMs();
     this.#busyUntilMs = Math.max(this.#busyUntilMs, this.#time.nowMs) + tookMs / this.cpuShare;
     const instance = this.#instance;
     const answer = (): void => {
@@ -192,102 +191,82 @@ export class SimKernel {
   }
 
   #apply(stages: readonly (readonly Operation[])[], recognise: Recognise): ApplyOutcome {
+    const remotes = new Set<Remote>();
+    for (const stage of stages) for (const operation of stage) remotes.add(this.#table.at(remoteOf(operation)));
+    const failed = this.#run(stages);
+    const outcome = { ...this.#readBack(stages, recognise), failed };
+    this.paths?.changed(remotes);
+    for (const remote of remotes) this.#table.tidy(remote);
+    return outcome;
+  }
+
+  /** A stage after one that failed does not run. */
+  #run(stages: readonly (readonly Operation[])[]): readonly FailedOperation[] {
     const failed: FailedOperation[] = [];
-    this.version += 1;
     for (const stage of stages) {
       for (const operation of stage) {
-        const code = this.#run(operation);
+        const code = this.#runOne(operation);
         if (code !== null) failed.push({ operation, code, message: "simulated" });
       }
       if (failed.length > 0) break;
     }
-    const touched = stages.flat();
-    const sas = touched.map((operation) => this.#saOf(operation)).filter((sa) => sa !== undefined);
-    const policies = touched.map((operation) => this.#policyOf(operation)).filter((policy) => policy !== undefined);
-    return {
-      sas: [...new Set(sas)].map((sa) => viewOf(sa, recognise)),
-      policies: [...new Set(policies)].map(viewOfPolicy),
-      failed,
-    };
+    return failed;
   }
 
-  #run(operation: Operation): string | null {
+  #runOne(operation: Operation): string | null {
     if (this.fails()) return "ENOBUFS";
-    switch (operation.kind) {
-      case "install-sa":
-        return this.#install(operation.sa);
-      case "delete-sa":
-        this.#sas.delete(saSlotKey(operation.slot));
-        return null;
-      case "set-policy":
-        this.#select(operation.policy);
-        this.#policies.set(policySlotKey(policySlotOf(operation.policy)), operation.policy);
-        return null;
-      case "delete-policy":
-        this.#policies.delete(policySlotKey(operation.policy));
-        return null;
+    if (operation.kind === "install-sa" && this.#isForeign(operation)) return slotForeign;
+    const code = this.#table.run(this.#table.at(remoteOf(operation)), operation);
+    const isRepair = this.#tampered.size > 0 && operation.kind === "install-sa" && code === null;
+    if (isRepair) this.#tampered.delete(operationSlotKey(operation));
+    return code;
+  }
+
+  #isForeign(operation: Operation): boolean {
+    return this.foreignSlots.size > 0 && this.foreignSlots.has(operationSlotKey(operation));
+  }
+
+  /** What is there now of all that the stages name. */
+  #readBack(stages: readonly (readonly Operation[])[], recognise: Recognise): Pick<ApplyOutcome, "sas" | "policies"> {
+    const sas = new Set<SimSa>();
+    const policies = new Set<PolicySpec>();
+    for (const stage of stages) {
+      for (const operation of stage) {
+        const remote = this.#table.at(remoteOf(operation));
+        if (operation.kind === "install-sa" || operation.kind === "delete-sa") {
+          const sa = saIn(remote, operation.kind === "install-sa" ? operation.sa : operation.slot);
+          if (sa !== undefined) sas.add(sa);
+          if (sa !== undefined && isInUse(remote, sa)) this.paths?.settle([remote]);
+        } else {
+          const policy = policyIn(remote, operation.policy);
+          if (policy !== null) policies.add(policy);
+        }
+      }
     }
-  }
-
-  #install(spec: SaSpec): string | null {
-    const slot = saSlotKey(saSlotOf(spec));
-    if (this.foreignSlots.has(slot)) return slotForeign;
-    const before = this.#sas.get(slot);
-    if (before !== undefined) return sameKeyRef(before.spec.key, spec.key) ? null : "EEXIST";
-    this.#sas.set(slot, { spec, packets: 0, follows: null });
-    this.#tampered.delete(slot);
-    if (spec.direction === "out") this.#checkFresh(spec);
-    return null;
-  }
-
-  #checkFresh(spec: SaSpec): void {
-    const pair = counterOf(spec);
-    if (this.#selectedOutbound.has(pair)) this.reusedOutbound.push(pair);
-  }
-
-  /** From now on packets may count with this SA. */
-  #select({ action, remote }: PolicySpec): void {
-    if (action.kind !== "protect") return;
-    const sa = this.#sas.get(saSlotKey({ direction: "out", spi: action.spi, remote }));
-    if (sa !== undefined) this.#selectedOutbound.add(counterOf(sa.spec));
-  }
-
-  #saOf(operation: Operation): SimSa | undefined {
-    if (operation.kind === "install-sa") return this.#sas.get(saSlotKey(saSlotOf(operation.sa)));
-    return operation.kind === "delete-sa" ? this.#sas.get(saSlotKey(operation.slot)) : undefined;
-  }
-
-  #policyOf(operation: Operation): PolicySpec | undefined {
-    if (operation.kind === "set-policy") return this.#policies.get(policySlotKey(policySlotOf(operation.policy)));
-    return operation.kind === "delete-policy" ? this.#policies.get(policySlotKey(operation.policy)) : undefined;
+    return { sas: Array.from(sas, (sa) => viewOf(sa, recognise)), policies: Array.from(policies, viewOfPolicy) };
   }
 
   #dump(recognise: Recognise): KernelDump {
+    const remotes = [...this.#table.remotes()];
+    this.paths?.settle(remotes);
     return {
       identity: this.identity,
-      sas: [...this.#sas.values()].map((sa) => viewOf(sa, recognise)),
-      policies: [...this.#policies.values()].map(viewOfPolicy),
+      sas: remotes.flatMap(({ sas }) => sas.map((sa) => viewOf(sa, recognise))),
+      policies: Array.from(this.policies(), viewOfPolicy),
       counters: Object.fromEntries(this.counters),
     };
   }
 }
 
-function viewOf(sa: SimSa, recognise: Recognise): SaView {
-  const slot = saSlotOf(sa.spec);
-  const { key } = sa.spec;
-  const { packets } = sa;
+/** Do packets count with it at this moment? */
+function isInUse({ flowTo, flowFrom }: Remote, sa: SimSa): boolean {
+  return flowTo?.out === sa || flowFrom?.verdict === sa;
+}
+
+function viewOf({ slot, spec: { key }, packets }: SimSa, recognise: Recognise): SaView {
   const recognised = recognise(slot);
   const isRight = sameKeyRef(recognised, key);
   return { slot, key: isRight ? key : recognised, bytes: isRight ? "match" : "mismatch", packets, sequence: packets };
-}
-
-/** What a packet counter belongs to. */
-function counterOf({ key, spi }: SaSpec): string {
-  return JSON.stringify([key, spi]);
-}
-
-function familyOf(remote: Endpoint): AddressFamily {
-  return remote.address.includes(":") ? "ipv6" : "ipv4";
 }
 
 function viewOfPolicy(policy: PolicySpec): PolicyView {

@@ -38,6 +38,8 @@ interface Watcher<E = never> {
   readonly lose: () => void;
   readonly waiting: (() => void)[];
   lastAtMs: number;
+  /** Some of what it waits for is no longer there: only a listing helps. */
+  hasGap: boolean;
   /** The roster revision up to which it was sent everything that it sees. */
   toldRevision: number;
 }
@@ -117,11 +119,24 @@ export class SimRegistry {
     for (const watcher of this.#watchersOf.get(link) ?? []) watcher.relist();
   }
 
-  /** Delivers what waited, in order. */
+  /** Delivers what waited, in order; or the whole present value, when some of it is no longer there. */
   release(link: Link, stream: Stream): void {
     link.held.delete(stream);
     for (const watcher of this.#watchersOf.get(link) ?? []) {
-      if (watcher.stream === stream) for (const run of watcher.waiting.splice(0)) run();
+      if (watcher.stream !== stream) continue;
+      for (const run of watcher.waiting.splice(0)) run();
+      if (watcher.hasGap) watcher.relist();
+      watcher.hasGap = false;
+    }
+  }
+
+  /** Forgets its history: who has not got all of it by now has a gap. */
+  compact(): void {
+    for (const watchers of this.#watchersOf.values()) {
+      for (const watcher of watchers) {
+        watcher.hasGap ||= watcher.waiting.length > 0;
+        watcher.waiting.length = 0;
+      }
     }
   }
 
@@ -201,7 +216,7 @@ export class SimRegistry {
       this.#deliver(watcher, event);
     }
     this.#changedLast = name;
-    if (this.#isProgressDue) return;
+    if (this.#isProgressDue || !this.#audiences.roster.isDivided) return;
     this.#isProgressDue = true;
     this.#time.post(this.#time.nowMs + progressMs, () => this.#tellProgress());
   }
@@ -298,6 +313,7 @@ export class SimRegistry {
       owner: link.owner,
       waiting: [],
       lastAtMs: 0,
+      hasGap: false,
       toldRevision: 0,
       send: listener,
       relist: () => this.#deliver(watcher, current(watcher)),
@@ -322,8 +338,8 @@ export class SimRegistry {
     watcher.lastAtMs = Math.max(watcher.lastAtMs, this.#time.nowMs + this.#delayMs());
     this.#time.post(watcher.lastAtMs, () => {
       if (!link.isAlive()) return;
-      if (link.held.has(watcher.stream)) watcher.waiting.push(() => watcher.send(event));
-      else watcher.send(event);
+      if (!link.held.has(watcher.stream)) watcher.send(event);
+      else if (!watcher.hasGap) watcher.waiting.push(() => watcher.send(event));
     });
   }
 }

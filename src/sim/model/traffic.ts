@@ -1,68 +1,17 @@
 /**
- * Traffic between the pairs of a simulated fleet, and the verdict on every packet that did not arrive: excused with a
- * reason that S1 names, or a loss. A packet that a policy keeps back counts only when this pair, in these lifetimes,
- * had been able to send before. It changes nothing but packet counters.
+ * Traffic between the pairs of a simulated fleet, and the record of what was lost of it. A flow is looked at when a kernel
+ * that it passes has changed, and as long as it loses; it is settled before its counts are read, and before what it meets
+ * is replaced by what it meets from then on. It changes nothing but packet counters.
  */
 import type { NodeName } from "../../core/node.js";
 import type { Prng } from "../../core/prng.js";
-import { saSlotOf } from "../../core/sa.js";
 import type { XfrmCounterName } from "../../core/xfrm-counters.js";
-import type { SimSa } from "./kernel.js";
-import { routesBetween, type Route, type SimNode } from "./host.js";
-import type { SimRegistry } from "./registry.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
-
-/**
- * - peer-down: sent to a lifetime that had lost its state, by a sender that could not know yet
- * - departed: to or from a node that left, or its address, by a sender that could not know yet
- * - excluded: to or from a node that the fleet record excludes
- * - forced: with a key that one end had retired at its deadline
- * - tampered: someone else deleted the SA
- */
-export type Excuse = "peer-down" | "departed" | "excluded" | "forced" | "tampered";
-
-export interface LostPacket {
-  readonly from: NodeName;
-  readonly to: NodeName;
-  readonly sentAtMs: number;
-  /** 0 for a packet that a policy kept back. */
-  readonly keyId: number;
-  readonly reason: XfrmCounterName;
-  readonly excuse: Excuse | null;
-}
-
-/** One pair and address family, with what its last packet met: valid while neither kernel has changed. */
-interface Flow {
-  readonly from: SimNode;
-  readonly to: SimNode;
-  readonly route: Route;
-  /** Every how many intervals a packet is counted by the SAs that it passes. */
-  readonly everyTicks: number;
-  outVersion: number;
-  out: SimSa | XfrmCounterName;
-  inVersion: number;
-  inFor: SimSa | null;
-  in: SimSa | XfrmCounterName;
-}
-
-interface Packet {
-  readonly flow: Flow;
-  readonly sa: SimSa;
-  readonly isCounted: boolean;
-}
-
-/**
- * Most pairs are busy, some nearly silent: a drain must not live on the packets it happens to see. In between, packets
- * go as ever and can be lost, but leave no trace in the SAs' counters.
- */
-const tickChoices = [1, 1, 7, 101, 1_009];
-
-export const transitMs = 1;
-
-/** Reads a dump, saves its intent and programs a block: a bound on how long that takes here. */
-const reactionMs = 150;
-/** The same after the record that counts a node again has reached both ends, each behind the slowest registry. */
-const returnMs = 2 * reactionMs;
+import { decryptBy, isDecryptedAsBefore, routeVia, settle, transitMs, type Flow } from "./flow.js";
+import { routesBetween, type Route, type SimNode } from "./host.js";
+import { LossJudge, type Excuse, type LossWindow } from "./losses.js";
+import type { SimRegistry } from "./registry.js";
+import type { Remote, SimSa } from "./sa-table.js";
 
 /** Where the packets are. */
 export interface TrafficScene {
@@ -73,173 +22,291 @@ export interface TrafficScene {
   peersOf(name: NodeName): readonly NodeName[];
 }
 
+export interface PacketCount {
+  readonly sent: number;
+  readonly delivered: number;
+  /** Kept back by a policy, lost or not. */
+  readonly blocked: number;
+}
+
+/**
+ * Most pairs are busy, some nearly silent: a drain must not live on the packets it happens to see. In between, packets
+ * go as ever and can be lost, but leave no trace in the SAs' counters.
+ */
+const everyChoices = [1, 1, 7, 101, 1_009];
+
+/** How often a flow that loses is looked at: what excuses it may change. */
+const lookMsMax = 5;
+
 export class Traffic {
   readonly #scene: TrafficScene;
   readonly #time: VirtualTime;
   readonly #registry: SimRegistry;
+  readonly #judge: LossJudge;
   readonly #intervalMs: number;
   readonly #prng: Prng;
-  #tick = 0;
   #flows: readonly Flow[] = [];
-  #isRouted = false;
-  /** Paths that have delivered a packet, by the roster revisions of their ends. */
-  readonly #established = new Set<string>();
-  readonly #firstSeenMs = new Map<string, number>();
-  /** When a lost packet of each node was last excused by its exclusion. */
-  readonly #excludedMs = new Map<NodeName, number>();
-  readonly lost: LostPacket[] = [];
-  sent = 0;
-  delivered = 0;
-  /** Kept back by a policy, lost or not. */
-  blocked = 0;
+  readonly #losing = new Set<Flow>();
+  readonly #lost: LossWindow[] = [];
+  /** Packets lost by the excuse or, without one, the counter. */
+  readonly #lostBy = new Map<Excuse | XfrmCounterName, number>();
+  #isRerouteDue = false;
+  #isLookDue = false;
+  #sent = 0;
+  #delivered = 0;
+  #blocked = 0;
 
   constructor(scene: TrafficScene, intervalMs: number, prng: Prng) {
     this.#scene = scene;
     this.#time = scene.time;
     this.#registry = scene.registry;
+    this.#judge = new LossJudge(scene.time, scene.registry);
     this.#intervalMs = intervalMs;
     this.#prng = prng;
-    this.#send();
+  }
+
+  /** Windows of loss so far, in the order in which they were found. */
+  get lost(): readonly LossWindow[] {
+    this.#settleLosing();
+    return this.#lost;
+  }
+
+  /** Packets lost so far, by the excuse or, without one, the counter. */
+  get lostBy(): ReadonlyMap<Excuse | XfrmCounterName, number> {
+    this.#settleLosing();
+    return this.#lostBy;
+  }
+
+  /** All packets so far. Costs what there are flows. */
+  count(): PacketCount {
+    for (const flow of this.#flows) this.#settle(flow);
+    return { sent: this.#sent, delivered: this.#delivered, blocked: this.#blocked };
   }
 
   /** To be called whenever a node came, went or got another address. */
   reroute(): void {
-    this.#isRouted = false;
+    if (this.#isRerouteDue) return;
+    this.#isRerouteDue = true;
+    this.#time.post(this.#time.nowMs, () => this.#makeFlows());
   }
 
-  #makeFlows(): void {
-    this.#isRouted = true;
-    const scene = this.#scene;
-    this.#flows = scene.live().flatMap((name) => {
-      const from = scene.node(name);
-      const peers = scene.peersOf(name).map((peer) => scene.node(peer));
-      return peers.flatMap((to) => routesBetween(from, to).map((route) => this.#flow(from, to, route)));
+  /** What is lost from here on is a new window. */
+  cutWindows(): void {
+    for (const flow of [...this.#losing]) {
+      this.#settle(flow);
+      flow.kept = null;
+      flow.dropped = null;
+      this.#judgeFlow(flow);
+    }
+  }
+
+  settle(remotes: Iterable<Remote>): void {
+    for (const { flowTo, flowFrom } of remotes) {
+      if (flowTo !== null) this.#settle(flowTo);
+      if (flowFrom !== null) this.#settle(flowFrom);
+    }
+  }
+
+  changed(remotes: Iterable<Remote>): void {
+    const turned: Flow[] = [];
+    for (const { flowTo, flowFrom } of remotes) {
+      if (flowTo !== null && this.#turn(flowTo)) turned.push(flowTo);
+      if (flowFrom !== null && !isDecryptedAsBefore(flowFrom)) {
+        this.#settle(flowFrom);
+        this.#judgeDropped(flowFrom);
+      }
+    }
+    this.#landLater(turned);
+  }
+
+  /** @returns does it send otherwise than before? */
+  #turn(flow: Flow): boolean {
+    const out = routeVia(flow.near, flow.local);
+    if (out === flow.out) return false;
+    this.#settle(flow);
+    flow.out = out;
+    this.#judgeKept(flow);
+    return true;
+  }
+
+  /** What was sent before these flows turned is still on its way. */
+  #landLater(flows: readonly Flow[]): void {
+    if (flows.length === 0) return;
+    const sent = flows.map(({ out }) => (typeof out === "string" ? null : out));
+    this.#time.post(this.#time.nowMs + transitMs, () => {
+      for (const [i, flow] of flows.entries()) this.#land(flow, sent[i] ?? null);
     });
   }
 
-  #flow(from: SimNode, to: SimNode, route: Route): Flow {
-    const everyTicks = tickChoices[this.#prng.below(tickChoices.length)] ?? 1;
-    const unknown = { outVersion: -1, out: "XfrmOutPolBlock", inVersion: -1, inFor: null, in: "XfrmInNoStates" } as const;
-    return { from, to, route, everyTicks, ...unknown };
+  #land(flow: Flow, arriving: SimSa | null): void {
+    this.#settle(flow);
+    if (flow.arriving !== arriving) flow.verdict = null;
+    flow.arriving = arriving;
+    this.#judgeDropped(flow);
   }
 
-  /** One packet per pair and interval. */
-  #send(): void {
-    const sent: Packet[] = [];
-    this.#tick += 1;
-    if (!this.#isRouted) this.#makeFlows();
-    for (const flow of this.#flows) {
-      const sa = this.#routeOf(flow);
-      if (typeof sa === "string") this.#keepBack(flow, sa);
-      else {
-        const isCounted = this.#tick % flow.everyTicks === 0;
-        if (isCounted) sa.packets += 1;
-        sent.push({ flow, sa, isCounted });
-      }
+  #settle(flow: Flow): void {
+    const { nowMs } = this.#time;
+    if (flow.settledMs === nowMs) return;
+    const { sent, arrived } = settle(flow, nowMs, this.#intervalMs);
+    const { out, verdict } = flow;
+    if (typeof out === "string") {
+      this.#blocked += sent;
+      flow.from.kernel.count(out, sent);
+      if (flow.kept !== null) this.#stretch(flow.kept, nowMs, sent);
+    } else {
+      this.#sent += sent;
     }
-    this.sent += sent.length;
-    const sentAtMs = this.#time.nowMs;
-    this.#time.at(sentAtMs + transitMs, () => {
-      for (const packet of sent) this.#receive(packet, sentAtMs);
-    });
-    this.#time.at(sentAtMs + this.#intervalMs, () => this.#send());
+    if (typeof verdict === "string") {
+      flow.to.kernel.count(verdict, arrived);
+      if (flow.dropped !== null) this.#stretch(flow.dropped, nowMs - transitMs, arrived);
+    } else if (verdict !== null) {
+      this.#delivered += arrived;
+      if (!flow.isProven) this.#prove(flow, verdict);
+    }
   }
 
-  #routeOf(flow: Flow): Flow["out"] {
-    const { kernel } = flow.from;
-    if (flow.outVersion !== kernel.version) {
-      flow.out = kernel.route(flow.route);
-      flow.outVersion = kernel.version;
-    }
-    return flow.out;
+  #stretch(window: LossWindow, toMs: number, packets: number): void {
+    const isFirst = window.toMs === window.fromMs && toMs > window.fromMs;
+    window.toMs = Math.max(window.toMs, toMs);
+    window.packets += packets;
+    if (isFirst) this.#lost.push(window);
+    const why = window.excuse ?? window.reason;
+    this.#lostBy.set(why, (this.#lostBy.get(why) ?? 0) + packets);
   }
 
-  #receive({ flow, sa, isCounted }: Packet, sentAtMs: number): void {
-    const { kernel } = flow.to;
-    if (flow.inVersion !== kernel.version || flow.inFor !== sa) {
-      flow.in = kernel.accept(sa, flow.route.local);
-      flow.inVersion = kernel.version;
-      flow.inFor = sa;
-      if (typeof flow.in !== "string") {
-        flow.in.follows = sa;
-        this.#establish(flow, sa);
-      }
+  #prove(flow: Flow, { spec: { key } }: SimSa): void {
+    flow.isProven = true;
+    const from = this.#registry.entry(flow.from.name);
+    const to = this.#registry.entry(flow.to.name);
+    const isPresent = from?.incarnationId === key.from.incarnationId && to?.incarnationId === key.to.incarnationId;
+    if (isPresent) flow.provenFor = { from: from.revision, to: to.revision };
+  }
+
+  #judgeFlow(flow: Flow): void {
+    this.#judgeKept(flow);
+    this.#judgeDropped(flow);
+  }
+
+  #judgeKept(flow: Flow): void {
+    const { out } = flow;
+    const excuse = typeof out === "string" ? this.#judge.ofKept(flow, out) : undefined;
+    if (typeof out !== "string" || excuse === undefined) flow.kept = null;
+    else flow.kept = this.#windowOf(flow, flow.kept, out, 0, excuse, this.#time.nowMs);
+    this.#mark(flow);
+  }
+
+  #judgeDropped(flow: Flow): void {
+    const { arriving } = flow;
+    const before = flow.verdict;
+    const verdict = arriving === null ? null : decryptBy(flow.far, arriving);
+    flow.verdict = verdict;
+    if (verdict !== before) flow.isProven = false;
+    if (arriving === null || typeof verdict !== "string") flow.dropped = null;
+    else {
+      const excuse = this.#judge.ofDropped(flow, arriving);
+      const sentMs = this.#time.nowMs - transitMs;
+      flow.dropped = this.#windowOf(flow, flow.dropped, verdict, arriving.spec.key.keyId, excuse, sentMs);
     }
-    if (typeof flow.in === "string") {
-      kernel.count(flow.in);
-      this.#lose(flow, flow.in, sa, sentAtMs, this.#excuseOf(flow, sa));
+    this.#mark(flow);
+  }
+
+  /** The window that is open, if it is of the same kind. */
+  #windowOf(
+    flow: Flow,
+    open: LossWindow | null,
+    reason: XfrmCounterName,
+    keyId: number,
+    excuse: Excuse | null,
+    fromMs: number,
+  ): LossWindow {
+    if (open?.reason === reason && open.keyId === keyId && open.excuse === excuse) return open;
+    return { from: flow.from.name, to: flow.to.name, keyId, reason, excuse, fromMs, toMs: fromMs, packets: 0 };
+  }
+
+  #mark(flow: Flow): void {
+    if (flow.kept === null && flow.dropped === null) {
+      if (this.#losing.size > 0) this.#losing.delete(flow);
       return;
     }
-    if (isCounted) flow.in.packets += 1;
-    this.delivered += 1;
+    this.#losing.add(flow);
+    if (this.#isLookDue) return;
+    this.#isLookDue = true;
+    this.#time.post(this.#time.nowMs + Math.min(this.#intervalMs, lookMsMax), () => this.#lookAtLosing());
   }
 
-  #establish(flow: Flow, sa: SimSa): void {
-    const from = this.#registry.entry(flow.from.name);
-    const to = this.#registry.entry(flow.to.name);
-    const isPresent =
-      from?.incarnationId === sa.spec.key.from.incarnationId && to?.incarnationId === sa.spec.key.to.incarnationId;
-    if (isPresent) this.#established.add(`${from.revision} ${to.revision} ${flow.route.remote.address}`);
-  }
-
-  #keepBack(flow: Flow, reason: XfrmCounterName): void {
-    flow.from.kernel.count(reason);
-    this.blocked += 1;
-    const from = this.#registry.entry(flow.from.name);
-    const to = this.#registry.entry(flow.to.name);
-    const had = this.#established.has(`${from?.revision ?? 0} ${to?.revision ?? 0} ${flow.route.remote.address}`);
-    if (reason === "XfrmOutPolBlock" && !had) return;
-    const isDown =
-      flow.from.lostIncarnations.has(from?.incarnationId ?? noIncarnation) ||
-      flow.to.lostIncarnations.has(to?.incarnationId ?? noIncarnation);
-    this.#lose(flow, reason, null, this.#time.nowMs, isDown ? "peer-down" : this.#fleetExcuse(flow, null));
-  }
-
-  #lose(flow: Flow, reason: XfrmCounterName, sa: SimSa | null, sentAtMs: number, excuse: Excuse | null): void {
-    const keyId = sa?.spec.key.keyId ?? 0;
-    this.lost.push({ from: flow.from.name, to: flow.to.name, sentAtMs, keyId, reason, excuse });
-  }
-
-  #excuseOf(flow: Flow, sa: SimSa): Excuse | null {
-    const { from, to, route } = flow;
-    if (from.departed || to.departed) return "departed";
-    if (to.kernel.isTampered({ ...saSlotOf(sa.spec), direction: "in", remote: route.local })) return "tampered";
-    const meant = sa.spec.key.to;
-    const isUnaware = !this.#hadTime(from, meant.name, meant.incarnationId);
-    if (meant.name !== to.name && isUnaware) return "departed";
-    if (to.lostIncarnations.has(meant.incarnationId) && isUnaware) return "peer-down";
-    return this.#fleetExcuse(flow, sa.spec.key.keyId);
-  }
-
-  #fleetExcuse({ from, to }: Flow, keyId: number | null): Excuse | null {
-    const isForced = (node: SimNode): boolean =>
-      keyId === null ? node.forcedKeyIds.size > 0 : node.forcedKeyIds.has(keyId);
-    if (isForced(from) || isForced(to)) return "forced";
-    return this.#isExcluded(from.name) || this.#isExcluded(to.name) ? "excluded" : null;
-  }
-
-  /** Excluded by the record, or until a moment ago: both ends must hear of its return and act on it. */
-  #isExcluded(name: NodeName): boolean {
-    const { nowMs } = this.#time;
-    const excluded = this.#registry.fleet?.excluded ?? [];
-    if (excluded.some((one) => one.name === name)) this.#excludedMs.set(name, nowMs);
-    const lastMs = this.#excludedMs.get(name);
-    return lastMs !== undefined && nowMs - lastMs <= returnMs;
-  }
-
-  /** Has `from` seen, long enough to act on it, that this lifetime of `name` is over? Not while its kernel fails it or its disk is slow. */
-  #hadTime(from: SimNode, name: NodeName, incarnationId: string): boolean {
-    const world = from.agent?.loop.inspect()?.world;
-    const key = `${from.name} ${name} ${incarnationId}`;
-    if (world?.roster.complete !== true || world.heldBack.has(name) || from.disk.isBusy) {
-      this.#firstSeenMs.delete(key);
-      return false;
+  #lookAtLosing(): void {
+    this.#isLookDue = false;
+    for (const flow of [...this.#losing]) {
+      this.#settle(flow);
+      this.#judgeFlow(flow);
     }
-    if (world.roster.entries.get(name)?.incarnationId === incarnationId) return false;
-    const sinceMs = this.#firstSeenMs.get(key) ?? this.#time.nowMs;
-    this.#firstSeenMs.set(key, sinceMs);
-    return this.#time.nowMs - sinceMs >= reactionMs;
+  }
+
+  #settleLosing(): void {
+    for (const flow of this.#losing) this.#settle(flow);
+  }
+
+  /** Flows whose ends are as before go on. */
+  #makeFlows(): void {
+    this.#isRerouteDue = false;
+    const scene = this.#scene;
+    const before = new Set(this.#flows);
+    this.#flows = scene.live().flatMap((name) => {
+      const from = scene.node(name);
+      from.kernel.paths = this;
+      const peers = scene.peersOf(name).map((peer) => scene.node(peer));
+      return peers.flatMap((to) => routesBetween(from, to).map((route) => this.#flowOf(from, to, route, before)));
+    });
+    for (const flow of before) this.#end(flow);
+  }
+
+  /** Takes the flow that it goes on with from those that were before. */
+  #flowOf(from: SimNode, to: SimNode, { local, remote }: Route, before: Set<Flow>): Flow {
+    const near = from.kernel.recordOf(remote);
+    const far = to.kernel.recordOf(local);
+    const old = near.flowTo?.to === to ? near.flowTo : null;
+    if (old?.far === far && old.local === local && before.delete(old)) return old;
+    if (near.flowTo !== null && before.delete(near.flowTo)) this.#end(near.flowTo);
+    return this.#begin(from, to, { local, remote }, near, far, old?.provenFor ?? null);
+  }
+
+  #begin(from: SimNode, to: SimNode, { local, remote }: Route, near: Remote, far: Remote, provenFor: Flow["provenFor"]): Flow {
+    const flow: Flow = {
+      from,
+      to,
+      local,
+      remote,
+      near,
+      far,
+      phaseMs: this.#prng.share() * this.#intervalMs,
+      everyPackets: everyChoices[this.#prng.below(everyChoices.length)] ?? 1,
+      out: null,
+      arriving: null,
+      verdict: null,
+      settledMs: this.#time.nowMs,
+      isProven: false,
+      provenFor,
+      kept: null,
+      dropped: null,
+    };
+    near.flowTo = flow;
+    far.flowFrom = flow;
+    if (this.#turn(flow)) this.#landLater([flow]);
+    return flow;
+  }
+
+  /** Sends no more; what is on its way arrives. */
+  #end(flow: Flow): void {
+    this.#settle(flow);
+    const { near, far } = flow;
+    if (near.flowTo === flow) near.flowTo = null;
+    if (far.flowFrom === flow) far.flowFrom = null;
+    flow.out = null;
+    flow.kept = null;
+    this.#landLater([flow]);
+    this.#mark(flow);
+    flow.from.kernel.tidy(near);
+    flow.to.kernel.tidy(far);
   }
 }
-
-const noIncarnation = "" as never;

@@ -13,7 +13,8 @@ export class Meters {
   /** Registry events of the slices of the last second. */
   readonly #lastSecond: number[] = [];
   #errorsKept = 0;
-  #lossesSeen = 0;
+  /** Packets lost so far, as the traffic told them last. */
+  readonly #lostBefore = new Map<string, number>();
   #eventsSeen = 0;
   #peakEvents = 0;
   #before = { writes: 0, events: 0, sent: 0, received: 0 };
@@ -28,7 +29,7 @@ export class Meters {
   /** What came before, while the fleet started, does not count. */
   beginCounting(): void {
     const { registry, traffic } = this.#fleet;
-    const { sent, blocked, delivered } = traffic;
+    const { sent, blocked, delivered } = traffic.count();
     this.#before = { writes: this.#writes(), events: registry.watchEvents, sent: sent + blocked, received: delivered };
     this.#peakEvents = 0;
   }
@@ -37,7 +38,7 @@ export class Meters {
   measure(rotation: RotationWatch | null): void {
     const atMs = this.#fleet.time.nowMs - this.#sliceMs;
     this.#readLogs(rotation);
-    this.#readLosses();
+    this.#readLosses(atMs);
     this.#readRegistry(atMs);
     for (const [phase, nodes] of this.#phases) this.#series.level(`phase: ${phase}`, atMs, nodes);
   }
@@ -57,11 +58,11 @@ export class Meters {
     }
   }
 
-  #readLosses(): void {
-    const { lost } = this.#fleet.traffic;
-    for (; this.#lossesSeen < lost.length; this.#lossesSeen += 1) {
-      const packet = lost[this.#lossesSeen];
-      if (packet !== undefined) this.#series.count(`lost: ${lossReason(packet)}`, packet.sentAtMs, 1);
+  #readLosses(atMs: number): void {
+    for (const [why, packets] of this.#fleet.traffic.lostBy) {
+      const fresh = packets - (this.#lostBefore.get(why) ?? 0);
+      this.#lostBefore.set(why, packets);
+      if (fresh > 0) this.#series.count(`lost: ${lossReason(why)}`, atMs, fresh);
     }
   }
 
@@ -76,14 +77,12 @@ export class Meters {
   }
 
   packets(): PacketCounts {
-    const { sent, blocked, delivered, lost } = this.#fleet.traffic;
-    const lostByReason: Record<string, number> = {};
-    for (const packet of lost) {
-      const reason = lossReason(packet);
-      lostByReason[reason] = (lostByReason[reason] ?? 0) + 1;
-    }
+    const { sent, blocked, delivered } = this.#fleet.traffic.count();
+    const reasons = [...this.#fleet.traffic.lostBy].filter(([, packets]) => packets > 0);
+    const lostByReason = Object.fromEntries(reasons.map(([why, packets]) => [lossReason(why), packets]));
+    const lost = reasons.reduce((sum, [, packets]) => sum + packets, 0);
     const { sent: sentBefore, received } = this.#before;
-    return { sent: sent + blocked - sentBefore, received: delivered - received, lost: lost.length, lostByReason };
+    return { sent: sent + blocked - sentBefore, received: delivered - received, lost, lostByReason };
   }
 
   registry(): RegistryFigures {

@@ -4,7 +4,7 @@
  */
 import { xfrmCounters, type XfrmCounterName } from "../../core/xfrm-counters.js";
 import type { Violation } from "../checkers/checker.js";
-import type { LostPacket } from "../model/traffic.js";
+import type { Excuse } from "../model/losses.js";
 import type { NodeStaging } from "./rotation-watch.js";
 import type { Series } from "./time-series.js";
 
@@ -74,8 +74,7 @@ export interface SimulationResult {
   readonly ok: boolean;
 }
 
-/** `inbound no_state`, as operators know it; or the excuse, when there is one. */
-export function lossReason({ reason, excuse }: Pick<LostPacket, "reason" | "excuse">): string {
-  const counter: readonly string[] = xfrmCounters[reason satisfies XfrmCounterName];
-  return excuse ?? counter.join(" ");
+/** `inbound no_state`, as operators know it; or the excuse, as it is. */
+export function lossReason(why: Excuse | XfrmCounterName): string {
+  return why in xfrmCounters ? xfrmCounters[why as XfrmCounterName].join(" ") : why;
 }

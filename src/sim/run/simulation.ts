@@ -37,7 +37,6 @@ export interface SimulationProgress {
   readonly virtualMs: number;
   /** In words: what the fleet is doing. */
   readonly doing: string;
-  readonly packetsSent: number;
   readonly packetsLost: number;
 }
 
@@ -75,8 +74,8 @@ export class Simulation {
 
   get progress(): SimulationProgress {
     const { traffic, time } = this.#fleet;
-    const { sent, blocked, lost } = traffic;
-    return { virtualMs: time.nowMs, doing: this.#describeStage(), packetsSent: sent + blocked, packetsLost: lost.length };
+    const packetsLost = [...traffic.lostBy.values()].reduce((sum, packets) => sum + packets, 0);
+    return { virtualMs: time.nowMs, doing: this.#describeStage(), packetsLost };
   }
 
   /** Runs one slice of virtual time. @returns false when the run has ended */

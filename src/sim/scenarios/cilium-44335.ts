@@ -2,6 +2,7 @@
 import { stepAgent } from "../../core/rotation/step.js";
 import { advertiseFirst } from "./field/advertise-first.js";
 import { expectBroken, expectFigure, expectHeld, expectLost, type Outcome } from "./outcome.js";
+import { spanOf } from "../model/losses.js";
 import { barrier, pairwise } from "./options.js";
 import type { Play } from "./play.js";
 import type { Scenario, ScenarioRun } from "./scenario.js";
@@ -40,9 +41,8 @@ function script(play: Play, nodes: number, hasController: boolean): void {
   play.fleet.run(5_000);
   play.measure(stagingFigure, Math.round((stagingMsOf(play, nodes) ?? 0) / 1_000));
   play.measure(sasFigure, mostSas);
-  const lost = play.fleet.losses();
-  const lastMs = lost.at(-1)?.sentAtMs ?? 0;
-  play.measure(windowFigure, Math.round((lastMs - (lost[0]?.sentAtMs ?? 0)) / 1_000));
+  const { fromMs, toMs } = spanOf(play.fleet.losses()) ?? { fromMs: 0, toMs: 0 };
+  play.measure(windowFigure, Math.round((toMs - fromMs) / 1_000));
 }
 
 /** Staging installs one inbound SA per peer. */

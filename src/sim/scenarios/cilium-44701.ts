@@ -1,4 +1,5 @@
 /** The key changes while an agent is down; when it is back it speaks before it can hear. */
+import { spanOf } from "../model/losses.js";
 import { stepAgent } from "../../core/rotation/step.js";
 import { advertiseFirst } from "./field/advertise-first.js";
 import { expectBroken, expectFigure, expectHeld, expectLost, type Outcome } from "./outcome.js";
@@ -27,9 +28,8 @@ function script(play: Play, hasController: boolean): void {
   play.act("d has staged");
   play.rest(2, 120_000);
   play.fleet.run(5_000);
-  const lost = play.fleet.losses();
-  const lastMs = lost.at(-1)?.sentAtMs ?? 0;
-  play.measure("seconds of loss", Math.round((lastMs - (lost[0]?.sentAtMs ?? 0)) / 1_000));
+  const { fromMs, toMs } = spanOf(play.fleet.losses()) ?? { fromMs: 0, toMs: 0 };
+  play.measure("seconds of loss", Math.round((toMs - fromMs) / 1_000));
 }
 
 function knowsKey2(play: Play): boolean {

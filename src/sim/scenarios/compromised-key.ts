@@ -1,4 +1,5 @@
 /** The fleet key has leaked and must go now, with a node that does not get the new one and an agent that restarts. */
+import { packetsOf } from "../model/losses.js";
 import { expectFigure, expectHeld, type Outcome } from "./outcome.js";
 import { barrier, emergencyDeadlineMs, pairwise, reclaiming } from "./options.js";
 import type { Play } from "./play.js";
@@ -33,7 +34,7 @@ function script(play: Play, hasController: boolean): void {
   play.measure(figure, Math.round((play.nowMs - orderedMs) / 1_000));
   play.rest(2, 900_000);
   play.fleet.run(5_000);
-  play.measure(others, play.fleet.traffic.lost.filter(({ from, to }) => from !== "d" && to !== "d").length);
+  play.measure(others, packetsOf(play.fleet.traffic.lost.filter(({ from, to }) => from !== "d" && to !== "d")));
 }
 
 /** d loads key 2 after 10 minutes, and its clock runs 5 minutes from then. */

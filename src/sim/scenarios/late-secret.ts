@@ -14,7 +14,7 @@ function script(play: Play, hasController: boolean): void {
   play.offer([1, 2], ["a", "b", "c"]);
   play.fleet.run(lateMs);
   const [first] = play.fleet.losses();
-  if (first !== undefined) play.measure("first loss, seconds after the load", Math.round((first.sentAtMs - offeredMs) / 1_000));
+  if (first !== undefined) play.measure("first loss, seconds after the load", Math.round((first.fromMs - offeredMs) / 1_000));
   play.act("d reads the file with key 2");
   play.offer([1, 2], ["d"]);
   play.rest(2, 700_000);

@@ -4,12 +4,12 @@
  */
 import type { Invariant, Violation } from "../checkers/checker.js";
 import type { SimFleet } from "../fleet.js";
-import type { Excuse, LostPacket } from "../model/traffic.js";
+import { packetsOf, spanOf, type Excuse, type LossWindow } from "../model/losses.js";
 import type { Play } from "./play.js";
 
 /** Packets lost for one reason on one key. */
 export interface LossGroup {
-  readonly reason: LostPacket["reason"];
+  readonly reason: LossWindow["reason"];
   /** 0: kept back by a policy. */
   readonly keyId: number;
   readonly excuse: Excuse | null;
@@ -34,33 +34,34 @@ export interface Outcome {
 }
 
 export function outcomeOf(fleet: SimFleet, play: Play, violations: readonly Violation[]): Outcome {
+  const { sent, blocked } = fleet.traffic.count();
   return {
-    sent: fleet.traffic.sent + fleet.traffic.blocked,
+    sent: sent + blocked,
     losses: groupLosses(fleet.traffic.lost),
-    unexcused: fleet.losses().length,
+    unexcused: packetsOf(fleet.losses()),
     figures: new Map(play.figures.map(({ name, value }) => [name, value])),
     violations,
     unmet: play.unmet,
   };
 }
 
-/** In the order in which the first packet of each group was lost. */
-export function groupLosses(lost: readonly LostPacket[]): readonly LossGroup[] {
-  const groups = new Map<string, LostPacket[]>();
-  for (const packet of lost) {
-    const id = `${packet.reason} ${packet.keyId} ${packet.excuse}`;
+/** In the order in which the first window of each group began. */
+export function groupLosses(lost: readonly LossWindow[]): readonly LossGroup[] {
+  const groups = new Map<string, LossWindow[]>();
+  for (const window of [...lost].sort((one, other) => one.fromMs - other.fromMs)) {
+    const id = `${window.reason} ${window.keyId} ${window.excuse}`;
     const group = groups.get(id) ?? [];
     groups.set(id, group);
-    group.push(packet);
+    group.push(window);
   }
-  return [...groups.values()].flatMap((packets) => {
-    const [first] = packets;
-    const last = packets.at(-1);
-    if (first === undefined || last === undefined) return [];
+  return [...groups.values()].flatMap((windows) => {
+    const [first] = windows;
+    if (first === undefined) return [];
     const { reason, keyId, excuse } = first;
-    const pairs = new Set(packets.map(({ from, to }) => `${from} ${to}`)).size;
-    const times = { firstMs: first.sentAtMs, lastMs: last.sentAtMs, firstPair: `${first.from} to ${first.to}` };
-    return [{ reason, keyId, excuse, packets: packets.length, pairs, ...times }];
+    const pairs = new Set(windows.map(({ from, to }) => `${from} ${to}`)).size;
+    const { toMs: lastMs } = spanOf(windows) ?? first;
+    const times = { firstMs: first.fromMs, lastMs, firstPair: `${first.from} to ${first.to}` };
+    return [{ reason, keyId, excuse, packets: packetsOf(windows), pairs, ...times }];
   });
 }
 
@@ -84,7 +85,7 @@ function countExcused(outcome: Outcome, excuse: Excuse): number {
 }
 
 /** Unexcused packets with this reason and key. */
-export function countLost(outcome: Outcome, reason: LostPacket["reason"], keyId: number): number {
+export function countLost(outcome: Outcome, reason: LossWindow["reason"], keyId: number): number {
   return outcome.losses
     .filter((group) => group.reason === reason && group.keyId === keyId && group.excuse === null)
     .reduce((sum, group) => sum + group.packets, 0);
@@ -109,7 +110,7 @@ export function expectBroken(outcome: Outcome, ...invariants: readonly Invariant
 /** The reported symptom: this many packets, at least, lost with this counter on this key. */
 export function expectLost(
   outcome: Outcome,
-  reason: LostPacket["reason"],
+  reason: LossWindow["reason"],
   keyId: number,
   atLeast: number,
 ): readonly string[] {

@@ -7,6 +7,7 @@ import { includesKey, sameKey, type KeyIdentity } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
 import { splitSpi } from "../../core/spi.js";
 import type { SimFleet } from "../fleet.js";
+import { decryptBy, routeVia } from "../model/flow.js";
 import { routesBetween, type SimNode } from "../model/host.js";
 import { keyOf } from "./keys.js";
 
@@ -55,6 +56,7 @@ export class Play {
   }
 
   act(text: string): void {
+    this.fleet.traffic.cutWindows();
     this.acts.push({ atMs: this.nowMs, text });
   }
 
@@ -137,8 +139,8 @@ export class Play {
 /** Would a packet get through now, by what both kernels hold? */
 function canSend(from: SimNode, to: SimNode, keyId: number): boolean {
   return routesBetween(from, to).every((route) => {
-    const sa = from.kernel.route(route);
+    const sa = routeVia(from.kernel.find(route.remote), route.local);
     if (typeof sa === "string" || sa.spec.key.keyId !== keyId) return false;
-    return typeof to.kernel.accept(sa, route.local) !== "string";
+    return typeof decryptBy(to.kernel.find(route.local), sa) !== "string";
   });
 }

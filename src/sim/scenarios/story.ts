@@ -23,7 +23,7 @@ export function tellStory(fleet: SimFleet, play: Play, outcome: Outcome): readon
 function tellAct(fleet: SimFleet, { act, endMs }: Span): readonly string[] {
   const isWithin = (atMs: number): boolean => atMs >= act.atMs && atMs < endMs;
   const notes = groupNotes(fleet.logs.filter(({ atMs }) => isWithin(atMs)));
-  const losses = groupLosses(fleet.traffic.lost.filter(({ sentAtMs }) => isWithin(sentAtMs))).map(tellLoss);
+  const losses = groupLosses(fleet.traffic.lost.filter(({ toMs }) => toMs > act.atMs && toMs <= endMs)).map(tellLoss);
   const lines = [...notes, ...losses].sort((one, other) => one.atMs - other.atMs);
   return [`${seconds(act.atMs)}  ${act.text}`, ...lines.map(({ text }) => `    ${text}`)];
 }

@@ -34,13 +34,18 @@ export function drawOptions(seed: number, prng: Prng): SwarmOptions {
   return { sim, isDualStack: prng.below(4) === 0 };
 }
 
-/** Clocks that run apart by a few per mille, and slow disks, so that a crash may fall into a save. */
-function drawHosts(prng: Prng): Pick<SimOptions, "clockRate" | "saveMs"> {
+/**
+ * Clocks that run apart by a few per mille, slow disks, so that a crash may fall into a save, and kernels that take their
+ * time for each request.
+ */
+function drawHosts(prng: Prng): Pick<SimOptions, "clockRate" | "saveMs" | "requestMs"> {
   const skew = [0, 0, 0.003][prng.below(3)] ?? 0;
   const slowestMs = [1, 1, 300][prng.below(3)] ?? 1;
+  const requestMsMax = [0, 0, 4][prng.below(3)] ?? 0;
   return {
     clockRate: (chance) => 1 + skew * (2 * chance.share() - 1),
     saveMs: (chance) => 0.2 + chance.share() * slowestMs,
+    ...(requestMsMax === 0 ? {} : { requestMs: (chance: Prng) => chance.share() * requestMsMax }),
   };
 }
 

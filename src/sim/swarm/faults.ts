@@ -94,6 +94,16 @@ export const faults = {
     later(fleet, outageMs(scene), () => fleet.heal(name));
     return name;
   },
+  compact: (scene) => {
+    const { fleet, prng } = scene;
+    const name = pickLive(scene);
+    const streams = scene.coordination === "barrier" ? (["roster", "fleet"] as const) : (["roster", "reports"] as const);
+    for (const stream of streams) fleet.hold(name, stream);
+    const compactMs = prng.below(2_000);
+    later(fleet, compactMs, () => fleet.registry.compact());
+    later(fleet, compactMs + prng.below(500), () => streams.forEach((stream) => fleet.release(name, stream)));
+    return `of the registry, behind which ${name} falls`;
+  },
   "torn-key-file": (scene) => {
     const { fleet, operator } = scene;
     const name = pickLive(scene);

@@ -2,6 +2,7 @@
  * One seed, one run: a fleet with drawn options and drawn faults at drawn times (safety), then a phase without faults in
  * which it must come to rest on a new key (liveness). Everything is drawn from the seed, so a seed replays byte for byte.
  */
+import { packetsOf } from "../model/losses.js";
 import { makePrng, type Prng } from "../../core/prng.js";
 import { allCheckers } from "../checkers/all-checkers.js";
 import type { Checker, Violation } from "../checkers/checker.js";
@@ -54,6 +55,7 @@ const weights: Readonly<Record<FaultName, number>> = {
   move: 1,
   "recycle-address": 3,
   partition: 3,
+  compact: 2,
   "torn-key-file": 1,
   "kernel-errors": 2,
   "kill-controllers": 2,
@@ -89,8 +91,8 @@ export function runSwarmSeed(seed: number, options: SwarmSeedOptions = {}): Swar
   }
   comeToRest(run);
   const violations = run.checkers.flatMap((checker) => checker.finish());
-  const { sent, lost } = fleet.traffic;
-  const excused = lost.filter((packet) => packet.excuse !== null).length;
+  const { sent } = fleet.traffic.count();
+  const excused = packetsOf(fleet.traffic.lost.filter(({ excuse }) => excuse !== null));
   const replay = `spindle simulate --swarm 1 --seed ${seed}${mutant === null ? "" : ` --mutant ${mutant.name}`}`;
   const { actions, counts } = run;
   return { seed, plan, actions, counts, violations, sent, excused, virtualMs: fleet.time.nowMs, replay, fleet };
