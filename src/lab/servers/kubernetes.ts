@@ -29,7 +29,7 @@ export interface KubernetesUser {
 /** Where a binary built by tools/kube-apiserver.mjs is, or the one named in the environment. */
 export function kubeApiServerPath(): string {
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  const cached = join(cache, "spindle", `kube-apiserver-1.20.2-2-${process.arch}`);
+  const cached = join(cache, "spindle", `kube-apiserver-1.20.2-3-${process.arch}`);
   return process.env["SPINDLE_KUBE_APISERVER"] ?? cached;
 }
 

@@ -23,6 +23,8 @@ export interface ApiRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Of the answer; JSON of the object itself when it is left out. */
+  readonly accept?: string;
 }
 
 export type ApiAnswer =
@@ -101,14 +103,14 @@ export class ApiClient {
 
   /** The response as soon as it begins; whoever reads it bounds the rest. */
   open(request: ApiRequest, timeMs: number, signal: AbortSignal): Promise<IncomingMessage> {
-    const { method, path, query, body } = request;
+    const { path, query, body } = request;
     const url = new URL(path, this.#access.url);
     for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, value);
     const text = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolve, reject) => {
       if (this.signal.aborted) return reject(closedError());
-      const headers = this.#headers(method, text);
-      const asked = this.#request(url, { method, headers, agent: this.#agent, signal });
+      const headers = this.#headers(request, text);
+      const asked = this.#request(url, { method: request.method, headers, agent: this.#agent, signal });
       const timer = setTimeout(() => {
         asked.destroy(new Error("no answer in time"));
         for (const tell of [...this.#stalls]) tell();
@@ -137,12 +139,15 @@ export class ApiClient {
     this.#agent.destroy();
   }
 
-  #headers(method: ApiRequest["method"], text: string | undefined): Record<string, string> {
+  #headers(
+    { method, accept = "application/json" }: ApiRequest,
+    text: string | undefined,
+  ): Record<string, string> {
     const token = this.#access.tokens.token();
     const type: ContentType =
       method === "PATCH" ? "application/merge-patch+json" : "application/json";
     return {
-      accept: "application/json",
+      accept,
       "user-agent": "spindle",
       ...(token === null ? {} : { authorization: `Bearer ${token}` }),
       ...(text === undefined
