@@ -24,6 +24,7 @@ export const systemPackages = [
   { name: "iproute2", file: "/sbin/ip", neededFor: kernelTests },
   { name: "etcd-server", file: "/usr/bin/etcd", neededFor: registryTests },
   { name: "etcd-client", file: "/usr/bin/etcdctl", neededFor: registryTests },
+  { name: "openssl", file: "/usr/bin/openssl", neededFor: registryTests },
   { name: "golang-go", file: "/usr/bin/go", neededFor: apiServerBuild },
   { name: "rsync", file: "/usr/bin/rsync", neededFor: apiServerBuild },
   { name: "jq", file: "/usr/bin/jq", neededFor: apiServerBuild },

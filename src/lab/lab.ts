@@ -1,5 +1,5 @@
 /**
- * A fleet on one machine: for each node a dataplane and an agent, a controller with the embedded
+ * A fleet on one machine: for each node a dataplane and an agent, a controller, a
  * registry, real ESP between all pairs. The lab starts, supervises, disturbs on request,
  * distributes keys, measures and stops; nothing that a fleet decides is decided here. Every program
  * ends with the lab, however that ends.
@@ -24,8 +24,8 @@ import { KernelNetwork } from "./kernel/kernel-network.js";
 import { CountedDrops } from "./ledger/counted-drops.js";
 import { Ledger } from "./ledger/ledger.js";
 import { explainLosses, type Loss, type Outage } from "./ledger/losses.js";
-import { embeddedLabRegistry } from "./registry/embedded.js";
 import type { LabRegistry } from "./registry/lab-registry.js";
+import { openLabRegistry } from "./registry/open.js";
 import type { LabOptions } from "./options.js";
 import { makeReport, type LabReport } from "./report.js";
 import { RotationWatch } from "./rotation.js";
@@ -43,6 +43,8 @@ export interface LabHost {
   readonly note: (line: string) => void;
   /** Ends every wait with `LAB_INTERRUPTED`. */
   readonly signal?: AbortSignal;
+  /** Another registry than the options ask for, in the lab's directory. */
+  readonly makeRegistry?: (layout: LabLayout) => LabRegistry;
 }
 
 export interface FinishedRotation {
@@ -91,6 +93,7 @@ export class Lab {
     layout: LabLayout,
     host: LabHost,
     network: KernelNetwork | null,
+    registry: LabRegistry,
   ) {
     this.options = options;
     this.layout = layout;
@@ -104,7 +107,7 @@ export class Lab {
     this.#rhythm = names.map(() => names.map(() => prng.share()));
     this.view = new FleetView(names);
     this.#load = new RegistryLoad(this.view);
-    this.#registry = embeddedLabRegistry(layout.registrySocket);
+    this.#registry = registry;
     this.#keys = new KeyFiles(layout.nodes.map((node) => node.keyFile));
     this.controller = this.#makeController();
     this.nodes = names.map((name, node) => this.#makeNode(name, node));
@@ -116,7 +119,9 @@ export class Lab {
   /** Makes its directory and network; nothing runs yet. @throws LabError */
   static async create(options: LabOptions, host: LabHost): Promise<Lab> {
     const network = options.dataplane === "kernel" ? await KernelNetwork.open() : null;
-    return new Lab(options, await makeLayout(nodeNames(options.nodes)), host, network);
+    const layout = await makeLayout(nodeNames(options.nodes));
+    const registry = host.makeRegistry?.(layout) ?? (await openLabRegistry(layout, options));
+    return new Lab(options, layout, host, network, registry);
   }
 
   /**
@@ -297,7 +302,7 @@ export class Lab {
   async #startNode(unit: NodeUnit): Promise<void> {
     const { name, layout, dataplane, agent, node } = unit;
     const sections = await this.#patience.waitForValue(dataplane.sections, startMsMax);
-    const registry = this.#registry.agentSection();
+    const registry = this.#registry.agentSection(node);
     await writeAgentConfig(layout, registry, name, sections, this.options);
     agent.start();
     const peers = this.nodes.filter((peer) => peer !== unit);

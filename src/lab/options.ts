@@ -5,7 +5,13 @@ export type Coordination = "barrier" | "pairwise";
 export type Order = "stage-first" | "advertise-first";
 export type LabJitter = "off" | "uniform" | "slotted";
 
+export type LabRegistryKind = "embedded" | "etcd";
 export type LabDataplane = "userspace" | "kernel";
+
+export interface LabEndpoint {
+  readonly host: string;
+  readonly port: number;
+}
 
 export interface LabOptions {
   readonly nodes: number;
@@ -19,6 +25,9 @@ export interface LabOptions {
   readonly drainMs: number;
   readonly jitter: LabJitter;
   readonly dataplane: LabDataplane;
+  readonly registry: LabRegistryKind;
+  /** Members of an etcd cluster that runs already; none: the lab starts one. */
+  readonly registryEndpoints: readonly LabEndpoint[];
   /** The nodes' addresses are IPv6, and so is the traffic; needs the kernel's dataplane. */
   readonly ipv6: boolean;
   /** Which node is slow, and when each stream of packets begins. */
@@ -37,6 +46,8 @@ export const labDefaults: LabOptions = {
   drainMs: 1_000,
   jitter: "off",
   dataplane: "userspace",
+  registry: "embedded",
+  registryEndpoints: [],
   ipv6: false,
   seed: 1,
   keep: false,
@@ -65,6 +76,15 @@ export function checkLabOptions(options: LabOptions): Result<LabOptions, string>
   }
   if (options.ipv6 && options.dataplane === "userspace") {
     return fail("--ipv6 needs --dataplane kernel: the userspace dataplane of the lab is on 127.0.0.1");
+  }
+  if (options.registry === "etcd" && options.dataplane === "kernel") {
+    return fail(
+      "--registry etcd needs --dataplane userspace: nodes of the kernel's dataplane have networks of " +
+        "their own, from which the loopback that etcd listens on is not reached",
+    );
+  }
+  if (options.registryEndpoints.length > 0 && options.registry !== "etcd") {
+    return fail("--registry-endpoint needs --registry etcd");
   }
   return succeed(options);
 }

@@ -6,11 +6,16 @@ import assert from "node:assert/strict";
 import type { Done, PortFailure } from "../../src/ports/failure.js";
 import type { Result } from "../../src/core/result.js";
 
-const deadlineMs = 15_000;
+const deadlineMsDefault = 15_000;
 
 export class Recorder<E> {
   readonly events: E[] = [];
   readonly #waiting = new Set<() => void>();
+  readonly #deadlineMs: number;
+
+  constructor(deadlineMs = deadlineMsDefault) {
+    this.#deadlineMs = deadlineMs;
+  }
 
   /** Give this to the watch. */
   readonly listener = (event: E): void => {
@@ -33,7 +38,7 @@ export class Recorder<E> {
       const timer = setTimeout(() => {
         this.#waiting.delete(look);
         reject(new Error(`not seen in time; events: ${JSON.stringify(this.events).slice(-2_000)}`));
-      }, deadlineMs);
+      }, this.#deadlineMs);
       const look = (): void => {
         if (!holds()) return;
         clearTimeout(timer);
@@ -70,7 +75,7 @@ export async function failsWith<T>(run: (done: Done<T>) => void): Promise<string
  * last answer.
  */
 export async function eventually<T>(look: () => Promise<T | null>): Promise<T> {
-  const untilMs = performance.now() + deadlineMs;
+  const untilMs = performance.now() + deadlineMsDefault;
   for (;;) {
     const found = await look();
     if (found !== null) return found;

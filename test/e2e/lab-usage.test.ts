@@ -6,7 +6,15 @@ import { runSpindle } from "../support/lab.js";
 const refused: readonly { readonly words: readonly string[]; readonly says: RegExp }[] = [
   { words: ["--order", "advertise-first"], says: /advertise-first needs --coordination pairwise/ },
   { words: ["--ipv6"], says: /--ipv6 needs --dataplane kernel/ },
-  { words: ["--registry", "etcd"], says: /--registry etcd with --dataplane userspace is not in/ },
+  {
+    words: ["--registry", "etcd", "--dataplane", "kernel"],
+    says: /--registry etcd needs --dataplane userspace/,
+  },
+  { words: ["--registry-endpoint", "http://127.0.0.1:2379"], says: /needs --registry etcd/ },
+  {
+    words: ["--registry", "etcd", "--registry-endpoint", "http://192.0.2.1:2379"],
+    says: /http:\/\/HOST:PORT on loopback/,
+  },
   { words: ["--ipsec-mode", "tunnel"], says: /--ipsec-mode tunnel with --dataplane userspace is not in/ },
   { words: ["--encapsulation", "none"], says: /--encapsulation none with --dataplane userspace is not in/ },
   {

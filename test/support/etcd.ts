@@ -44,7 +44,7 @@ export interface ClusterOptions {
 export async function startEtcd(size = 1, options: ClusterOptions = {}): Promise<EtcdCluster> {
   const directory = mkdtempSync(join(tmpdir(), "spindle-etcd-"));
   const members = await makeMembers(size, directory, options);
-  const endpoints = members.map(({ spec }) => ({ host: "127.0.0.1", port: spec.clientPort }));
+  const endpoints = members.map((member) => member.endpoint);
   const control = (words: readonly string[], which?: readonly number[]): Promise<string> => {
     const named = endpoints.filter((_, index) => which?.includes(index) ?? true);
     return etcdctl(named, options, words);
@@ -58,12 +58,15 @@ export async function startEtcd(size = 1, options: ClusterOptions = {}): Promise
     const running = members.filter(({ pid }) => pid !== null);
     await Promise.all(running.map((member) => member.healthy(() => isHealthy(members.indexOf(member)))));
   };
-  for (const member of members) member.start();
-  await ready();
   const stop = async (): Promise<void> => {
     await Promise.all(members.map((member) => member.stop("SIGKILL")));
     rmSync(directory, { recursive: true, force: true });
   };
+  for (const member of members) member.start();
+  await ready().catch(async (cause: unknown) => {
+    await stop();
+    throw cause;
+  });
   return { members, endpoints, ready, control, stop };
 }
 
@@ -122,4 +125,17 @@ let fleets = 0;
 export function freshFleet(endpoints: readonly EtcdEndpoint[]): EtcdOptions {
   fleets += 1;
   return { endpoints, prefix: `/spindle/test-${fleets}/`, tls: null, login: null };
+}
+
+/** Index of the member that leads. */
+export async function leaderOf(cluster: EtcdCluster): Promise<number> {
+  const text = await cluster.control(["endpoint", "status", "--write-out", "json"]);
+  const rows = JSON.parse(text) as readonly {
+    readonly Endpoint: string;
+    readonly Status: { readonly leader: number; readonly header: { readonly member_id: number } };
+  }[];
+  const row = rows.find(({ Status }) => Status.leader === Status.header.member_id);
+  const index = cluster.endpoints.findIndex(({ port }) => row?.Endpoint.endsWith(`:${port}`));
+  assert.ok(index >= 0, text);
+  return index;
 }

@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 const host = "127.0.0.1";
 
 export class TcpProxy {
-  readonly #targetPort: number;
+  #targetPort: number;
   readonly #sockets = new Set<Socket>();
   #server: Server | null = null;
   #port = 0;
@@ -26,6 +26,11 @@ export class TcpProxy {
     await once(server, "listening");
     this.#server = server;
     this.#port = (server.address() as AddressInfo).port;
+  }
+
+  /** For connections from now on. */
+  retarget(port: number): void {
+    this.#targetPort = port;
   }
 
   async cut(): Promise<void> {

@@ -3,6 +3,7 @@
  * what was lost and why. The lab itself is in src/lab; here are its flags and what people see.
  */
 import { Command, InvalidArgumentError, Option } from "commander";
+import { assert } from "../../core/assert.js";
 import { checkLabOptions, labDefaults, type LabOptions } from "../../lab/options.js";
 import { formatDuration, parseDuration } from "../duration.js";
 import { CliError } from "../exit.js";
@@ -25,7 +26,8 @@ interface LabFlags extends OutputOptions {
   readonly seed: number;
   readonly dataplane: LabOptions["dataplane"];
   readonly ipv6?: true;
-  readonly registry: string;
+  readonly registry: "embedded" | "etcd" | "kubernetes";
+  readonly registryEndpoint: LabOptions["registryEndpoints"];
   readonly ipsecMode: string;
   readonly encapsulation?: string;
   readonly keep?: true;
@@ -37,6 +39,7 @@ const examples = `
 Examples:
   $ spindle lab                         5 nodes, 3 rotations behind a barrier: loses nothing
   $ spindle lab --compare               today's order loses packets first, then ours loses none
+  $ spindle lab --registry etcd         the same on an etcd that the lab starts
   $ spindle lab --coordination pairwise --order advertise-first --slow-node 2s
   $ spindle lab --rotations 20 --keep   and kill -9 an agent meanwhile: it says how
 Exit codes: 0 nothing was lost; 1 packets were lost, or the run proves nothing; 2 bad usage.`;
@@ -84,6 +87,11 @@ function addPlaceOptions(command: Command): void {
   command
     .addOption(choice("--dataplane <kind>", "who encrypts", ["userspace", "kernel"]))
     .addOption(choice("--registry <kind>", "the store", ["embedded", "etcd", "kubernetes"]))
+    .addOption(
+      new Option("--registry-endpoint <url>", "an etcd that runs already, as http://127.0.0.1:2379; may be repeated")
+        .argParser(addEndpoint)
+        .default([], "the lab starts what it needs"),
+    )
     .addOption(choice("--ipsec-mode <mode>", "ESP mode", ["transport", "tunnel"]))
     .option("--ipv6", "the nodes' addresses are IPv6; with --dataplane kernel")
     .addOption(
@@ -125,7 +133,9 @@ function toOptions(flags: LabFlags): LabOptions {
   const { nodes, rotations, rate, coordination, order, jitter, seed } = flags;
   const { slowNode: slowNodeMs, drain: drainMs, keep = false, dataplane, ipv6 = false } = flags;
   const fleet = { nodes, rotations, rate, coordination, order, slowNodeMs, drainMs, jitter };
-  return { ...fleet, dataplane, ipv6, seed, keep };
+  const { registry, registryEndpoint: registryEndpoints } = flags;
+  assert(registry !== "kubernetes", "what this version lacks was refused");
+  return { ...fleet, dataplane, registry, registryEndpoints, ipv6, seed, keep };
 }
 
 function checked(options: LabOptions): LabOptions {
@@ -146,7 +156,7 @@ function refuseChosen(command: Command, names: readonly string[]): void {
 function refuseUnsupported(flags: LabFlags): void {
   const encapsulation = flags.dataplane === "kernel" ? "none" : "udp";
   const wanted = [
-    ["--registry", flags.registry, "embedded"],
+    ["--registry", flags.registry, flags.registry === "kubernetes" ? "etcd" : flags.registry],
     ["--ipsec-mode", flags.ipsecMode, "transport"],
     ["--encapsulation", flags.encapsulation ?? encapsulation, encapsulation],
   ] as const;
@@ -174,6 +184,20 @@ function duration(flags: string, description: string, defaultMs: number): Option
 function parseWhole(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("It must be a whole number.");
+}
+
+/** Loopback alone: there is no TLS in the lab. */
+function addEndpoint(
+  text: string,
+  before: LabOptions["registryEndpoints"],
+): LabOptions["registryEndpoints"] {
+  const [, bracketed, plain, port] =
+    /^http:\/\/(?:\[(::1)\]|(127\.[\d.]+|localhost)):(\d{1,5})\/?$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host !== undefined && Number(port) >= 1 && Number(port) <= 65_535) {
+    return [...before, { host, port: Number(port) }];
+  }
+  throw new InvalidArgumentError("It must be http://HOST:PORT on loopback.");
 }
 
 function parseTime(text: string): number {

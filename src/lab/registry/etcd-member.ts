@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { EtcdEndpoint } from "../../adapters/registry/etcd/options.js";
 import { LabError } from "../lab-error.js";
 
 export interface EtcdMemberSpec {
@@ -35,6 +36,10 @@ export class EtcdMember {
 
   constructor(spec: EtcdMemberSpec) {
     this.spec = spec;
+  }
+
+  get endpoint(): EtcdEndpoint {
+    return { host, port: this.spec.clientPort };
   }
 
   /** Null while it is down. */
@@ -93,6 +98,7 @@ export class EtcdMember {
 function flagsOf(spec: EtcdMemberSpec): readonly string[] {
   const { name, directory, clientPort, peerPort, peerPorts, scheme = "http", flags = [] } = spec;
   const client = `${scheme}://${host}:${clientPort}`;
+  const token = `spindle-${[...peerPorts.values()].join("-")}`;
   const peers = [...peerPorts].map(([member, port]) => `${member}=http://${host}:${port}`);
   return [
     ...["--name", name],
@@ -100,7 +106,7 @@ function flagsOf(spec: EtcdMemberSpec): readonly string[] {
     ...["--listen-client-urls", client, "--advertise-client-urls", client],
     ...["--listen-peer-urls", `http://${host}:${peerPort}`],
     ...["--initial-advertise-peer-urls", `http://${host}:${peerPort}`],
-    ...["--initial-cluster", peers.join(","), "--initial-cluster-token", `spindle-${peerPort}`],
+    ...["--initial-cluster", peers.join(","), "--initial-cluster-token", token],
     ...["--log-level", "error"],
     ...flags,
   ];

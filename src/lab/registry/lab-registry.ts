@@ -6,8 +6,8 @@ import type { RegistryPort } from "../../ports/registry.js";
 import type { RegistryCounts } from "../fleet/registry-load.js";
 
 export interface LabRegistry {
-  /** The `registry` section of the agents' files and of the controller's; known once started. */
-  readonly agentSection: () => object;
+  /** The `registry` section of an agent's file, by node from 0, and of the controller's; once started. */
+  readonly agentSection: (node: number) => object;
   readonly controllerSection: () => object;
   /** Starts what must run before the controller. @throws LabError */
   readonly start: () => Promise<void>;
@@ -19,6 +19,6 @@ export interface LabRegistry {
 
 export interface LabConnection {
   readonly registry: RegistryPort;
-  /** Since the registry's program started; null while it cannot be reached. */
+  /** Since the registry was empty; null while it cannot be reached. */
   readonly counts: () => Promise<RegistryCounts | null>;
 }

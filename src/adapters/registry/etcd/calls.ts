@@ -6,6 +6,7 @@
 import { setMaxListeners } from "node:events";
 import type { Client } from "@grpc/grpc-js";
 import { limits } from "../../../core/limits.js";
+import { PortError } from "../../port-error.js";
 import { systemClock } from "../../system/clock.js";
 import { backoffMs, pause } from "../backoff.js";
 import { authenticateMethod, type Method } from "./api.js";
@@ -25,18 +26,20 @@ export interface CallOptions {
   readonly lingers?: boolean;
 }
 
+/** Tokens of one request that a member did not know, as one does that started again meanwhile. */
+const tokensMax = 3;
 /** How long a closed registry waits for calls that linger. */
 const lingerMs = 500;
 
 export class EtcdCalls {
   readonly link: EtcdLink;
-  readonly login: LoginToken;
+  readonly #login: LoginToken;
   readonly #closing = new AbortController();
   readonly #pending = new Map<Sent<unknown>, { readonly lingers: boolean }>();
 
   constructor(options: EtcdOptions) {
     this.link = new EtcdLink(options);
-    this.login = new LoginToken(options.login, (name, password) =>
+    this.#login = new LoginToken(options.login, (name, password) =>
       this.#authenticate(name, password),
     );
     setMaxListeners(0, this.#closing.signal);
@@ -56,19 +59,34 @@ export class EtcdCalls {
     options: CallOptions,
   ): Promise<A | "compacted"> {
     const untilMs = systemClock.nowMs() + (options.withinMs ?? limits.registryRequestMsMax);
-    for (let attempt = 0; ; attempt++) {
+    for (let attempt = 0, tokens = 0; ; attempt++) {
       const outcome = await this.#attempt(method, request, options, untilMs);
       if (outcome.kind === "answer") return outcome.answer;
       const { fault } = outcome;
       if (fault.kind === "compacted") return "compacted";
       const mayRepeat = options.repeat === "always" || fault.isUnsent;
-      const helps = fault.kind === "away" || (fault.kind === "token" && attempt === 0);
+      if (fault.kind === "token") tokens += 1;
+      const helps = this.#mayHelp(fault, attempt, tokens);
       const leftMs = untilMs - systemClock.nowMs();
       if (!mayRepeat || !helps || leftMs <= 0) throw toPortError(fault, this.link.at);
       const { registryReconnectMsMin, registryReconnectMsMax } = limits;
       const waitMs = backoffMs(attempt, registryReconnectMsMin, registryReconnectMsMax);
       await pause(Math.min(waitMs, leftMs), this.#closing.signal);
     }
+  }
+
+  /** For a stream; null without a user. @throws PortError as `ask` does */
+  async token(): Promise<string | null> {
+    try {
+      return await this.#login.get();
+    } catch (cause) {
+      throw cause instanceof PortError ? cause : toPortError(faultOf(cause), this.link.at);
+    }
+  }
+
+  /** A member did not know the token: the next request asks for another. */
+  forgetToken(): void {
+    this.#login.forget();
   }
 
   /** What was asked and does not linger fails with REGISTRY_CLOSED. */
@@ -95,19 +113,36 @@ export class EtcdCalls {
     | { readonly kind: "fault"; readonly fault: Fault }
   > {
     if (this.#closing.signal.aborted) throw closedError();
-    const token = await this.login.get();
-    const client = this.link.client();
     const withinMs = Math.min(limits.etcdAttemptMsMax, Math.max(untilMs - systemClock.nowMs(), 1));
     const send = options.send ?? sendUnary;
-    const sent = send(client, method, request, metadataWith(token), withinMs);
     try {
-      const answer = await this.#track(sent, options.lingers === true);
+      const token = await this.#login.get();
+      const answer = await this.#send(options.lingers === true, (client) =>
+        send(client, method, request, metadataWith(token), withinMs),
+      );
       return { kind: "answer", answer };
     } catch (cause) {
-      const fault = this.#faultOf(cause, client);
-      if (fault.kind === "token") await this.login.forget(token);
+      const fault = faultOf(cause);
+      if (fault.kind === "token") this.#login.forget();
       return { kind: "fault", fault };
     }
+  }
+
+  /** One try at the member in use, which is left when it fails. Rejects as `Sent` does. */
+  async #send<A>(lingers: boolean, start: (client: Client) => Sent<A>): Promise<A> {
+    const client = this.link.client();
+    try {
+      return await this.#track(start(client), lingers);
+    } catch (cause) {
+      const { kind } = faultOf(cause);
+      if (kind === "away" || kind === "untrusted") this.link.leave(client);
+      throw cause;
+    }
+  }
+
+  #mayHelp({ kind }: Fault, attempt: number, tokens: number): boolean {
+    if (kind === "untrusted") return attempt + 1 < this.link.size;
+    return kind === "away" || (kind === "token" && tokens < tokensMax);
   }
 
   async #track<A>(sent: Sent<A>, lingers: boolean): Promise<A> {
@@ -119,26 +154,11 @@ export class EtcdCalls {
     }
   }
 
-  #faultOf(cause: unknown, client: Client): Fault {
-    const fault = faultOf(cause);
-    if (fault.kind === "away") this.link.leave(client);
-    return fault;
-  }
-
-  async #authenticate(name: string, password: string): Promise<string> {
-    const client = this.link.client();
+  #authenticate(name: string, password: string): Promise<string> {
     const request = { name, password };
-    const sent = sendUnary(
-      client,
-      authenticateMethod,
-      request,
-      metadataWith(null),
-      limits.etcdAttemptMsMax,
-    );
-    try {
-      return (await this.#track(sent, false)).token;
-    } catch (cause) {
-      throw toPortError(this.#faultOf(cause, client), this.link.at);
-    }
+    const withinMs = limits.etcdAttemptMsMax;
+    return this.#send(false, (client) =>
+      sendUnary(client, authenticateMethod, request, metadataWith(null), withinMs),
+    ).then(({ token }) => token);
   }
 }

@@ -6,6 +6,7 @@ import { faultOf, faultOfStatus, toPortError, type FaultKind } from "./faults.js
 /** As etcd 3.4 and gRPC for Node.js say it; what comes of it at the port, and whether it was sent. */
 const table: readonly (readonly [status, string, FaultKind, string, boolean])[] = [
   [14, "No connection established. Last error: connect ECONNREFUSED", "away", "REGISTRY_UNREACHABLE", true],
+  [14, "No connection established. Last error: certificate has expired", "untrusted", "REGISTRY_TLS_FAILED", true],
   [14, "etcdserver: no leader", "away", "REGISTRY_UNREACHABLE", true],
   [14, "etcdserver: leader changed", "away", "REGISTRY_UNREACHABLE", false],
   [14, "etcdserver: request timed out", "away", "REGISTRY_UNREACHABLE", false],

@@ -8,6 +8,8 @@ import { PortError } from "../../port-error.js";
 export type FaultKind =
   /** The member cannot be reached, has no leader or answers too late: another may do. */
   | "away"
+  /** TLS found no trust, in either direction: another member may be in order. */
+  | "untrusted"
   /** The token is not known to the member any more. */
   | "token"
   | "denied"
@@ -26,6 +28,7 @@ export interface Fault {
 }
 
 const byText: readonly (readonly [RegExp, FaultKind])[] = [
+  [/^No connection established.*(certificate|SSL routines|altnames|EPROTO)/s, "untrusted"],
   [/invalid auth token|auth store is old|user name is empty/, "token"],
   [/permission denied|authentication failed|invalid user ID|authentication is not enabled/, "denied"],
   [/required revision (has been compacted|is a future revision)/, "compacted"],
@@ -45,9 +48,10 @@ export function faultOf(cause: unknown): Fault {
 }
 
 export function faultOfStatus(code: status, details: string): Fault {
+  const message = details.replace(/\s*Resolution note:.*$/s, "").replaceAll(/\s+/g, " ");
   const known = byText.find(([pattern]) => pattern.test(details));
   const kind = known?.[1] ?? kindOf(code);
-  return { kind, message: details, isUnsent: kind !== "away" || unsent.test(details) };
+  return { kind, message, isUnsent: kind !== "away" || unsent.test(details) };
 }
 
 function kindOf(code: status): FaultKind {
@@ -62,6 +66,8 @@ export function toPortError({ kind, message }: Fault, at: string): PortError {
     case "away":
     case "compacted":
       return unreachable(at, message);
+    case "untrusted":
+      return new PortError("REGISTRY_TLS_FAILED", `etcd at ${at}: ${message}`, true);
     case "token":
     case "denied":
       return new PortError("REGISTRY_DENIED", `etcd at ${at} refuses: ${message}`, true);

@@ -37,6 +37,10 @@ export class EtcdLink {
     return this.#isClosed;
   }
 
+  get size(): number {
+    return this.#options.endpoints.length;
+  }
+
   /** The member in use, for people. */
   get at(): string {
     return this.#at;

@@ -20,7 +20,7 @@ export class LoginToken {
     this.#authenticate = authenticate;
   }
 
-  /** Null without a user. @throws PortError REGISTRY_DENIED, REGISTRY_UNREACHABLE, REGISTRY_PASSWORD_UNREADABLE */
+  /** Null without a user. Rejects as the request does, or with REGISTRY_PASSWORD_UNREADABLE. */
   get(): Promise<string | null> {
     const login = this.#login;
     if (login === null) return Promise.resolve(null);
@@ -28,12 +28,9 @@ export class LoginToken {
     return this.#token;
   }
 
-  /** The member did not know `token`. */
-  async forget(token: string | null): Promise<void> {
-    const known = this.#token;
-    if (known !== null && (await known.catch(() => null)) === token && this.#token === known) {
-      this.#token = null;
-    }
+  /** A member did not know it. */
+  forget(): void {
+    this.#token = null;
   }
 
   async #ask(login: EtcdLogin): Promise<string> {

@@ -81,13 +81,13 @@ export class EtcdWatch {
   /** One stream, from its opening to its end. Resolves with why it ended. */
   async #follow(): Promise<string> {
     try {
-      const token = await this.#calls.login.get();
+      const token = await this.#calls.token();
       if (this.#stopping.signal.aborted) return "stopped";
       const client = this.#calls.link.client();
       const { path, encode, decode } = watchMethod;
       const stream = client.makeBidiStreamRequest(path, encode, decode, metadataWith(token));
       const reason = await this.#read(stream, client);
-      if (faultOfStatus(status.UNKNOWN, reason).kind === "token") await this.#calls.login.forget(token);
+      if (faultOfStatus(status.UNKNOWN, reason).kind === "token") this.#calls.forgetToken();
       return reason;
     } catch (cause) {
       return portErrorOf(cause).message;
@@ -102,7 +102,7 @@ export class EtcdWatch {
         reading.isOver = true;
         silence.stop();
         stream.cancel();
-        if (kind === "away") this.#calls.link.leave(client);
+        if (kind === "away" || kind === "untrusted") this.#calls.link.leave(client);
         resolve(reason);
       };
       this.#cancel = () => end("stopped", "stopped");

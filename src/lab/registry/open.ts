@@ -1,0 +1,15 @@
+/** The registry that a lab's options ask for. Each kind is loaded when it is asked for. */
+import type { LabLayout } from "../fleet/layout.js";
+import type { LabOptions } from "../options.js";
+import { embeddedLabRegistry } from "./embedded.js";
+import type { LabRegistry } from "./lab-registry.js";
+
+export async function openLabRegistry(
+  layout: LabLayout,
+  { registry, registryEndpoints }: LabOptions,
+): Promise<LabRegistry> {
+  if (registry === "embedded") return embeddedLabRegistry(layout.registrySocket);
+  const { EtcdLabRegistry } = await import("./etcd.js");
+  const { directory } = layout;
+  return new EtcdLabRegistry({ directory, endpoints: registryEndpoints, size: 1 });
+}
