@@ -31,6 +31,8 @@ export const systemPackages = [
   { name: "make", file: "/usr/bin/make", neededFor: apiServerBuild },
   { name: "openvpn", file: "/usr/sbin/openvpn", neededFor: "tests of VPN gateways" },
   { name: "chromium", file: "/usr/bin/chromium", neededFor: "tests of pages in a browser" },
+  { name: "prometheus", file: "/usr/bin/promtool", neededFor: "tests of alert rules and the dashboard" },
+  { name: "systemd", file: "/usr/bin/systemd-analyze", neededFor: "tests of systemd units" },
 ];
 
 /** @param {readonly SystemPackage[]} table */
