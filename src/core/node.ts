@@ -53,6 +53,7 @@ export function sameAddresses(one: NodeAddresses, other: NodeAddresses): boolean
 }
 
 export function sameEntry(one: RosterEntry, other: RosterEntry): boolean {
+  if (one === other) return true;
   return (
     one.name === other.name &&
     one.revision === other.revision &&

@@ -10,22 +10,9 @@ import type { Report } from "../core/report.js";
 import { emptyRoster, type Roster } from "../core/roster.js";
 import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";
 import type { EffectKind } from "../core/rotation/effect.js";
-import {
-  noPeerKernel,
-  type HeldBack,
-  type Observation,
-  type ObservedKernel,
-  type PeerKernel,
-} from "../core/rotation/observation.js";
-import {
-  endpointKey,
-  type Endpoint,
-  type KeyRef,
-  type Operation,
-  type PolicyView,
-  type SaSlot,
-  type SaView,
-} from "../core/sa.js";
+import { familyOf } from "../core/rotation/held.js";
+import type { HeldBack, Observation, ObservedKernel } from "../core/rotation/observation.js";
+import { endpointKey, type Endpoint, type KeyEnd, type KeyRef, type Operation, type SaSlot } from "../core/sa.js";
 import { splitSpi } from "../core/spi.js";
 import { countErrors, type XfrmCounters } from "../core/xfrm-counters.js";
 import type { ApplyOutcome, FailedOperation, KernelDump } from "../ports/kernel.js";
@@ -33,9 +20,9 @@ import type { SingleEvent, WatchEvent } from "../ports/registry.js";
 import type { DataplaneChange } from "./agent-input.js";
 import { backoffMs } from "./backoff.js";
 import { CheckpointIndex } from "./checkpoint-index.js";
+import { KernelPeers, type Owners } from "./kernel-peers.js";
 import { failuresByPeer, takenSpiOf, unexplained } from "./plan-failures.js";
-import { addressKeys, endOf, familyOf } from "./slot-keys.js";
-import { TouchedSlots } from "./touched-slots.js";
+import { addressKeys, endOf } from "./slot-keys.js";
 
 type DumpStart = ObservedKernel["recognisedWith"];
 
@@ -45,11 +32,15 @@ export class AgentWorld {
   readonly #byIndex = new Map<number, RosterEntry>();
   readonly #byAddress = new Map<string, NodeName>();
   readonly #reports = new Map<NodeName, Report>();
-  readonly #peers = new Map<NodeName, PeerKernel>();
+  readonly #peers = new KernelPeers();
   readonly #ofCheckpoint = new CheckpointIndex();
   readonly heldBack = new Map<NodeName, HeldBack & { readonly attempts: number }>();
   readonly inFlight = new Set<EffectKind>();
   readonly #unreadable = new Set<NodeName>();
+  readonly #owners: Owners = {
+    known: (end) => this.#knownEnd(end),
+    nameAt: (remote) => this.#nodeNameAt(remote),
+  };
   #roster: Roster = { ...emptyRoster, entries: this.#entries, unreadable: this.#unreadable };
   #touched: Set<NodeName> | "all" = "all";
   #kernel: Omit<ObservedKernel, "peers"> = {
@@ -90,7 +81,7 @@ export class AgentWorld {
     copyEntries(this.#byIndex, copy.#byIndex);
     copyEntries(this.#byAddress, copy.#byAddress);
     copyEntries(this.#reports, copy.#reports);
-    copyEntries(this.#peers, copy.#peers);
+    this.#peers.copyTo(copy.#peers);
     copyEntries(this.heldBack, copy.heldBack);
     for (const kind of this.inFlight) copy.inFlight.add(kind);
     for (const name of this.#unreadable) copy.#unreadable.add(name);
@@ -111,7 +102,7 @@ export class AgentWorld {
   }
 
   get kernel(): ObservedKernel {
-    return { ...this.#kernel, peers: this.#peers };
+    return { ...this.#kernel, peers: this.#peers.all };
   }
 
   get roster(): Observation["roster"] {
@@ -199,7 +190,8 @@ export class AgentWorld {
 
   #putEntry(entry: RosterEntry): void {
     this.#removeEntry(entry.name);
-    if (this.#holdsForAnother(entry)) this.#kernel = { ...this.#kernel, stale: true };
+    // A recycled address: what stands there under its former owner's name is read again before it is acted on.
+    if (this.#peers.isHeldByAnother(addressKeys(entry), entry.name)) this.#kernel = { ...this.#kernel, stale: true };
     this.#addEntry(entry);
   }
 
@@ -207,16 +199,6 @@ export class AgentWorld {
     this.#entries.set(entry.name, entry);
     this.#byIndex.set(entry.index, entry);
     for (const key of addressKeys(entry)) this.#byAddress.set(key, entry.name);
-  }
-
-  /** A recycled address: what stands there under its former owner's name must be read again before it is acted on. */
-  #holdsForAnother(entry: RosterEntry): boolean {
-    const keys = addressKeys(entry);
-    for (const [name, { policies }] of this.#peers) {
-      const isThere = policies.some(({ slot }) => keys.includes(endpointKey(slot.remote)));
-      if (isThere && name !== entry.name) return true;
-    }
-    return false;
   }
 
   #removeEntry(name: NodeName): void {
@@ -300,8 +282,7 @@ export class AgentWorld {
   }
 
   seeDump(dump: KernelDump, start: DumpStart, nowMs: number): void {
-    this.#peers.clear();
-    for (const [name, peer] of this.#byOwner(dump)) this.#setPeer(name, peer);
+    this.#peers.replaceAll(dump, this.#owners);
     this.#kernel = {
       ...this.#kernel,
       identity: dump.identity,
@@ -316,43 +297,20 @@ export class AgentWorld {
     this.touchAll();
   }
 
-  #ownerOf(sa: SaView): NodeName {
-    if (sa.key === null) return unexplained;
-    return sa.slot.direction === "in" ? sa.key.from.name : sa.key.to.name;
+  /** The entry itself where `end` is its present life: an agent keeps thousands of ends. */
+  #knownEnd(end: KeyEnd): KeyEnd {
+    const entry = this.#entries.get(end.name);
+    return entry?.incarnationId === end.incarnationId && entry.index === end.index ? entry : end;
   }
 
   #nodeNameAt(remote: Endpoint): NodeName {
     return this.#nodeAt(remote)?.name ?? unexplained;
   }
 
-  /** Replaces what the operations touched by what was read back. */
   seeOutcome(peers: readonly NodeName[], operations: readonly Operation[], outcome: ApplyOutcome): void {
-    const touched = new TouchedSlots(operations);
-    for (const name of peers) {
-      const peer = this.#peers.get(name) ?? noPeerKernel;
-      this.#setPeer(name, {
-        sas: peer.sas.filter((sa) => !touched.hasSa(sa.slot)),
-        policies: peer.policies.filter((policy) => !touched.hasPolicy(policy.slot)),
-      });
-    }
-    for (const [name, added] of this.#byOwner(outcome)) {
-      const peer = this.#peers.get(name) ?? noPeerKernel;
-      this.#setPeer(name, { sas: [...peer.sas, ...added.sas], policies: [...peer.policies, ...added.policies] });
-    }
+    this.touch(this.#peers.replaceTouched(peers, operations, outcome, this.#owners));
     const takenSpi = takenSpiOf(outcome.failed);
     if (takenSpi !== null) this.#kernel = { ...this.#kernel, takenSpi };
-  }
-
-  #byOwner(read: Pick<KernelDump, "sas" | "policies">): Map<NodeName, { sas: SaView[]; policies: PolicyView[] }> {
-    const owners = new Map<NodeName, { sas: SaView[]; policies: PolicyView[] }>();
-    const listOf = (name: NodeName): { sas: SaView[]; policies: PolicyView[] } => {
-      const list = owners.get(name) ?? { sas: [], policies: [] };
-      owners.set(name, list);
-      return list;
-    };
-    for (const sa of read.sas) listOf(this.#ownerOf(sa)).sas.push(sa);
-    for (const policy of read.policies) listOf(this.#nodeNameAt(policy.slot.remote)).policies.push(policy);
-    return owners;
   }
 
   /** Peers whose operations failed are not tried again before their time; the others of the plan are free. */
@@ -367,13 +325,6 @@ export class AgentWorld {
 
   failuresOf(peers: readonly NodeName[], outcome: ApplyOutcome): ReadonlyMap<NodeName, FailedOperation> {
     return failuresByPeer(peers, outcome.failed, (operation) => this.#peerOf(operation));
-  }
-
-  /** Copied to size: a list that grew keeps room for several times a peer's SAs. */
-  #setPeer(name: NodeName, { sas, policies }: PeerKernel): void {
-    if (sas.length + policies.length === 0) this.#peers.delete(name);
-    else this.#peers.set(name, { sas: sas.slice(), policies: policies.slice() });
-    this.touch([name]);
   }
 
   #peerOf(operation: Operation): NodeName {

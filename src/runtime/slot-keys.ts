@@ -1,6 +1,6 @@
 /** How entries name what of a kernel is theirs. */
 import type { RosterEntry } from "../core/node.js";
-import { endpointKey, type Endpoint, type KeyRef } from "../core/sa.js";
+import { endpointKey, type KeyRef } from "../core/sa.js";
 
 export function addressKeys(entry: RosterEntry): readonly string[] {
   const { ipv4, ipv6, udpPort } = entry.addresses;
@@ -9,8 +9,4 @@ export function addressKeys(entry: RosterEntry): readonly string[] {
 
 export function endOf(entry: RosterEntry): KeyRef["from"] {
   return { name: entry.name, index: entry.index, incarnationId: entry.incarnationId };
-}
-
-export function familyOf(remote: Endpoint): KeyRef["family"] {
-  return remote.address.includes(":") ? "ipv6" : "ipv4";
 }

@@ -1,21 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { policiesOf, sasOf } from "../../test/support/peer-states.js";
+import { policiesOf, sasOf, viewsOf } from "../../test/support/peer-states.js";
 import { testKey } from "../../test/support/fleet-snapshot.js";
+import { policySlot, saSlot } from "../core/rotation/held.js";
 import type { Operation, PolicySlot, SaSlot } from "../core/sa.js";
 import type { Spi } from "../core/spi.js";
 import { TouchedSlots } from "./touched-slots.js";
 
-const [sa, policy] = [slotOf(sasOf("in", testKey(1))), slotOf(policiesOf("out", { kind: "block" }))];
+const sa = saSlot(first(sasOf("in", testKey(1))));
+const policy = policySlot(first(policiesOf("out", { kind: "block" })));
 const touched = new TouchedSlots([
   { kind: "delete-sa", slot: sa } satisfies Operation,
   { kind: "delete-policy", policy } satisfies Operation,
 ]);
 
-function slotOf<S>(views: readonly { readonly slot: S }[]): S {
-  const first = views[0];
-  assert.ok(first !== undefined);
-  return first.slot;
+function first<T>(items: readonly T[]): T {
+  const [item] = items;
+  assert.ok(item !== undefined);
+  return item;
 }
 
 test("touched slots: an equal slot is touched, whoever made it", () => {
@@ -41,7 +43,7 @@ test("touched slots: a slot that differs in anything is not", () => {
 });
 
 test("touched slots: installing and setting touch as deleting does", () => {
-  const [view] = sasOf("in", testKey(1));
+  const [view] = viewsOf("in", testKey(1));
   assert.ok(view?.key);
   const here = { address: "192.0.2.1", udpPort: null };
   const { direction, spi, remote } = view.slot;

@@ -5,8 +5,9 @@ import type { KeyIdentity } from "../../src/core/key-id.js";
 import type { RosterEntry, RosterRevision } from "../../src/core/node.js";
 import type { Context } from "../../src/core/rotation/context.js";
 import type { CheckpointNode } from "../../src/core/rotation/durable.js";
+import { heldSa, type HeldPolicy, type HeldSa } from "../../src/core/rotation/held.js";
 import { families, pathBetween, saSpec, type Path } from "../../src/core/rotation/path.js";
-import { saSlotOf, type Operation, type PolicyAction, type PolicyView, type SaView } from "../../src/core/sa.js";
+import { saSlotOf, type Operation, type PolicyAction, type SaView } from "../../src/core/sa.js";
 import { splitSpi } from "../../src/core/spi.js";
 import { testEntry, testKey } from "./fleet-snapshot.js";
 
@@ -44,25 +45,30 @@ function pathsTo(entry: RosterEntry): readonly Path[] {
 }
 
 /** The right SA of `key`, in every address family that both have. */
-export function sasOf(direction: "in" | "out", key: KeyIdentity, entry = peer, packets = 0): readonly SaView[] {
+export function sasOf(direction: "in" | "out", key: KeyIdentity, entry = peer, packets = 0): readonly HeldSa[] {
+  return viewsOf(direction, key, entry, packets).map((view) => heldSa(view, view.slot.remote, (end) => end));
+}
+
+/** The same as a port shows it. */
+export function viewsOf(direction: "in" | "out", key: KeyIdentity, entry = peer, packets = 0): readonly SaView[] {
   return pathsTo(entry).map((path) => {
     const spec = saSpec({ self }, entry, path, direction, key.keyId);
     return { slot: saSlotOf(spec), key: spec.key, bytes: "match", packets, sequence: packets };
   });
 }
 
-export function policiesOf(direction: "in" | "out", action: PolicyAction, entry = peer): readonly PolicyView[] {
-  return pathsTo(entry).map(({ family, remote }) => ({ slot: { direction, family, remote }, action }));
+export function policiesOf(direction: "in" | "out", action: PolicyAction, entry = peer): readonly HeldPolicy[] {
+  return pathsTo(entry).map(({ family, remote }) => ({ direction, family, remote, action }));
 }
 
 /** An outbound policy that selects our SA of `key`. */
-export function selecting(key: KeyIdentity, entry = peer): readonly PolicyView[] {
-  const spi = sasOf("out", key, entry)[0]?.slot.spi;
+export function selecting(key: KeyIdentity, entry = peer): readonly HeldPolicy[] {
+  const spi = sasOf("out", key, entry)[0]?.spi;
   if (spi === undefined) throw new Error("no path");
   return policiesOf("out", { kind: "protect", spi }, entry);
 }
 
-export const accepting = (entry: RosterEntry = peer): readonly PolicyView[] => policiesOf("in", { kind: "accept" }, entry);
+export const accepting = (entry: RosterEntry = peer): readonly HeldPolicy[] => policiesOf("in", { kind: "accept" }, entry);
 
 export function recordOf(keys: readonly KeyIdentity[], entry = peer): CheckpointNode {
   return { entry, selfIncarnationId: self.incarnationId, selfIndex: self.index, sentWith: keys };

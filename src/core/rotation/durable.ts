@@ -84,12 +84,15 @@ export interface CheckpointNode {
 /** Does `record` speak of the present lives of both ends? Any other index or incarnation means other derived keys. */
 export function isOfSameLives(self: RosterEntry, peer: RosterEntry, record: CheckpointNode): boolean {
   return (
-    record.entry.incarnationId === peer.incarnationId &&
-    record.entry.incarnationNumber === peer.incarnationNumber &&
-    record.entry.index === peer.index &&
+    (record.entry === peer || isSameLife(record.entry, peer)) &&
     record.selfIncarnationId === self.incarnationId &&
     record.selfIndex === self.index
   );
+}
+
+function isSameLife(one: RosterEntry, other: RosterEntry): boolean {
+  const { incarnationId, incarnationNumber, index } = other;
+  return one.incarnationId === incarnationId && one.incarnationNumber === incarnationNumber && one.index === index;
 }
 
 /** Keys that should be in the kernel if they were ever sent with: what is retired or purged is rightly gone. */

@@ -6,10 +6,11 @@ import { includesKey, type KeyIdentity } from "../key-id.js";
 import { limits } from "../limits.js";
 import { sameAddresses, type NodeName } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
-import type { Operation, SaView } from "../sa.js";
+import type { Operation } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import type { Effect } from "./effect.js";
 import { inputsOf } from "./evaluate.js";
+import { saSlot, type HeldSa } from "./held.js";
 import type { Observation } from "./observation.js";
 import { sendingPolicies } from "./incarnation.js";
 import { isEmpty, planPeer, stageNames, type PeerPlan } from "./peer-plan.js";
@@ -153,12 +154,12 @@ function sweepRetired(state: AgentState, observation: Observation, isHeldBack: I
   if (keyId === undefined) return null;
   const peers: NodeName[] = [];
   const operations: Operation[] = [];
-  const isRetired = (sa: SaView): boolean => keyIdOf(sa.slot.spi) === keyId;
+  const isRetired = ({ spi }: HeldSa): boolean => keyIdOf(spi) === keyId;
   for (const [name, peer] of observation.kernel.peers) {
     const found = peer.sas.filter(isRetired);
     if (found.length === 0 || isHeldBack(name)) continue;
     peers.push(name);
-    operations.push(...found.map((sa) => ({ kind: "delete-sa", slot: sa.slot }) as const));
+    operations.push(...found.map((sa) => ({ kind: "delete-sa", slot: saSlot(sa) }) as const));
   }
   return peers.length === 0 ? null : { kind: "apply", stages: [operations], peers };
 }

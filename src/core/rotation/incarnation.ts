@@ -6,10 +6,11 @@
  */
 import { sameAddresses, type IncarnationId, type NodeName } from "../node.js";
 import type { PolicySlot } from "../sa.js";
-import { splitSpi } from "../spi.js";
+import { keyIdOf, splitSpi } from "../spi.js";
 import { includesKey } from "../key-id.js";
 import { expectedKeys, type DurableState } from "./durable.js";
 import type { Note } from "./effect.js";
+import { policySlot } from "./held.js";
 import type { DataplaneIdentity, Observation, ObservedKernel } from "./observation.js";
 import type { AgentOptions, AgentState } from "./state.js";
 import { PersistentMap } from "../persistent-map.js";
@@ -84,7 +85,7 @@ function outboundSlots(kernel: ObservedKernel): Set<string> {
   const slots = new Set<string>();
   for (const peer of kernel.peers.values()) {
     for (const sa of peer.sas) {
-      if (sa.slot.direction === "out") slots.add(`${sa.slot.remote.address} ${splitSpi(sa.slot.spi).keyId}`);
+      if (sa.direction === "out") slots.add(`${sa.remote.address} ${keyIdOf(sa.spi)}`);
     }
   }
   return slots;
@@ -127,7 +128,7 @@ function clear(state: AgentState, kernel: ObservedKernel): AgentState {
 export function sendingPolicies(kernel: ObservedKernel): readonly (readonly [NodeName, PolicySlot])[] {
   const found: (readonly [NodeName, PolicySlot])[] = [];
   for (const [name, peer] of kernel.peers) {
-    for (const { slot, action } of peer.policies) if (action.kind === "protect") found.push([name, slot]);
+    for (const policy of peer.policies) if (policy.action.kind === "protect") found.push([name, policySlot(policy)]);
   }
   return found;
 }

@@ -8,10 +8,10 @@ import type { KeyIdentity } from "../key-id.js";
 import type { IncarnationId, NodeName } from "../node.js";
 import type { Report } from "../report.js";
 import type { Roster } from "../roster.js";
-import type { PolicyView, SaView } from "../sa.js";
 import type { Spi } from "../spi.js";
 import type { CheckpointNode, DurableState } from "./durable.js";
 import type { EffectKind } from "./effect.js";
+import type { HeldPolicy, HeldSa } from "./held.js";
 import type { PersistentMap } from "../persistent-map.js";
 
 export interface Observation {
@@ -75,8 +75,8 @@ export interface DataplaneIdentity {
 
 /** The SAs and policies of one peer, as read back. */
 export interface PeerKernel {
-  readonly sas: readonly SaView[];
-  readonly policies: readonly PolicyView[];
+  readonly sas: readonly HeldSa[];
+  readonly policies: readonly HeldPolicy[];
 }
 
 export const noPeerKernel: PeerKernel = { sas: [], policies: [] };

@@ -7,10 +7,10 @@ import { includesKey, type KeyId, type KeyIdentity } from "../key-id.js";
 import type { AddressFamily, RosterEntry } from "../node.js";
 import { inboundAction, uncoveredAction } from "../policy-level.js";
 import type { Report } from "../report.js";
-import type { PolicyView } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import { isCovered, type Context } from "./context.js";
 import { isOfSameLives, type CheckpointNode } from "./durable.js";
+import type { HeldPolicy } from "./held.js";
 import type { PeerKernel } from "./observation.js";
 import { families, findPolicy, hasSa, isCommon, isOfSender } from "./path.js";
 
@@ -100,7 +100,7 @@ function selectedKey(
   entry: RosterEntry,
   inputs: PeerInputs,
   family: AddressFamily,
-  policy: PolicyView | undefined,
+  policy: HeldPolicy | undefined,
 ): KeyId | null {
   const { kernel } = inputs;
   if (policy?.action.kind === "pass" && context.level === "accept") return readyKey(context, entry, inputs, family);
@@ -130,7 +130,7 @@ function viewOutbound(
   entry: RosterEntry,
   { kernel, report, recorded }: PeerInputs,
   family: AddressFamily,
-  policy: PolicyView | undefined,
+  policy: HeldPolicy | undefined,
   sending: KeyId | null,
 ): Outbound {
   const used = heldKey(context, sending);

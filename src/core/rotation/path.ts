@@ -7,12 +7,11 @@ import type {
   KeyEnd,
   Operation,
   PolicyAction,
-  PolicyView,
   SaSpec,
-  SaView,
 } from "../sa.js";
 import { isSentBy, spiOf, type Spi } from "../spi.js";
 import type { Context } from "./context.js";
+import type { HeldPolicy, HeldSa } from "./held.js";
 import type { PeerKernel } from "./observation.js";
 
 export const families: readonly AddressFamily[] = ["ipv4", "ipv6"];
@@ -81,16 +80,13 @@ function keyEnd(entry: RosterEntry): KeyEnd {
 
 /** What is in the slot of `peer` and `spi`, whether or not it is the right SA. */
 export function findSa(
-  sas: readonly SaView[],
+  sas: readonly HeldSa[],
   direction: Direction,
   spi: Spi,
   peer: RosterEntry,
   family: AddressFamily,
-): SaView | undefined {
-  for (const sa of sas) {
-    const { slot } = sa;
-    if (slot.spi === spi && slot.direction === direction && isAt(slot.remote, peer, family)) return sa;
-  }
+): HeldSa | undefined {
+  for (const sa of sas) if (sa.spi === spi && sa.direction === direction && isAt(sa.remote, peer, family)) return sa;
   return undefined;
 }
 
@@ -104,41 +100,30 @@ export function hasSa(
   keyId: KeyId,
 ): boolean {
   const found = findSa(kernel.sas, direction, senderSpi(context, peer, direction, keyId), peer, family);
-  return found !== undefined && isRight(found, context, peer, family, keyId);
+  return found !== undefined && isRight(found, context, peer);
 }
 
-/**
- * Is what was found in its slot the SA that `saSpec` describes? Equality is addresses, SPI and key, never the SPI alone
- * (design 4.1). Bytes that cannot be checked are believed.
- */
-export function isRight(
-  found: SaView,
-  context: Pick<Context, "self">,
-  peer: RosterEntry,
-  family: AddressFamily,
-  keyId: KeyId,
-): boolean {
-  const { key, bytes, slot } = found;
-  if (bytes === "mismatch" || key === null) return false;
-  const sender = slot.direction === "out" ? context.self : peer;
-  const receiver = slot.direction === "out" ? peer : context.self;
-  const isOfPath = key.keyId === keyId && key.family === family && key.mode === "transport";
-  return isOfPath && isEnd(key.from, sender) && isEnd(key.to, receiver);
+/** Is what was found in its slot the SA that `saSpec` describes? */
+export function isRight({ direction, from, to, isIntact }: HeldSa, context: Pick<Context, "self">, peer: RosterEntry): boolean {
+  const sender = direction === "out" ? context.self : peer;
+  const receiver = direction === "out" ? peer : context.self;
+  return isIntact && isEnd(from, sender) && isEnd(to, receiver);
 }
 
-function isEnd(end: KeyEnd, entry: RosterEntry): boolean {
-  return end.name === entry.name && end.index === entry.index && end.incarnationId === entry.incarnationId;
+/** The very entry, most of the time. */
+function isEnd(end: KeyEnd | null, entry: RosterEntry): boolean {
+  if (end === entry) return true;
+  return end?.incarnationId === entry.incarnationId && end.name === entry.name && end.index === entry.index;
 }
 
 export function findPolicy(
-  policies: readonly PolicyView[],
+  policies: readonly HeldPolicy[],
   direction: Direction,
   peer: RosterEntry,
   family: AddressFamily,
-): PolicyView | undefined {
+): HeldPolicy | undefined {
   for (const policy of policies) {
-    const { slot } = policy;
-    if (slot.direction === direction && slot.family === family && isAt(slot.remote, peer, family)) return policy;
+    if (policy.direction === direction && policy.family === family && isAt(policy.remote, peer, family)) return policy;
   }
   return undefined;
 }

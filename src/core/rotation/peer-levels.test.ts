@@ -12,8 +12,8 @@ import {
   selecting,
 } from "../../../test/support/peer-states.js";
 import type { Report } from "../report.js";
-import type { PolicyView, SaView } from "../sa.js";
 import type { Context } from "./context.js";
+import type { HeldPolicy, HeldSa } from "./held.js";
 import type { PeerInputs } from "./path-view.js";
 import { evaluatePeer } from "./peer.js";
 import { is, type FactName } from "./peer-facts.js";
@@ -22,8 +22,8 @@ import { planPeer, stageNames } from "./peer-plan.js";
 const [one, two] = [testKey(1), testKey(2)];
 const rotating: Partial<Context> = { next: two, hold: [one, two], candidates: [two, one] };
 const report: Report = { ...steadyReport(2, one), holds: [one, two] };
-const plain: readonly PolicyView[] = [...policiesOf("out", { kind: "pass" }), ...policiesOf("in", { kind: "accept-any" })];
-const both = (...keys: readonly (typeof one)[]): readonly SaView[] =>
+const plain: readonly HeldPolicy[] = [...policiesOf("out", { kind: "pass" }), ...policiesOf("in", { kind: "accept-any" })];
+const both = (...keys: readonly (typeof one)[]): readonly HeldSa[] =>
   keys.flatMap((key) => [...sasOf("in", key), ...sasOf("out", key)]);
 
 interface Case {

@@ -5,9 +5,10 @@
 import { includesKey, type KeyId } from "../key-id.js";
 import type { RosterEntry } from "../node.js";
 import { coveredAction, inboundAction, uncoveredAction } from "../policy-level.js";
-import type { Operation, PolicyView, SaView } from "../sa.js";
+import type { Endpoint, Operation } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import type { Context } from "./context.js";
+import { policySlot, saSlot, type HeldPolicy, type HeldSa } from "./held.js";
 import type { PeerKernel } from "./observation.js";
 import { findSa, isAt, isCommon, isOfSender, isRight, pathBetween, policyTo, saSpec, senderSpi, type Path } from "./path.js";
 import { viewPaths, type PathView, type PeerInputs } from "./path-view.js";
@@ -37,20 +38,20 @@ export function isEmpty(plan: PeerPlan): boolean {
 /** Outbound policies go first: one that stayed behind its SA would keep packets from whoever has the address next. */
 function planDeparted(context: Context, kernel: PeerKernel, draft: Draft): void {
   if (context.mayDelete) {
-    for (const { slot } of kernel.policies) {
-      const stage = slot.direction === "out" ? draft.block : draft.delete;
-      stage.push({ kind: "delete-policy", policy: slot });
+    for (const policy of kernel.policies) {
+      const stage = policy.direction === "out" ? draft.block : draft.delete;
+      stage.push({ kind: "delete-policy", policy: policySlot(policy) });
     }
   }
   for (const sa of kernel.sas) {
-    if (mayGo(context, sa)) draft.delete.push({ kind: "delete-sa", slot: sa.slot });
+    if (mayGo(context, sa)) draft.delete.push({ kind: "delete-sa", slot: saSlot(sa) });
   }
 }
 
 /** May an SA of a departed peer be deleted? A key that is not held goes even while deletions are held (S5). */
-export function mayGo(context: Context, sa: SaView): boolean {
+export function mayGo(context: Context, { spi }: HeldSa): boolean {
   if (context.mayDelete) return true;
-  const keyId = keyIdOf(sa.slot.spi);
+  const keyId = keyIdOf(spi);
   return !context.hold.some((key) => key.keyId === keyId);
 }
 
@@ -81,7 +82,7 @@ function replaceSa(
 ): void {
   const sa = saSpec(context, entry, path, direction, keyId);
   const found = findSa(kernel.sas, direction, sa.spi, entry, path.family);
-  if (found !== undefined) operations.push({ kind: "delete-sa", slot: found.slot });
+  if (found !== undefined) operations.push({ kind: "delete-sa", slot: saSlot(found) });
   operations.push({ kind: "install-sa", sa });
 }
 
@@ -89,16 +90,20 @@ function replaceSa(
 function planDeletions(context: Context, entry: RosterEntry, kernel: PeerKernel, draft: Draft): void {
   for (const sa of kernel.sas) {
     if (isUnwanted(context, entry, kernel, sa) && !isReplaced(draft, sa)) {
-      draft.delete.push({ kind: "delete-sa", slot: sa.slot });
+      draft.delete.push({ kind: "delete-sa", slot: saSlot(sa) });
     }
   }
   for (const policy of kernel.policies) {
-    if (isAstray(context, entry, policy)) draft.delete.push({ kind: "delete-policy", policy: policy.slot });
+    if (isAstray(context, entry, policy)) draft.delete.push({ kind: "delete-policy", policy: policySlot(policy) });
   }
 }
 
-function isReplaced(draft: Draft, sa: SaView): boolean {
-  const deletes = (operation: Operation): boolean => operation.kind === "delete-sa" && operation.slot === sa.slot;
+function isReplaced(draft: Draft, { direction, spi, remote }: HeldSa): boolean {
+  const deletes = (operation: Operation): boolean =>
+    operation.kind === "delete-sa" &&
+    operation.slot.spi === spi &&
+    operation.slot.direction === direction &&
+    operation.slot.remote === remote;
   return draft.inbound.some(deletes) || draft.outbound.some(deletes);
 }
 
@@ -109,37 +114,37 @@ export function hasUnwanted(context: Context, entry: RosterEntry, kernel: PeerKe
   return false;
 }
 
-function isUnwanted(context: Context, entry: RosterEntry, { policies }: PeerKernel, sa: SaView): boolean {
+function isUnwanted(context: Context, entry: RosterEntry, { policies }: PeerKernel, sa: HeldSa): boolean {
   return !isWanted(context, entry, sa) && !isSelected(policies, sa);
 }
 
-function isWanted(context: Context, entry: RosterEntry, sa: SaView): boolean {
-  const { direction, spi, remote } = sa.slot;
+function isWanted(context: Context, entry: RosterEntry, sa: HeldSa): boolean {
+  const { direction, spi, remote } = sa;
   const keyId = keyIdOf(spi);
   if (!isOfSender(context, entry, direction, spi)) return false;
   for (const key of context.hold) {
     if (key.keyId !== keyId) continue;
     const family = familyAt(context, entry, remote);
-    return family !== null && isRight(sa, context, entry, family, keyId);
+    return family !== null && isRight(sa, context, entry);
   }
   return false;
 }
 
-function familyAt(context: Context, entry: RosterEntry, remote: SaView["slot"]["remote"]): Path["family"] | null {
+function familyAt(context: Context, entry: RosterEntry, remote: Endpoint): Path["family"] | null {
   if (isAt(remote, entry, "ipv4") && isCommon(context.self, entry, "ipv4")) return "ipv4";
   return isAt(remote, entry, "ipv6") && isCommon(context.self, entry, "ipv6") ? "ipv6" : null;
 }
 
-function isSelected(policies: readonly PolicyView[], { slot }: SaView): boolean {
-  if (slot.direction !== "out") return false;
-  for (const { action, slot: at } of policies) {
-    if (action.kind !== "protect" || action.spi !== slot.spi) continue;
-    if (at.remote.address === slot.remote.address && at.remote.udpPort === slot.remote.udpPort) return true;
+function isSelected(policies: readonly HeldPolicy[], { direction, spi, remote }: HeldSa): boolean {
+  if (direction !== "out") return false;
+  for (const { action, remote: at } of policies) {
+    if (action.kind !== "protect" || action.spi !== spi) continue;
+    if (at === remote || (at.address === remote.address && at.udpPort === remote.udpPort)) return true;
   }
   return false;
 }
 
 /** Of an address or a family that the two have not in common. */
-function isAstray(context: Context, entry: RosterEntry, { slot }: PolicyView): boolean {
-  return !isAt(slot.remote, entry, slot.family) || !isCommon(context.self, entry, slot.family);
+function isAstray(context: Context, entry: RosterEntry, { remote, family }: HeldPolicy): boolean {
+  return !isAt(remote, entry, family) || !isCommon(context.self, entry, family);
 }

@@ -14,9 +14,9 @@ import {
 } from "../../../test/support/peer-states.js";
 import type { IncarnationId, RosterEntry } from "../node.js";
 import type { Report } from "../report.js";
-import type { SaView } from "../sa.js";
 import type { IncarnationNumber } from "../spi.js";
 import type { Context } from "./context.js";
+import type { HeldSa } from "./held.js";
 import type { PeerInputs } from "./path-view.js";
 import { evaluatePeer } from "./peer.js";
 import { fact, is, type FactName, type PeerFacts } from "./peer-facts.js";
@@ -39,8 +39,8 @@ const moved: RosterEntry = { ...peer, addresses: { ...peer.addresses, ipv4: "192
 const dual: RosterEntry = { ...peer, addresses: { ...peer.addresses, ipv6: "2001:db8::2" } };
 const dualSelf: RosterEntry = { ...self, addresses: { ...self.addresses, ipv6: "2001:db8::1" } };
 
-function broken(sas: readonly SaView[]): readonly SaView[] {
-  return sas.map((sa) => ({ ...sa, bytes: "mismatch" }));
+function broken(sas: readonly HeldSa[]): readonly HeldSa[] {
+  return sas.map((sa) => ({ ...sa, isIntact: false }));
 }
 
 /** Facts as a reader sees them, each bit by its name. */

@@ -2,9 +2,9 @@
 import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
 import { isEvidence, type Report } from "../report.js";
 import type { RosterEntry, RosterRevision } from "../node.js";
-import type { SaView } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import { isCounted, isCovered, type Context } from "./context.js";
+import type { HeldSa } from "./held.js";
 import type { PeerKernel } from "./observation.js";
 import { hasSa } from "./path.js";
 import { hasWork, viewPaths, type PathView, type PeerInputs } from "./path-view.js";
@@ -38,9 +38,9 @@ function factsOf(
   return { bits, revision, currentPackets, sasIn, sasOut, policiesIn, policiesOut, sentWith };
 }
 
-function countInbound(views: readonly { readonly slot: { readonly direction: "in" | "out" } }[]): number {
+function countInbound(held: readonly { readonly direction: "in" | "out" }[]): number {
   let inbound = 0;
-  for (const { slot } of views) if (slot.direction === "in") inbound += 1;
+  for (const { direction } of held) if (direction === "in") inbound += 1;
   return inbound;
 }
 
@@ -138,11 +138,11 @@ export function unknownWord(context: Context, entry: RosterEntry, report: Report
   return includesKey(context.refused, key) ? null : key;
 }
 
-function packetsOf(sas: readonly SaView[], key: KeyIdentity | null): number {
+function packetsOf(sas: readonly HeldSa[], key: KeyIdentity | null): number {
   if (key === null) return 0;
   let packets = 0;
-  for (const { slot, packets: passed } of sas) {
-    if (slot.direction === "in" && keyIdOf(slot.spi) === key.keyId) packets += passed;
+  for (const { direction, spi, packets: passed } of sas) {
+    if (direction === "in" && keyIdOf(spi) === key.keyId) packets += passed;
   }
   return packets;
 }

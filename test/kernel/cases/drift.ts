@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import type { KernelPort } from "../../../src/ports/kernel.js";
 import { formatSpi, makeSpi, splitSpi, type Spi } from "../../../src/core/spi.js";
-import type { SaView } from "../../../src/core/sa.js";
+import type { HeldSa } from "../../../src/core/rotation/held.js";
 import type { KernelCase } from "../../support/kernel-cases.js";
 import { runsOnly, withKernelFleet, type FleetNode } from "../../support/netlink/kernel-fleet.js";
 import { ip, ipBatch } from "../../support/netlink/namespace.js";
@@ -16,16 +16,16 @@ const foreignKey = `aead rfc4106(gcm(aes)) 0x${"07".repeat(20)} 128`;
 const incarnationOf = ({ view }: FleetNode): string | undefined =>
   view().state.durable.incarnation?.id;
 
-function sasOf({ view }: FleetNode): readonly SaView[] {
+function sasOf({ view }: FleetNode): readonly HeldSa[] {
   return [...view().world.kernel.peers.values()].flatMap(({ sas }) => sas);
 }
 
 function spiOf(node: FleetNode, direction: "in" | "out"): Spi {
   const found = sasOf(node).find(
-    ({ slot }) => slot.direction === direction && !slot.remote.address.includes(":"),
+    (sa) => sa.direction === direction && !sa.remote.address.includes(":"),
   );
   assert.ok(found !== undefined);
-  return found.slot.spi;
+  return found.spi;
 }
 
 /** As `ip xfrm state delete` names it. */

@@ -25,7 +25,7 @@ function withoutDeparted(observation: Observation): Observation {
   const peers = new Map<NodeName, PeerKernel>();
   for (const [name, { sas, policies }] of observation.kernel.peers) {
     if (!observation.roster.entries.has(name)) continue;
-    peers.set(name, { sas: sas.map((sa) => ({ ...sa, bytes: "match" })), policies });
+    peers.set(name, { sas: sas.map((sa) => ({ ...sa, isIntact: true })), policies });
   }
   return { ...observation, kernel: { ...observation.kernel, peers } };
 }

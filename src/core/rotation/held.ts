@@ -1,0 +1,69 @@
+/**
+ * What an agent keeps of its kernel: the port's views laid flat, as an agent has thousands of them and looks at all that a
+ * peer has whenever something happens to it. Ends and addresses are objects that are there already.
+ */
+import type { AddressFamily } from "../node.js";
+import type { Direction, Endpoint, KeyEnd, PolicyAction, PolicySlot, PolicyView, SaSlot, SaView } from "../sa.js";
+import { keyIdOf, type Spi } from "../spi.js";
+
+export interface HeldSa {
+  readonly direction: Direction;
+  readonly spi: Spi;
+  readonly remote: Endpoint;
+  /** The lives that its key is bound to, null for an SA that no known node explains. */
+  readonly from: KeyEnd | null;
+  readonly to: KeyEnd | null;
+  /** Its bytes are those of the key that its slot asks for, as far as that can be told. */
+  readonly isIntact: boolean;
+  /** Packets that passed it: decrypted (in) or encrypted (out). */
+  readonly packets: number;
+  /** Highest sequence number sent or received. */
+  readonly sequence: number;
+}
+
+export interface HeldPolicy {
+  readonly direction: Direction;
+  readonly family: AddressFamily;
+  readonly remote: Endpoint;
+  readonly action: PolicyAction;
+}
+
+/** One object for all policies that select no SA. */
+const plainActions = {
+  accept: { kind: "accept" },
+  "accept-any": { kind: "accept-any" },
+  block: { kind: "block" },
+  pass: { kind: "pass" },
+} as const satisfies Record<Exclude<PolicyAction["kind"], "protect">, PolicyAction>;
+
+/** @param known an end that is equal, to be kept in the place of the view's own */
+export function heldSa(view: SaView, remote: Endpoint, known: (end: KeyEnd) => KeyEnd): HeldSa {
+  const { slot, key, packets, sequence } = view;
+  const { direction, spi } = slot;
+  const from = key === null ? null : known(key.from);
+  const to = key === null ? null : known(key.to);
+  return { direction, spi, remote, from, to, isIntact: isIntact(view), packets, sequence };
+}
+
+/** Equality is addresses, SPI and key, never the SPI alone (design 4.1). Bytes that cannot be checked are believed. */
+function isIntact({ slot, key, bytes }: SaView): boolean {
+  if (bytes === "mismatch" || key === null) return false;
+  return key.keyId === keyIdOf(slot.spi) && key.family === familyOf(slot.remote) && key.mode === "transport";
+}
+
+export function heldPolicy({ slot, action }: PolicyView, remote: Endpoint): HeldPolicy {
+  const { direction, family } = slot;
+  return { direction, family, remote, action: action.kind === "protect" ? action : plainActions[action.kind] };
+}
+
+export function saSlot({ direction, spi, remote }: HeldSa): SaSlot {
+  return { direction, spi, remote };
+}
+
+export function policySlot({ direction, family, remote }: HeldPolicy): PolicySlot {
+  return { direction, family, remote };
+}
+
+export function familyOf(remote: Endpoint): AddressFamily {
+  return remote.address.includes(":") ? "ipv6" : "ipv4";
+}

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { peer, viewsOf } from "../../test/support/peer-states.js";
+import { testEntry, testKey } from "../../test/support/fleet-snapshot.js";
+import type { NodeName } from "../core/node.js";
+import type { Operation, PolicyView } from "../core/sa.js";
+import { KernelPeers, type Owners } from "./kernel-peers.js";
+
+const remote = { address: peer.addresses.ipv4 ?? "", udpPort: peer.addresses.udpPort };
+const accepting: PolicyView = { slot: { direction: "in", family: "ipv4", remote }, action: { kind: "accept" } };
+const other = "other" as NodeName;
+
+function owners(nameAt: NodeName): Owners {
+  return { known: (end) => (end.name === peer.name ? peer : end), nameAt: () => nameAt };
+}
+
+const setPolicy: Operation = {
+  kind: "set-policy",
+  policy: { ...accepting.slot, peer: peer.name, action: accepting.action },
+};
+
+test("kernel peers: of two live nodes with one address, neither's list grows from plan to plan", () => {
+  const peers = new KernelPeers();
+  for (let plan = 0; plan < 5; plan += 1) {
+    const outcome = { sas: viewsOf("in", testKey(1)), policies: [accepting], failed: [] };
+    const view = outcome.sas[0];
+    assert.ok(view !== undefined);
+    const operations: readonly Operation[] = [{ kind: "delete-sa", slot: view.slot }, setPolicy];
+    const touched = peers.replaceTouched([peer.name], operations, outcome, owners(other));
+    assert.deepEqual([...touched], [peer.name, other]);
+  }
+  assert.equal(peers.all.get(other)?.policies.length, 1);
+  assert.equal(peers.all.get(peer.name)?.sas.length, 1);
+});
+
+test("kernel peers: what is at an address is shared, and an end that is a known life is that node's entry", () => {
+  const peers = new KernelPeers();
+  peers.replaceAll({ sas: [...viewsOf("in", testKey(1)), ...viewsOf("out", testKey(1))], policies: [accepting] }, owners(peer.name));
+  const { sas, policies } = peers.all.get(peer.name) ?? { sas: [], policies: [] };
+  assert.deepEqual([sas.length, policies.length], [2, 1]);
+  for (const held of [...sas, ...policies]) assert.equal(held.remote, sas[0]?.remote);
+  assert.equal(sas[0]?.from, peer);
+  assert.equal(sas[1]?.to, peer);
+});
+
+test("kernel peers: policies at an address are told apart by the name under which they stand", () => {
+  const peers = new KernelPeers();
+  const at = [`${remote.address}#${String(remote.udpPort)}`];
+  assert.equal(peers.isHeldByAnother(at, peer.name), false, "nothing is there");
+  peers.replaceAll({ sas: [], policies: [accepting] }, owners(other));
+  assert.equal(peers.isHeldByAnother(at, peer.name), true);
+  assert.equal(peers.isHeldByAnother(at, other), false);
+  const gone: Operation = { kind: "delete-policy", policy: accepting.slot };
+  peers.replaceTouched([other], [gone], { sas: [], policies: [], failed: [] }, owners(other));
+  assert.equal(peers.isHeldByAnother(at, peer.name), false, "it is gone");
+  assert.equal(peers.all.size, 0);
+});
+
+test("kernel peers: bytes that are not the slot's key's are not intact, and an end of another life stays itself", () => {
+  const peers = new KernelPeers();
+  const [view] = viewsOf("in", testKey(1));
+  assert.ok(view?.key);
+  const stranger = testEntry(9);
+  const read = [
+    { ...view, bytes: "mismatch" as const },
+    { ...view, key: { ...view.key, keyId: testKey(2).keyId } },
+    { ...view, bytes: "unverifiable" as const, key: { ...view.key, to: stranger } },
+  ];
+  peers.replaceAll({ sas: read, policies: [] }, owners(peer.name));
+  const sas = peers.all.get(peer.name)?.sas ?? [];
+  assert.deepEqual(sas.map(({ isIntact }) => isIntact), [false, false, true]);
+  assert.equal(sas[2]?.to, stranger);
+});
