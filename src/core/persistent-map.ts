@@ -97,8 +97,9 @@ class MapEdit<K extends string, V> {
 
   /** @param value undefined to delete */
   put(key: K, value: V | undefined): this {
+    if (value === undefined && this.#size === 0) return this;
     const hash = hashOf(key);
-    const before = this.#size === 0 ? undefined : find(this.#root, hash, key);
+    const before = find(this.#root, hash, key);
     if (before === value) return this;
     if (value === undefined) this.#root = remove(this.#root, 0, hash, key, this.#owner);
     else this.#root = insert(this.#root, 0, hash, key, value, this.#owner);

@@ -63,6 +63,7 @@ export class AgentLoop {
   #isTurnQueued = false;
   #isStopped = false;
   #cancelWake: Stop | null = null;
+  #wakeDueMs: number | null = null;
   #cancelLease: Stop | null = null;
   #keyFileMessage: string | null = null;
   #lastStage: Extract<Note, { kind: "staged" }> | null = null;
@@ -240,12 +241,18 @@ export class AgentLoop {
     logNote(this.#ports.log, note);
   }
 
+  /** A timer that is set for the same time already stays. */
   #wakeAt(atMs: number | null, nowMs: number): void {
+    const dueMs = atMs === null ? null : Math.max(atMs, nowMs + 1);
+    if (dueMs === this.#wakeDueMs) return;
     this.#cancelWake?.();
     this.#cancelWake = null;
-    if (atMs === null) return;
-    const dueMs = Math.max(atMs, nowMs + 1);
-    this.#cancelWake = this.#ports.clock.setTimer(dueMs, () => this.#queueTurn());
+    this.#wakeDueMs = dueMs;
+    if (dueMs === null) return;
+    this.#cancelWake = this.#ports.clock.setTimer(dueMs, () => {
+      this.#wakeDueMs = null;
+      this.#queueTurn();
+    });
   }
 
   #run(machine: AgentMachine, effect: Effect): void {

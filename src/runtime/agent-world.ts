@@ -43,7 +43,7 @@ export class AgentWorld {
   };
   #roster: Roster = { ...emptyRoster, entries: this.#entries, unreadable: this.#unreadable };
   #touched: Set<NodeName> | "all" = "all";
-  #kernel: Omit<ObservedKernel, "peers"> = {
+  #kernel: ObservedKernel = {
     identity: null,
     connected: false,
     dumpSerial: 0,
@@ -52,6 +52,7 @@ export class AgentWorld {
     stale: false,
     errors: 0,
     takenSpi: null,
+    peers: this.#peers.all,
   };
   #keys: { read: boolean; available: readonly KeyIdentity[]; usable: readonly KeyIdentity[] } = {
     read: false,
@@ -87,7 +88,7 @@ export class AgentWorld {
     for (const name of this.#unreadable) copy.#unreadable.add(name);
     copy.#roster = { ...this.#roster, entries: copy.#entries, unreadable: copy.#unreadable };
     copy.#touched = this.#touched === "all" ? "all" : new Set(this.#touched);
-    copy.#kernel = this.#kernel;
+    copy.#kernel = { ...this.#kernel, peers: copy.#peers.all };
     copy.#keys = this.#keys;
     copy.fleet = this.fleet;
     copy.request = this.request;
@@ -102,7 +103,7 @@ export class AgentWorld {
   }
 
   get kernel(): ObservedKernel {
-    return { ...this.#kernel, peers: this.#peers.all };
+    return this.#kernel;
   }
 
   get roster(): Observation["roster"] {
@@ -119,7 +120,7 @@ export class AgentWorld {
       reports: this.#reports,
       fleet: this.fleet,
       request: this.request,
-      kernel: this.kernel,
+      kernel: this.#kernel,
       saved: this.saved,
       publishedReport: this.publishedReport,
       publishedAtMs: this.publishedAtMs,

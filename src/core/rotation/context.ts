@@ -73,7 +73,8 @@ export function isCounted(context: Context, entry: RosterEntry): boolean {
 
 /** Do both give every peer the same facts? */
 export function sameContext(one: Context | null, other: Context | null): boolean {
-  if (one === null || other === null) return one === other;
+  if (one === other) return true;
+  if (one === null || other === null) return false;
   return (
     sameEntry(one.self, other.self) &&
     sameKey(one.current, other.current) &&
@@ -89,7 +90,7 @@ export function sameContext(one: Context | null, other: Context | null): boolean
 }
 
 function sameKeys(one: readonly KeyIdentity[], other: readonly KeyIdentity[]): boolean {
-  return one.length === other.length && one.every((key, i) => sameKey(key, other[i] ?? null));
+  return one === other || (one.length === other.length && one.every((key, i) => sameKey(key, other[i] ?? null)));
 }
 
 /** What `isCovered` and `isCounted` read. A record that differs elsewhere changes no peer's facts. */

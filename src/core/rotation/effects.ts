@@ -53,7 +53,9 @@ function wantSaves(state: AgentState, observation: Observation, effects: Effect[
   if (state.durable !== saved.durable && !inFlight.has("save-state")) {
     effects.push({ kind: "save-state", durable: state.durable });
   }
-  if (state.checkpoint === saved.checkpoint) return { ...state, unrecorded: PersistentMap.empty() };
+  if (state.checkpoint === saved.checkpoint) {
+    return state.unrecorded.size === 0 ? state : { ...state, unrecorded: PersistentMap.empty() };
+  }
   if (!inFlight.has("save-checkpoint")) {
     effects.push({ kind: "save-checkpoint", checkpoint: state.checkpoint, peers: [...state.unrecorded.keys()] });
   }
@@ -122,6 +124,7 @@ function planBatch(state: AgentState, observation: Observation, nowMs: number, w
   if (state.durable.incarnation?.cleared === false) return stopEarlierLife(observation, isHeldBack);
   if (state.context === null) return sweepRetired(state, observation, isHeldBack);
   const { context } = state;
+  if (state.toDo.size === 0) return null;
   const peers: NodeName[] = [];
   const plans: PeerPlan[] = [];
   for (const name of state.toDo.keys()) {

@@ -6,7 +6,7 @@ import { includesKey } from "../key-id.js";
 import { limits } from "../limits.js";
 import { sameEntry, type NodeName, type RosterEntry, type RosterRevision } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
-import { sameContext, type Context, type Directive } from "./context.js";
+import { sameContext, type Context, type Directive, type EvidenceSource } from "./context.js";
 import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { Note } from "./effect.js";
 import { noPeerKernel, type Observation } from "./observation.js";
@@ -31,7 +31,7 @@ export function contextOf(
   if (self.incarnationId !== state.durable.incarnation?.id) return null;
   const { rosterComplete, selfIncarnationId } = observation.kernel.recognisedWith;
   if (!rosterComplete || selfIncarnationId !== self.incarnationId) return null;
-  return {
+  return keptContext(state.context, {
     self,
     current: directive.current,
     next: directive.next,
@@ -42,7 +42,17 @@ export function contextOf(
     evidence: directive.evidence,
     mayDelete: observation.roster.complete && observation.roster.unreadable.size === 0 && !state.deletionsHeld,
     level: policyLevel,
-  };
+  });
+}
+
+/** The earlier one where nothing differs, down to the fleet record that the report speaks of. */
+function keptContext(before: Context | null, context: Context): Context {
+  const isSame = sameContext(before, context) && before !== null && sameRecord(before.evidence, context.evidence);
+  return isSame ? before : context;
+}
+
+function sameRecord(one: EvidenceSource, other: EvidenceSource): boolean {
+  return one.kind === "pairwise" || (other.kind === "barrier" && one.record === other.record);
 }
 
 export function evaluate(
@@ -56,10 +66,12 @@ export function evaluate(
     const [toDo, incomplete] = [PersistentMap.empty<NodeName, true>(), PersistentMap.empty<NodeName, RosterRevision>()];
     return { ...state, context, peers: PersistentMap.empty(), tally: noTally, toDo, incomplete };
   }
-  const everyone = observation.touched === "all" || !sameContext(context, state.context);
-  const names = everyone ? everyName(state, observation) : (observation.touched);
-  const evaluated = evaluateNames({ ...state, context }, observation, context, names, options.name, notes);
-  return holdDeletions(evaluated, options, notes);
+  const { touched } = observation;
+  const isSame = sameContext(context, state.context);
+  const looking = context === state.context ? state : { ...state, context };
+  if (isSame && touched !== "all" && touched.size === 0) return holdDeletions(looking, options, notes);
+  const names = isSame && touched !== "all" ? touched : everyName(state, observation);
+  return holdDeletions(evaluateNames(looking, observation, context, names, options.name, notes), options, notes);
 }
 
 /** In the order of the roster, then whoever is known besides. */
@@ -83,14 +95,15 @@ function evaluateNames(
   const peers = state.peers.edit();
   const [toDo, incomplete] = [state.toDo.edit(), state.incomplete.edit()];
   const [checkpoint, unrecorded] = [state.checkpoint.edit(), state.unrecorded.edit()];
+  const isSaved = state.checkpoint === observation.saved.checkpoint;
   let counts: Counts | null = null;
   for (const name of names) {
     if (name === selfName) continue;
-    const inputs = inputsOf(observation, name);
+    const known = state.checkpoint.get(name);
+    const inputs = inputsOf(observation, name, isSaved ? known : observation.saved.checkpoint.get(name));
     const before = state.peers.get(name);
     const found = isGone(inputs) ? undefined : evaluatePeer(context, inputs);
     const facts = found !== undefined && before !== undefined && sameFacts(before, found) ? before : found;
-    const known = state.checkpoint.get(name);
     const record = nextRecord(context, inputs.entry, facts, known);
     if (record !== known) {
       if (record === undefined) noteDeparture(known, notes);
@@ -105,23 +118,21 @@ function evaluateNames(
     if (before !== undefined) count(counts, before, -1);
     if (facts !== undefined) count(counts, facts, 1);
   }
-  return {
-    ...state,
-    peers: peers.done(),
-    toDo: toDo.done(),
-    incomplete: incomplete.done(),
-    checkpoint: checkpoint.done(),
-    unrecorded: unrecorded.done(),
-    tally: counts ?? state.tally,
-  };
+  const recorded = { checkpoint: checkpoint.done(), unrecorded: unrecorded.done() };
+  if (counts === null) return recorded.checkpoint === state.checkpoint ? state : { ...state, ...recorded };
+  return { ...state, ...recorded, peers: peers.done(), toDo: toDo.done(), incomplete: incomplete.done(), tally: counts };
 }
 
-export function inputsOf(observation: Observation, name: NodeName): PeerInputs {
+export function inputsOf(
+  observation: Observation,
+  name: NodeName,
+  recorded = observation.saved.checkpoint.get(name),
+): PeerInputs {
   return {
     entry: observation.roster.entries.get(name),
     kernel: observation.kernel.peers.get(name) ?? noPeerKernel,
     report: observation.reports.get(name),
-    recorded: observation.saved.checkpoint.get(name),
+    recorded,
   };
 }
 

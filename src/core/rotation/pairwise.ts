@@ -23,9 +23,7 @@ export function pairwiseDirective(
   const aborting = next !== null && includesKey(refused, next);
   const emergency = isCompromised(observation, current) && (next !== null || isSuperseded(observation, current, options.ring));
   const mayStage = next !== null && (waited || aborting || emergency);
-  const hold = [current, mayStage ? next : null]
-    .filter((key) => key !== null)
-    .filter((key) => !sameKey(key, retired));
+  const hold = heldKeys(current, mayStage ? next : null, retired);
   return {
     current,
     next,
@@ -41,6 +39,13 @@ export function pairwiseDirective(
     drainMs: options.drainMs,
     retireMs: emergency ? options.emergencyDeadlineMs : options.retireDeadlineMs,
   };
+}
+
+function heldKeys(current: KeyIdentity | null, next: KeyIdentity | null, retired: KeyIdentity | null): readonly KeyIdentity[] {
+  const held: KeyIdentity[] = [];
+  if (current !== null && !sameKey(current, retired)) held.push(current);
+  if (next !== null && !sameKey(next, retired)) held.push(next);
+  return held;
 }
 
 function candidatesOf(state: AgentState, aborting: boolean, mayStage: boolean): readonly KeyIdentity[] {

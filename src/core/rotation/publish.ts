@@ -56,11 +56,15 @@ export function heldThrough(
   const { context } = state;
   if (context === null) return { holds: [], through: state.through };
   const floor = Math.max(state.through, context.self.revision);
-  const firstMissing = context.hold.map((key) => ({ key, revision: firstMissingRevision(state, context, key, floor) }));
-  const held = firstMissing.filter(({ key, revision }) => revision > floor && canComplete(context, key, revision));
-  const holds = held.map(({ key }) => key);
+  const holds: KeyIdentity[] = [];
+  let complete: number = observation.roster.revision;
+  for (const key of context.hold) {
+    const revision = firstMissingRevision(state, context, key, floor);
+    if (revision <= floor || !canComplete(context, key, revision)) continue;
+    holds.push(key);
+    complete = Math.min(complete, revision - 1);
+  }
   if (holds.length === 0 || hasRemovalsToApply(state)) return { holds, through: state.through };
-  const complete = Math.min(observation.roster.revision, ...held.map(({ revision }) => revision - 1));
   return { holds, through: Math.max(state.through, complete) as RosterRevision };
 }
 

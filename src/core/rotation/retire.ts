@@ -20,7 +20,7 @@ export function advanceRetirement(
   notes: Note[],
 ): AgentState {
   const old = oldKey(state, directive);
-  if (old === null) return { ...withoutDeadline(state), drain: null };
+  if (old === null) return withoutDrain(withoutDeadline(state));
   const timed = withDeadline(state, observation, directive, old, nowMs);
   const forced = timed.durable.deadline !== null && nowMs >= timed.durable.deadline.dueMs;
   const drained = advanceDrain(timed, observation, directive, old, nowMs);
@@ -84,6 +84,10 @@ function withoutDeadline(state: AgentState): AgentState {
   return state.durable.deadline === null ? state : withDurable(state, { ...state.durable, deadline: null });
 }
 
+function withoutDrain(state: AgentState): AgentState {
+  return state.drain === null ? state : { ...state, drain: null };
+}
+
 function withDurable(state: AgentState, durable: DurableState): AgentState {
   return { ...state, durable };
 }
@@ -97,7 +101,7 @@ function advanceDrain(
   nowMs: number,
 ): AgentState {
   const mayDrain = directive.drainAllowed && directive.retireEarly && state.tally.onCurrent === 0;
-  if (!mayDrain) return { ...state, drain: null };
+  if (!mayDrain) return withoutDrain(state);
   const { kernel } = observation;
   const packets = state.tally.currentPackets;
   const { drain } = state;

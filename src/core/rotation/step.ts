@@ -6,6 +6,7 @@
 import { assert } from "../assert.js";
 import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
 import { jitterMs } from "../jitter.js";
+import type { RosterRevision } from "../node.js";
 import { awaitedTarget, barrierDirective, newestFleet } from "./barrier.js";
 import { sameContext, type Directive } from "./context.js";
 import type { DurableState } from "./durable.js";
@@ -38,11 +39,15 @@ export function stepAgent(state: AgentState, observation: Observation, nowMs: nu
   }
   const started = settleIncarnation(state, observation, options, notes);
   const decided = decide(started, observation, nowMs, options, notes);
-  const spoken = { ...decided.state, through: heldThrough(decided.state, observation).through };
+  const spoken = withThrough(decided.state, heldThrough(decided.state, observation).through);
   const phased = withPhase(spoken, decided.directive, nowMs, notes);
   const drainMs = decided.directive?.drainMs ?? options.drainMs;
   const wanted = wantedEffects(phased, observation, nowMs, drainMs, options);
   return { ...wanted, notes };
+}
+
+function withThrough(state: AgentState, through: RosterRevision): AgentState {
+  return through === state.through ? state : { ...state, through };
 }
 
 interface Decided {
@@ -58,18 +63,22 @@ function decide(
   notes: Note[],
 ): Decided {
   // First the facts: no decision is made on counts of what was seen before this observation.
-  const known = contextOf(started, observation, directiveOf(started, observation, options), options);
-  let state = evaluate(started, observation, known, options, notes);
+  let directive = directiveOf(started, observation, options);
+  let state = evaluate(started, observation, contextOf(started, observation, directive, options), options, notes);
+  let asked = started;
   for (let round = 0; round < roundsMax; round += 1) {
     const before = state;
     state = nameKeys(state, observation, options, notes);
     state = startWait(state, observation, nowMs, options, notes);
-    const named = directiveOf(state, observation, options);
-    const context = contextOf(state, observation, named, options);
-    const seen = !sameContext(context, state.context);
-    if (seen) state = evaluate(state, observation, context, options, notes);
-    // Asked again: the counts above were of the keys that this round may have replaced.
-    const directive = seen ? directiveOf(state, observation, options) : named;
+    if (!isSettled(asked, state)) directive = directiveOf(state, observation, options);
+    asked = state;
+    const context = contextOf(state, observation, directive, options);
+    if (!sameContext(context, state.context)) {
+      state = evaluate(state, observation, context, options, notes);
+      // Asked again: the counts above were of the keys that this round may have replaced.
+      directive = directiveOf(state, observation, options);
+      asked = state;
+    }
     state = directive === null || context === null
       ? retireWithoutEvidence(state, observation, nowMs, options, notes)
       : settleWords(state, observation, directive, nowMs, options, notes);

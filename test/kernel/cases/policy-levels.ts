@@ -177,7 +177,7 @@ async function foreignHolderIsTold(): Promise<void> {
 const encrypted = ({ view }: FleetNode): number =>
   [...view().world.kernel.peers.values()]
     .flatMap(({ sas }) => sas)
-    .filter(({ slot }) => slot.direction === "in")
+    .filter(({ direction }) => direction === "in")
     .reduce((sum, { packets }) => sum + packets, 0);
 
 /** Up to `require` and back, one node after the other, and a rotation at each level. */
