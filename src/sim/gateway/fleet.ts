@@ -33,12 +33,15 @@ export interface GatewaySimOptions {
   readonly issuer?: Partial<IssuerOptions>;
   readonly tunnels?: Partial<TunnelTimes>;
   readonly packetEveryMs?: number;
+  /** So long after the start it is midnight; 15 hours unless said. */
+  readonly untilMidnightMs?: number;
   /** Made anew for each program: a wrapper may remember things. */
   readonly stepHub?: () => StepHub;
   readonly stepSite?: () => StepSite;
 }
 
-const dayMs = 24 * 3_600_000;
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 
 export const simHub: HubOptions = {
   intervalMs: 30 * dayMs,
@@ -83,9 +86,9 @@ export class SimGatewayFleet {
     for (const link of options.links) for (const name of [link.server, link.client]) this.#addSite(name);
   }
 
-  /** True wall-clock time: a Friday morning some years from the epoch. */
+  /** True wall-clock time. */
   get wallMs(): number {
-    return epochMs + Math.floor(this.time.nowMs);
+    return midnightMs - (this.options.untilMidnightMs ?? 15 * hourMs) + Math.floor(this.time.nowMs);
   }
 
   site(name: SiteName): SimSite {
@@ -242,6 +245,7 @@ export class SimGatewayFleet {
       foreignRoutes: new Map(),
       touched: new Set(),
       program: null,
+      deedMs: 20,
       skewMs: 0,
       bootedAtMs: 0,
     };
@@ -261,5 +265,5 @@ export class SimGatewayFleet {
   }
 }
 
-/** 2026-11-27, 09:00 UTC. */
-const epochMs = 1_795_770_000_000;
+/** The end of 2026-11-27, UTC. */
+const midnightMs = 20_785 * 24 * hourMs;

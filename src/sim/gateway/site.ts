@@ -29,6 +29,8 @@ export interface SimSite {
   readonly foreignRoutes: Map<LinkName, string>;
   readonly touched: Set<(link: LinkName) => void>;
   program: SimSiteProgram | null;
+  /** What a change of a process or route takes. */
+  deedMs: number;
   /** Its wall clock is ahead by so much. */
   skewMs: number;
   bootedAtMs: number;
@@ -41,7 +43,6 @@ export interface SimSiteWorld {
   readonly removing: (site: SimSite, endpoint: Endpoint) => void;
 }
 
-const deedMs = 20;
 const observeMs = 60;
 const keyMs = 40;
 
@@ -56,7 +57,7 @@ export function tunnelPort(site: SimSite, clock: Clock, world: SimSiteWorld, isA
       endpointOf(gateway, site, world.tunnels);
       return succeed(`csr ${gateway.link.name} ${gateway.side} ${gateway.pair} ${gateway.number}`);
     }),
-    start: (gateway, credentials, roots, done) => later(deedMs, done, () => {
+    start: (gateway, credentials, roots, done) => later(site.deedMs, done, () => {
       const endpoint = world.tunnels.find(gateway.link.name, gateway.side, gateway.pair, gateway.number);
       if (endpoint === undefined) return fail(failure("GATEWAY_KEY_MISSING", "no key of this generation"));
       endpoint.credentials = credentials;
@@ -67,11 +68,11 @@ export function tunnelPort(site: SimSite, clock: Clock, world: SimSiteWorld, isA
       const startedMs = clock.nowMs();
       later(observeMs, done, () => succeed(observationOf(link, probe, site, world, startedMs)));
     },
-    replaceRoute: (link, _side, hops, done) => later(deedMs, done, () => {
+    replaceRoute: (link, _side, hops, done) => later(site.deedMs, done, () => {
       site.routes.set(link.name, hops.map(({ pair, number }) => ({ pair, number })));
       return succeed({ kind: "hops", hops });
     }),
-    remove: (link, pair, number, done) => later(deedMs, done, () => {
+    remove: (link, pair, number, done) => later(site.deedMs, done, () => {
       for (const side of ["server", "client"] as const) {
         const endpoint = world.tunnels.find(link, side, pair, number);
         if (endpoint?.site !== site.name) continue;
@@ -80,7 +81,7 @@ export function tunnelPort(site: SimSite, clock: Clock, world: SimSiteWorld, isA
       }
       return succeed(null);
     }),
-    removeRoute: (link, done) => later(deedMs, done, () => {
+    removeRoute: (link, done) => later(site.deedMs, done, () => {
       site.routes.delete(link);
       return succeed(null);
     }),

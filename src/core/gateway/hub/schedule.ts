@@ -30,9 +30,15 @@ export interface Schedule {
   readonly conditions: readonly HubCondition[];
 }
 
-export function scheduleLinks(records: readonly LinkRecord[], observation: HubObservation, options: HubOptions): Schedule {
+/** @param waiting links that only wait for a site to come back: they hold no place, or a few dead sites would hold all */
+export function scheduleLinks(
+  records: readonly LinkRecord[],
+  waiting: ReadonlySet<LinkName>,
+  observation: HubObservation,
+  options: HubOptions,
+): Schedule {
   const wanted = records.filter((record) => !record.detached);
-  const running = wanted.filter(isRunning).length;
+  const running = wanted.filter((record) => isRunning(record) && !waiting.has(record.link.name)).length;
   const resting = wanted.filter((record) => !isRunning(record));
   const asked = resting.map((record) => askedFor(record, observation, options)).filter((due) => due !== null);
   const { due, conditions } = dueInRound(wanted, observation.wallMs, options);
@@ -63,7 +69,7 @@ function askedFor(record: LinkRecord, observation: HubObservation, options: HubO
   const dueFor = (reason: RotationReason, urgency: number, sinceWallMs = 0): Candidate => {
     return { record, reason, why: request?.why ?? "", round: null, request, urgency, sinceWallMs };
   };
-  if (record.pairs.some(({ current }) => current === null)) return dueFor("first", 0);
+  if (record.pairs.some(({ current }) => current === null)) return { ...dueFor("first", 0), request: null };
   if (request !== null) return dueFor("request", 0);
   if (hasLostCredentials(record, observation)) return dueFor("credentials-lost", 1);
   const endWallMs = firstEndWallMs(record);

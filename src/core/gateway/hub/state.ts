@@ -8,7 +8,7 @@ export interface HubOptions {
   readonly intervalMs: number;
   /** Links of a round begin spread over so long. */
   readonly jitterMs: number;
-  /** A link whose certificates end sooner than this is due whatever the round. */
+  /** A link whose certificates end sooner than this is due whatever the round; well below the validity that is issued. */
   readonly renewBeforeMs: number;
   /** Links with a generation on its way at the same time. */
   readonly linksAtOnceMax: number;

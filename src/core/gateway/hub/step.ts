@@ -27,12 +27,12 @@ import {
 export function stepHub(before: HubState, observation: HubObservation, nowMs: number, options: HubOptions): HubStep {
   if (!observation.complete) return { state: before, effects: [], notes: [], wakeAtMs: null };
   const state = { ...before, phases: seePhases(before, observation, nowMs) };
-  const turn: Turn = { state, observation, nowMs, effects: [], notes: [], conditions: [] };
+  const turn: Turn = { state, observation, nowMs, effects: [], notes: [], conditions: [], waiting: new Set() };
   const desired = observation.desired === null ? null : new Map(observation.desired.map((link) => [link.name, link]));
   for (const stored of observation.links.values()) decideLink(stored, desired?.get(stored.record.link.name), turn);
   const records = [...observation.links.values()].map(({ record }) => record);
   for (const link of observation.desired ?? []) addLink(link, records, turn);
-  const { begin, conditions } = scheduleLinks(records, observation, options);
+  const { begin, conditions } = scheduleLinks(records, turn.waiting, observation, options);
   turn.conditions.push(...conditions);
   for (const due of begin) beginLink(due, turn);
   const keptRoots = keepRoots(records, turn);
@@ -48,6 +48,8 @@ interface Turn {
   readonly effects: HubEffect[];
   readonly notes: HubNote[];
   readonly conditions: HubCondition[];
+  /** Links with nothing left to decide but that a site comes back. */
+  readonly waiting: Set<LinkName>;
 }
 
 /** Remembers when this process first saw each phase, so that a deadline is counted on one clock. */
@@ -113,6 +115,7 @@ function decidePair(stored: StoredLink, pair: PairInWork, turn: Turn): void {
   };
   const verdict = judgePair(record, pair, context);
   if (verdict.kind === "stay" && verdict.isLate) {
+    turn.waiting.add(name);
     turn.conditions.push({ code: verdict.why.code, link: name, message: `link ${name}, pair ${pair.index}: ${verdict.why.message}` });
   }
   if (verdict.kind === "issue") {
