@@ -193,9 +193,10 @@ export const limits = {
   gatewayAcknowledgeMsMax: 90_000,
   /** A link that is no longer wanted is forgotten after this long, also when a site does not answer. */
   gatewayDetachMsMax: 600_000,
-  /** Least time between two decisions of a hub, and how often it looks at its clock when nothing changes. */
+  /** Least time between two decisions of a hub, and how often it looks when nothing is told: with work and without. */
   gatewayHubSpacingMs: 50,
   gatewayHubTickMs: 1_000,
+  gatewayHubIdleMs: 30_000,
   /** Spacing of attempts: the first retry, doubled up to the longest. */
   gatewayRetryMsMin: 60_000,
   gatewayRetryMsMax: 1_800_000,

@@ -15,9 +15,10 @@ for (const seed of seeds) {
   });
 }
 
-/** A behaviour of the field in place of a step is no step of ours. */
+/** A behaviour of the field in place of a step is no step of ours; hubs and sites of gateways are not recorded. */
 const ours = scenarios.flatMap(({ name, runs }) => {
-  const own = runs.filter(({ options }) => options().step === undefined && options().controllerStep === undefined);
+  const fleetRuns = runs.flatMap((run) => ("play" in run ? [] : [run]));
+  const own = fleetRuns.filter(({ options }) => options().step === undefined && options().controllerStep === undefined);
   return own.map((run) => ({ name, run }));
 });
 

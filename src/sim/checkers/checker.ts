@@ -1,5 +1,5 @@
 /** What a checker is: it watches a fleet from outside the code under test, and says what was violated and why. */
-export type Invariant = "S1" | "S2" | "S3" | "S4" | "S5" | "S6" | "L1" | "budget";
+export type Invariant = "S1" | "S2" | "S3" | "S4" | "S5" | "S6" | "L1" | "G1" | "budget";
 
 export interface Violation {
   readonly invariant: Invariant;

@@ -15,15 +15,18 @@ export interface GatewayViolation {
   readonly message: string;
 }
 
-/** So long after a fault, packets of its links may be lost: a peer that is gone is missed late. */
+/** So long after a fault, unless said, packets of its links may be lost: a peer that is gone is missed late. */
 const excuseMs = 40_000;
 
 export class GatewayChecker {
   readonly violations: GatewayViolation[] = [];
   readonly #fleet: SimGatewayFleet;
-  readonly #faults = new Map<LinkName, number>();
+  /** By link, until when its losses are excused. */
+  readonly #excused = new Map<LinkName, number>();
   readonly #seenDone = new Map<LinkName, Rotation>();
   #lostSeen = 0;
+  /** Lost packets that no fault excuses. */
+  unexcused = 0;
 
   constructor(fleet: SimGatewayFleet) {
     this.#fleet = fleet;
@@ -32,8 +35,8 @@ export class GatewayChecker {
   }
 
   /** The script has broken something that carries traffic of this link. */
-  excuse(link: LinkName): void {
-    this.#faults.set(link, this.#fleet.time.nowMs);
+  excuse(link: LinkName, ms = excuseMs): void {
+    this.#excused.set(link, this.#fleet.time.nowMs + ms);
   }
 
   /** At the end, when faults have stopped. */
@@ -53,7 +56,9 @@ export class GatewayChecker {
   #look(): void {
     const { traffic } = this.#fleet;
     for (const { link, atMs, why, from } of traffic.lost.slice(this.#lostSeen)) {
-      if (!this.#isExcused(link, atMs)) this.#report("G1", `a packet of link ${link} from the ${from} was lost: ${why}`, atMs);
+      if (this.#isExcused(link, atMs)) continue;
+      this.unexcused += 1;
+      this.#report("G1", `a packet of link ${link} from the ${from} was lost: ${why}`, atMs);
     }
     this.#lostSeen = traffic.lost.length;
     for (const { record } of this.#fleet.registry.links.values()) this.#seeRotation(record.link.name, record.rotation);
@@ -77,7 +82,7 @@ export class GatewayChecker {
   }
 
   #isExcused(link: LinkName, atMs: number): boolean {
-    return atMs - (this.#faults.get(link) ?? -Infinity) < excuseMs;
+    return atMs < (this.#excused.get(link) ?? -Infinity);
   }
 
   #report(invariant: GatewayViolation["invariant"], message: string, atMs = this.#fleet.time.nowMs): void {

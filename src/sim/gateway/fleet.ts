@@ -30,6 +30,7 @@ export interface GatewaySimOptions {
   readonly seed: number;
   readonly links: readonly Link[];
   readonly hub?: Partial<HubOptions>;
+  readonly site?: Partial<SiteOptions>;
   readonly issuer?: Partial<IssuerOptions>;
   readonly tunnels?: Partial<TunnelTimes>;
   readonly packetEveryMs?: number;
@@ -236,6 +237,7 @@ export class SimGatewayFleet {
       observeIdleMs: limits.gatewayObserveIdleMs,
       drainMs: limits.gatewayDrainMsDefault,
       drainMsMax: limits.gatewayDrainMsMax,
+      ...this.options.site,
     };
     const site: SimSite = {
       name,

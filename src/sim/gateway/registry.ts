@@ -23,7 +23,7 @@ interface Watch {
   readonly client: GatewayClient;
   readonly list: () => void;
   readonly disconnect: () => void;
-  readonly tell: (kind: Kind, name: string, item: unknown) => void;
+  readonly tell: (kind: Kind, name: string, item: StoredLink | SiteReport | LinkRequest | null) => void;
 }
 
 type Kind = "link" | "report" | "request";
@@ -54,9 +54,9 @@ export class SimGatewayRegistry {
       return stop;
     };
     return {
-      watchLinks: (site, listener) => keep(this.#watch(client, "link", this.#linksOf(site), listener)),
-      watchSiteReports: (listener) => keep(this.#watch(client, "report", () => [...this.reports.values()], listener)),
-      watchLinkRequests: (listener) => keep(this.#watch(client, "request", () => [...this.requests.values()], listener)),
+      watchLinks: (site, listener) => keep(this.#watch(client, "link", this.links, concerning(site), listener)),
+      watchSiteReports: (listener) => keep(this.#watch(client, "report", this.reports, () => true, listener)),
+      watchLinkRequests: (listener) => keep(this.#watch(client, "request", this.requests, () => true, listener)),
       writeLink: (record, expected, done) => this.#ask(client, done, () => this.#writeLink(record, expected)),
       removeLink: (record, expected, done) => this.#ask(client, done, () => this.#removeLink(record, expected)),
       publishSiteReport: (report, done) => this.#ask(client, done, () => this.#publish(report)),
@@ -78,12 +78,13 @@ export class SimGatewayRegistry {
     for (const watch of this.#watches) if (watch.client === client) watch.disconnect();
   }
 
-  #linksOf(site: SiteName | null): () => readonly StoredLink[] {
-    const concerns = ({ record: { link } }: StoredLink): boolean => site === null || link.server === site || link.client === site;
-    return () => [...this.links.values()].filter(concerns);
-  }
-
-  #watch<T>(client: GatewayClient, kind: Kind, list: () => readonly T[], listener: (event: WatchEvent<T>) => void): Stop {
+  #watch<T extends StoredLink | SiteReport | LinkRequest>(
+    client: GatewayClient,
+    kind: Kind,
+    all: ReadonlyMap<string, T>,
+    concerns: (item: T) => boolean,
+    listener: (event: WatchEvent<T>) => void,
+  ): Stop {
     let isStopped = false;
     let dueMs = 0;
     /** In order, each at its own pace. */
@@ -93,7 +94,7 @@ export class SimGatewayRegistry {
         if (!isStopped && client.isAlive()) listener(event());
       });
     };
-    const relist = (): void => later(() => ({ kind: "listing", revision: this.#revision, items: list() }));
+    const relist = (): void => later(() => ({ kind: "listing", revision: this.#revision, items: [...all.values()].filter(concerns) }));
     const watch: Watch = {
       client,
       list: relist,
@@ -102,7 +103,7 @@ export class SimGatewayRegistry {
         if (changed !== kind || client.isCutOff) return;
         const revision = this.#revision;
         if (item === null) later(() => ({ kind: "removed", revision, name }));
-        else if (kind !== "link" || list().includes(item as T)) later(() => ({ kind: "put", revision, item: item as T }));
+        else if (concerns(item as T)) later(() => ({ kind: "put", revision, item: item as T }));
       },
     };
     this.#watches.add(watch);
@@ -169,9 +170,13 @@ export class SimGatewayRegistry {
     return this.#revision;
   }
 
-  #tell(kind: Kind, name: string, item: unknown): void {
+  #tell(kind: Kind, name: string, item: StoredLink | SiteReport | LinkRequest | null): void {
     for (const watch of this.#watches) watch.tell(kind, name, item);
   }
+}
+
+function concerning(site: SiteName | null): (stored: StoredLink) => boolean {
+  return ({ record: { link } }) => site === null || link.server === site || link.client === site;
 }
 
 function failure(code: string, message: string): PortFailure {

@@ -49,7 +49,8 @@ export class SimTunnels {
   readonly #prng: Prng;
   readonly #times: TunnelTimes;
   readonly #wallMs: (site: SiteName) => number;
-  readonly #endpoints = new Map<string, Endpoint>();
+  /** By link and side, then by pair and number. */
+  readonly #endpoints = new Map<string, Map<string, Endpoint>>();
   /** Told when a handshake was done or a session was missed. */
   changed: (endpoint: Endpoint) => void = () => undefined;
 
@@ -60,16 +61,16 @@ export class SimTunnels {
     this.#wallMs = wallMs;
   }
 
-  get all(): Iterable<Endpoint> {
-    return this.#endpoints.values();
+  get all(): readonly Endpoint[] {
+    return [...this.#endpoints.values()].flatMap((ends) => [...ends.values()]);
   }
 
   find(link: LinkName, side: Side, pair: PairIndex, number: number): Endpoint | undefined {
-    return this.#endpoints.get(idOf(link, side, pair, number));
+    return this.#endpoints.get(`${link} ${side}`)?.get(`${pair} ${number}`);
   }
 
   of(link: LinkName, side: Side): readonly Endpoint[] {
-    return [...this.#endpoints.values()].filter((one) => one.link === link && one.side === side);
+    return [...(this.#endpoints.get(`${link} ${side}`)?.values() ?? [])];
   }
 
   /** Files with a key, and nothing else. */
@@ -87,7 +88,8 @@ export class SimTunnels {
       missed: 0,
       echo: null,
     };
-    this.#endpoints.set(idOf(place.link, place.side, place.pair, place.number), fresh);
+    const ends = this.#endpoints.get(`${place.link} ${place.side}`) ?? new Map<string, Endpoint>();
+    this.#endpoints.set(`${place.link} ${place.side}`, ends.set(`${place.pair} ${place.number}`, fresh));
     return fresh;
   }
 
@@ -112,7 +114,7 @@ export class SimTunnels {
 
   remove(endpoint: Endpoint): void {
     this.stop(endpoint, false);
-    this.#endpoints.delete(idOf(endpoint.link, endpoint.side, endpoint.pair, endpoint.number));
+    this.#endpoints.get(`${endpoint.link} ${endpoint.side}`)?.delete(`${endpoint.pair} ${endpoint.number}`);
   }
 
   hasDevice(endpoint: Endpoint): boolean {
@@ -215,8 +217,4 @@ function echoOf(peer: Endpoint, answered: number): PeerEcho | null {
 
 function isSamePlace(one: Endpoint, other: Endpoint): boolean {
   return one !== other && one.pair === other.pair && one.slot === other.slot;
-}
-
-function idOf(link: LinkName, side: Side, pair: PairIndex, number: number): string {
-  return `${link} ${side} ${pair} ${number}`;
 }

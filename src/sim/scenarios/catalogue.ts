@@ -7,6 +7,7 @@ import { cilium44335 } from "./cilium-44335.js";
 import { cilium44701 } from "./cilium-44701.js";
 import { compromisedKey } from "./compromised-key.js";
 import { controllerDiesInEachPhase } from "./controller-dies-in-each-phase.js";
+import { kubeslice453 } from "./kubeslice-453.js";
 import { lateSecret } from "./late-secret.js";
 import { partitionInEachPhase } from "./partition-in-each-phase.js";
 import type { Scenario } from "./scenario.js";
@@ -26,6 +27,7 @@ export const scenarios: readonly Scenario[] = [
   controllerDiesInEachPhase,
   partitionInEachPhase,
   compromisedKey,
+  kubeslice453,
 ];
 
 export function findScenario(name: string): Scenario | undefined {

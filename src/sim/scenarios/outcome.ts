@@ -72,7 +72,7 @@ export function summarise(outcome: Outcome): string {
   const reasons = [...new Set(losses.filter(({ excuse }) => excuse === null).map(({ reason }) => reason))];
   const excuses = [...new Set(losses.map(({ excuse }) => excuse).filter((excuse) => excuse !== null))];
   return [
-    unexcused === 0 ? "0 packets lost" : `${unexcused} of ${sent} packets lost (${reasons.join(", ")})`,
+    sent === 0 ? "no packets" : unexcused === 0 ? "0 packets lost" : `${unexcused} of ${sent} packets lost (${reasons.join(", ")})`,
     ...excuses.map((excuse) => `${countExcused(outcome, excuse)} excused as ${excuse}`),
     ...[...figures].map(([name, value]) => `${name}: ${value}`),
     ...(broken.length > 0 ? [`breaks ${broken.join(", ")}`] : []),

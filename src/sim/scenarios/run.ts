@@ -8,7 +8,7 @@ import type { SimFleet } from "../fleet.js";
 import { outcomeOf, type Outcome } from "./outcome.js";
 import { keyOf } from "./keys.js";
 import { Play } from "./play.js";
-import type { Scenario, ScenarioRun } from "./scenario.js";
+import type { FleetRun, Scenario, ScenarioRun } from "./scenario.js";
 import { tellStory } from "./story.js";
 
 export interface PlayedRun {
@@ -20,6 +20,11 @@ export interface PlayedRun {
 }
 
 export function playRun(run: ScenarioRun, seed: number): PlayedRun {
+  const { outcome, story } = "play" in run ? run.play(seed) : playFleet(run, seed);
+  return { run, outcome, story, findings: run.expect(outcome) };
+}
+
+function playFleet(run: FleetRun, seed: number): Pick<PlayedRun, "outcome" | "story"> {
   const { fleet, history } = watchedFleet({ ...run.options(), seed });
   const play = new Play(fleet);
   const { compromised } = play;
@@ -28,7 +33,7 @@ export function playRun(run: ScenarioRun, seed: number): PlayedRun {
   lookOften(fleet, checkers);
   run.script(play);
   const outcome = outcomeOf(fleet, play, checkers.flatMap((checker) => checker.finish()));
-  return { run, outcome, story: tellStory(fleet, play, outcome), findings: run.expect(outcome) };
+  return { outcome, story: tellStory(fleet, play, outcome) };
 }
 
 /** How often the checkers look, for small fleets and for large ones: a look costs what the fleet holds. */

@@ -37,8 +37,9 @@ export function stepHub(before: HubState, observation: HubObservation, nowMs: nu
   for (const due of begin) beginLink(due, turn);
   const keptRoots = keepRoots(records, turn);
   noteConditions(before.conditions, turn);
+  const tickMs = state.phases.size > 0 ? limits.gatewayHubTickMs : limits.gatewayHubIdleMs;
   const after = { ...state, keptRoots, conditions: turn.conditions };
-  return { state: after, effects: turn.effects, notes: turn.notes, wakeAtMs: nowMs + limits.gatewayHubTickMs };
+  return { state: after, effects: turn.effects, notes: turn.notes, wakeAtMs: nowMs + tickMs };
 }
 
 interface Turn {
