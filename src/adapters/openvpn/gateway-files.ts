@@ -10,6 +10,7 @@ import {
   parseFingerprint,
   parseLinkName,
   parsePairIndex,
+  parseSiteName,
   type Digest,
   type Fingerprint,
   type LinkName,
@@ -17,9 +18,9 @@ import {
   type Side,
   type SiteName,
 } from "../../core/gateway/link.js";
-import type { Result } from "../../core/result.js";
 import type { Secret } from "../crypto/secret.js";
 import { wipeFile, writeKeyFile } from "../pki/key-file.js";
+import { parsed } from "../registry/parsed-field.js";
 import { syncDirectory, writeFileAtomically } from "../storage/atomic-write.js";
 import type { ProcessFiles } from "./configuration.js";
 
@@ -33,21 +34,13 @@ export interface Description {
   readonly peerCertificate: Fingerprint;
 }
 
-const branded = <T>(parse: (text: string) => Result<T, string>) =>
-  z.string().transform((text, context) => {
-    const parsed = parse(text);
-    if (parsed.ok) return parsed.value;
-    context.addIssue(parsed.error);
-    return z.NEVER;
-  });
-
 const descriptionSchema = z.strictObject({
   side: z.enum(["server", "client"]),
-  peer: z.string().transform((text) => text as SiteName),
+  peer: parsed(z.string(), parseSiteName),
   slot: z.union([z.literal(0), z.literal(1)]),
-  digest: branded(parseDigest),
-  certificate: branded(parseFingerprint),
-  peerCertificate: branded(parseFingerprint),
+  digest: parsed(z.string(), parseDigest),
+  certificate: parsed(z.string(), parseFingerprint),
+  peerCertificate: parsed(z.string(), parseFingerprint),
 });
 
 export class GatewayFiles {

@@ -3,6 +3,7 @@
  * commands. Each kind is loaded when it is used: an agent carries the weight of one.
  */
 import { connect, type Socket } from "node:net";
+import type { GatewayRegistryPort } from "../../ports/gateway-registry.js";
 import type { Log } from "../../ports/log.js";
 import type { RegistryPort } from "../../ports/registry.js";
 import type { ServiceAddress } from "../../ports/service-address.js";
@@ -54,6 +55,22 @@ export async function connectRegistry(
   }
   const { connectEmbedded } = await import("./embedded/open.js");
   return connectEmbedded({ address: target.address, skipped }).registry;
+}
+
+/** The kinds that hold VPN links; a cluster's custom resources do not. */
+export type GatewayTarget = EmbeddedTarget | EtcdTarget;
+
+/** The same for the VPN links that a registry holds. */
+export async function connectGatewayRegistry(
+  target: GatewayTarget,
+  { skipped = ignore }: ConnectRegistryOptions = {},
+): Promise<GatewayRegistryPort> {
+  if (target.kind === "etcd") {
+    const { connectEtcdGateways } = await import("./etcd/open.js");
+    return connectEtcdGateways(target, skipped);
+  }
+  const { connectEmbeddedGateways } = await import("./embedded/open.js");
+  return connectEmbeddedGateways({ address: target.address, skipped });
 }
 
 /** For people: what the target is called in messages. */

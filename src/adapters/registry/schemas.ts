@@ -18,23 +18,13 @@ import {
 } from "../../core/node.js";
 import type { Report } from "../../core/report.js";
 import type { NumberLedger } from "../../core/roster-allotment.js";
-import type { Result } from "../../core/result.js";
 import type { IncarnationNumber, NodeIndex } from "../../core/spi.js";
 import { canonicalIpv6 } from "../ip-address.js";
+import { parsed } from "./parsed-field.js";
 
 const count = z.number().int().nonnegative();
 const text = z.string().max(4_096);
 const schemaVersion = z.literal(1);
-
-/** A schema from a core parser, so that only the parser makes the branded value. */
-function parsed<I, O>(input: z.ZodType<I>, parse: (value: I) => Result<O, string>) {
-  return input.transform((value, context): O => {
-    const result = parse(value);
-    if (result.ok) return result.value;
-    context.addIssue({ code: "custom", message: result.error });
-    return z.NEVER;
-  });
-}
 
 /** `meta` is what a JSON Schema shows of what the parser checks. */
 const nodeNameText = z.string().meta({ pattern: nodeNamePattern.source, maxLength: 253 });

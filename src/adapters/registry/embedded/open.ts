@@ -5,8 +5,10 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import type { Done } from "../../../ports/failure.js";
+import type { GatewayRegistryPort } from "../../../ports/gateway-registry.js";
 import type { RegistryPort } from "../../../ports/registry.js";
 import type { ServiceAddress } from "../../../ports/service-address.js";
+import { KvGatewayRegistry } from "../gateway-registry.js";
 import { KvRegistry } from "../kv-registry.js";
 import type { InvalidRecord } from "../records.js";
 import { settle } from "../settle.js";
@@ -39,6 +41,8 @@ export interface StartOptions {
 
 export interface EmbeddedHost {
   readonly registry: RegistryPort;
+  /** The VPN links of the same store. */
+  readonly gateways: GatewayRegistryPort;
   /** Where clients reach it, with the port that the system chose. */
   readonly address: ServiceAddress;
   readonly server: RegistryServer;
@@ -60,16 +64,31 @@ export function connectEmbedded({ address, skipped = ignore }: ConnectOptions): 
   };
 }
 
+/**
+ * The VPN links of a store that another program serves.
+ * @throws PortError REGISTRY_ADDRESS_REFUSED
+ */
+export function connectEmbeddedGateways({ address, skipped = ignore }: ConnectOptions): GatewayRegistryPort {
+  checkReachable(address);
+  const client = new EmbeddedClient(address);
+  return new KvGatewayRegistry(client, { skipped, closed: () => client.close() });
+}
+
 /** @throws PortError REGISTRY_STORE_…, REGISTRY_LISTEN_… */
 export async function startEmbedded(options: StartOptions): Promise<EmbeddedHost> {
   const { stateDir, skipped = ignore } = options;
   const engine = new EmbeddedEngine(await openStore(stateDir));
   const server = new RegistryServer(engine);
   const registry = new KvRegistry(engine, { skipped, closed: ignore });
+  const gateways = new KvGatewayRegistry(engine, { skipped, closed: ignore });
   try {
     const listen = options.listen ?? { kind: "unix", path: defaultSocketPath(stateDir) };
     const address = await server.listen(listen);
-    return { registry, address, server, close: () => closeAll(registry, server, engine) };
+    const close = (): Promise<void> => {
+      gateways.close();
+      return closeAll(registry, server, engine);
+    };
+    return { registry, gateways, address, server, close };
   } catch (cause) {
     await engine.close();
     throw cause;

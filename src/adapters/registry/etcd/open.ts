@@ -1,5 +1,7 @@
 /** The etcd registry: kv-registry.ts over an etcd cluster. */
+import type { GatewayRegistryPort } from "../../../ports/gateway-registry.js";
 import type { RegistryPort } from "../../../ports/registry.js";
+import { KvGatewayRegistry } from "../gateway-registry.js";
 import { KvRegistry } from "../kv-registry.js";
 import type { InvalidRecord } from "../records.js";
 import { EtcdKv } from "./etcd-kv.js";
@@ -16,8 +18,21 @@ export async function connectEtcd(
   options: EtcdOptions,
   skipped: (record: InvalidRecord) => void,
 ): Promise<RegistryPort> {
+  const kv = await openStore(options);
+  return new KvRegistry(kv, { skipped, closed: () => kv.close() });
+}
+
+/** The VPN links of a cluster, in the same manner. */
+export async function connectEtcdGateways(
+  options: EtcdOptions,
+  skipped: (record: InvalidRecord) => void,
+): Promise<GatewayRegistryPort> {
+  const kv = await openStore(options);
+  return new KvGatewayRegistry(kv, { skipped, closed: () => kv.close() });
+}
+
+async function openStore(options: EtcdOptions): Promise<EtcdKv> {
   credentialsOf(options.tls);
   if (options.login !== null) await readPassword(options.login.passwordFile);
-  const kv = new EtcdKv(options);
-  return new KvRegistry(kv, { skipped, closed: () => kv.close() });
+  return new EtcdKv(options);
 }
