@@ -83,6 +83,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/simulate.js"),
   },
   {
+    name: "gateway",
+    summary: "VPN gateways: run hub or site, show links, rotate their certificates",
+    load: () => import("./commands/gateway.js"),
+  },
+  {
     name: "lab-agent",
     summary: "the agent of a lab's node",
     load: () => import("./commands/lab-agent.js"),
@@ -92,6 +97,12 @@ export const commandTable: readonly CommandEntry[] = [
     name: "lab-controller",
     summary: "the controller of a lab",
     load: () => import("./commands/lab-controller.js"),
+    hidden: true,
+  },
+  {
+    name: "lab-gateway",
+    summary: "hub, site or traffic of a lab of gateways",
+    load: () => import("./commands/lab-gateway.js"),
     hidden: true,
   },
   {

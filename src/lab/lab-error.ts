@@ -7,6 +7,7 @@ export type LabErrorCode =
   | "LAB_PROGRAM_FAILED"
   | "LAB_REGISTRY_FAILED"
   | "LAB_NETWORK_UNAVAILABLE"
+  | "LAB_OPENVPN_MISSING"
   | "LAB_INTERRUPTED";
 
 export class LabError extends Error {

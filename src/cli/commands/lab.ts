@@ -7,6 +7,7 @@ import { assert } from "../../core/assert.js";
 import { checkLabOptions, labDefaults, type LabOptions } from "../../lab/options.js";
 import { formatDuration, parseDuration } from "../duration.js";
 import { CliError } from "../exit.js";
+import { addGatewayOptions, labGateways, type GatewayLabFlags } from "../lab/gateways.js";
 import { comparedRuns, isAsCompared } from "../lab/compare.js";
 import { describeComparison, describeReport } from "../lab/result-text.js";
 import { makeRecordDirectory } from "../lab/record-directory.js";
@@ -14,9 +15,8 @@ import { runLab } from "../lab/run.js";
 import { addOutputOptions, formatOf, printResult, type OutputOptions } from "../output.js";
 import type { Shell } from "../shell.js";
 
-interface LabFlags extends OutputOptions {
+interface LabFlags extends OutputOptions, GatewayLabFlags {
   readonly nodes: number;
-  readonly rotations: number;
   readonly rate: number;
   readonly coordination: LabOptions["coordination"];
   readonly order: LabOptions["order"];
@@ -30,7 +30,6 @@ interface LabFlags extends OutputOptions {
   readonly registryEndpoint: LabOptions["registryEndpoints"];
   readonly ipsecMode: string;
   readonly encapsulation?: string;
-  readonly keep?: true;
   readonly compare?: true;
   readonly record?: string;
 }
@@ -41,6 +40,7 @@ Examples:
   $ spindle lab --compare               today's order loses packets first, then ours loses none
   $ spindle lab --registry etcd         the same on an etcd that the lab starts
   $ spindle lab --coordination pairwise --order advertise-first --slow-node 2s
+  $ spindle lab --gateways 2            VPN gateways over real OpenVPN, certificates rotated under traffic
   $ spindle lab --rotations 20 --keep   and kill -9 an agent meanwhile: it says how
 Exit codes: 0 nothing was lost; 1 packets were lost, or the run proves nothing; 2 bad usage.`;
 
@@ -51,8 +51,10 @@ export function makeCommand(shell: Shell): Command {
   addFleetOptions(command);
   addProtocolOptions(command);
   addPlaceOptions(command);
+  addGatewayOptions(command);
   addOutputOptions(command).addHelpText("after", examples);
   return command.action(async (flags: LabFlags) => {
+    if (await labGateways(command, flags, shell)) return;
     if (flags.compare === true) refuseChosen(command, ["coordination", "order", "record"]);
     await act(flags, shell);
   });

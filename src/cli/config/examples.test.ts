@@ -11,22 +11,30 @@ import { parse } from "yaml";
 import { faultOf, printFault } from "../exit.js";
 import { agentSchema } from "./agent.js";
 import { controllerSchema } from "./controller.js";
-import { loadAgentConfig, loadControllerConfig } from "./load.js";
+import { hubSchema } from "./gateway-hub.js";
+import { siteSchema } from "./gateway-site.js";
+import { loadAgentConfig, loadControllerConfig, loadHubConfig, loadSiteConfig } from "./load.js";
 import { fieldPaths, fieldSchemaOf } from "./problems.js";
 
 const root = new URL("../../../../", import.meta.url);
 const agentExample = fileURLToPath(new URL("examples/agent.yaml", root));
 const controllerExample = fileURLToPath(new URL("examples/controller.yaml", root));
+const hubExample = fileURLToPath(new URL("examples/gateway-hub.yaml", root));
+const siteExample = fileURLToPath(new URL("examples/gateway-site.yaml", root));
 const reference = readFileSync(new URL("docs/reference/configuration.md", root), "utf8");
 
-test("examples: both load without a warning", async () => {
+test("examples: all load without a warning", async () => {
   assert.deepEqual((await loadAgentConfig(agentExample)).warnings, []);
   assert.deepEqual((await loadControllerConfig(controllerExample)).warnings, []);
+  assert.deepEqual((await loadHubConfig(hubExample)).warnings, []);
+  assert.deepEqual((await loadSiteConfig(siteExample)).warnings, []);
 });
 
 const schemas = [
   { file: agentExample, schema: agentSchema, section: "Agent" },
   { file: controllerExample, schema: controllerSchema, section: "Controller" },
+  { file: hubExample, schema: hubSchema, section: "Gateway hub" },
+  { file: siteExample, schema: siteSchema, section: "Gateway site" },
 ] as const;
 
 for (const { file, schema, section } of schemas) {
@@ -73,6 +81,26 @@ test("examples: what has a default shows it, controller", () => {
   });
   const jitterMax = smallest.rotation.duration / 2;
   assert.deepEqual(controller, { ...smallest, preflight: { ...smallest.preflight, jitterMax } });
+});
+
+test("examples: what has a default shows it, gateway hub", () => {
+  const hub = hubSchema.parse(parse(readFileSync(hubExample, "utf8")));
+  const { schemaVersion, name, stateDir, registry, links } = hub;
+  const smallest = hubSchema.parse({
+    schemaVersion,
+    name,
+    stateDir,
+    registry: { listen: registry.listen },
+    links: links.map(({ pairs: _, ...link }) => link),
+  });
+  assert.deepEqual(hub, smallest);
+});
+
+test("examples: what has a default shows it, gateway site", () => {
+  const written = parse(readFileSync(siteExample, "utf8")) as Record<string, unknown>;
+  const { schemaVersion, site, stateDir, registry, links } = written;
+  const { socket } = registry as { socket: string };
+  assert.deepEqual(siteSchema.parse(written), siteSchema.parse({ schemaVersion, site, stateDir, registry: { socket }, links }));
 });
 
 test("reference: the faults shown are the ones that are printed", async (context) => {

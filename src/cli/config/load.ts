@@ -21,8 +21,12 @@ import {
   warnAboutController,
   type ControllerConfig,
 } from "./controller.js";
+import { checkHub, hubSchema, toHubConfig, type HubConfig } from "./gateway-hub.js";
+import { checkSite, siteSchema, toSiteConfig, type SiteConfig } from "./gateway-site.js";
 import { readDocument, type Problem, type YamlDocument } from "./document.js";
 import { explainIssues, fieldSchemaOf } from "./problems.js";
+import { hubTargetOf } from "./gateway-registry.js";
+import type { GatewayTarget } from "../../adapters/registry/connect.js";
 import type { Remark } from "./sections.js";
 
 export interface Loaded<Config> {
@@ -77,10 +81,31 @@ export async function loadFleetConfig(file: string): Promise<Loaded<FleetConfig>
   return { ...loaded, config: { kind: "controller", config: loaded.config } };
 }
 
+/** @throws CliError CONFIG_UNREADABLE, CONFIG_INVALID */
+export async function loadHubConfig(file: string): Promise<Loaded<HubConfig>> {
+  return parseConfig(file, await readConfigText(file), hubKind);
+}
+
+/** @throws CliError CONFIG_UNREADABLE, CONFIG_INVALID */
+export async function loadSiteConfig(file: string): Promise<Loaded<SiteConfig>> {
+  return parseConfig(file, await readConfigText(file), siteKind);
+}
+
+/** Where the registry of gateways is, from the file of a hub or of a site. */
+export async function loadGatewayTarget(file: string): Promise<GatewayTarget> {
+  const text = await readConfigText(file);
+  if (hasField(text, "site")) return parseConfig(file, text, siteKind).config.registry;
+  return hubTargetOf(parseConfig(file, text, hubKind).config.registry);
+}
+
 /** Only an agent has a node. */
 function looksLikeAgent(text: string): boolean {
+  return hasField(text, "node");
+}
+
+function hasField(text: string, name: string): boolean {
   const { value } = readDocument(text);
-  return typeof value === "object" && value !== null && "node" in value;
+  return typeof value === "object" && value !== null && name in value;
 }
 
 interface ConfigKind<Fields, Config> {
@@ -104,6 +129,13 @@ const controllerKind = {
   warn: warnAboutController,
   convert: toControllerConfig,
 };
+
+const hubKind = { schema: hubSchema, check: checkHub, warn: nothing, convert: toHubConfig };
+const siteKind = { schema: siteSchema, check: checkSite, warn: nothing, convert: toSiteConfig };
+
+function nothing(): readonly Remark[] {
+  return [];
+}
 
 function parseConfig<Fields, Config>(
   file: string,

@@ -16,6 +16,8 @@ export interface FieldSchema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly properties?: Readonly<Record<string, FieldSchema>>;
+  /** Of each entry of a list. */
+  readonly items?: FieldSchema;
 }
 
 /** The schema of what may stand in the file. */
@@ -76,7 +78,7 @@ function unknownFields(
 }
 
 function schemaAt(schema: FieldSchema, path: FieldPath): FieldSchema | undefined {
-  return path.reduce<FieldSchema | undefined>((at, step) => at?.properties?.[step], schema);
+  return path.reduce<FieldSchema | undefined>((at, step) => at?.properties?.[step] ?? at?.items, schema);
 }
 
 function valueAt(value: unknown, path: FieldPath): unknown {

@@ -18,6 +18,7 @@ import { controllerHealth, controllerReadiness, controllerStatus } from "./contr
 import { openRecording } from "./recording.js";
 import { serveStatus } from "./serve-status.js";
 import { skipLogger } from "./skip-logger.js";
+import { untilAborted } from "./until-aborted.js";
 
 interface OpenRegistry {
   readonly registry: RegistryPort;
@@ -47,7 +48,7 @@ export async function runController(
     closers.add(() => loop.stop());
     closers.add(await serveController(config, options, loop, opened, log));
     if (config.coordination === "barrier") loop.start();
-    await aborted(signal);
+    await untilAborted(signal);
   } finally {
     await closers.closeAll();
   }
@@ -113,11 +114,4 @@ function loopOptions(config: ControllerConfig): ControllerLoopOptions {
     keyDistributionMs: preflight.keyDistributionMs,
     leaseMs: config.lease.durationMs,
   };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
