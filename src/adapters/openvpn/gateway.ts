@@ -113,7 +113,7 @@ export class Gateway {
     return { site, pair, number, digest, certificate: description.peerCertificate, answered, fullSize };
   }
 
-  /** Ends the process; its device goes with it. */
+  /** Ends the process; its device stays. */
   async halt(): Promise<void> {
     this.#letGo();
     // Also one that a site started and did not live to note.

@@ -19,6 +19,7 @@ import { makeRequest } from "../pki/request.js";
 import { PortError } from "../port-error.js";
 import { settle } from "../registry/settle.js";
 import { renderConfiguration } from "./configuration.js";
+import { makeDevice } from "./device.js";
 import { Gateway, type Started } from "./gateway.js";
 import { GatewayFiles, listGateways, type Description, type ListedGateway } from "./gateway-files.js";
 import { LinkRoutes } from "./link-routes.js";
@@ -167,6 +168,7 @@ export class OpenVpnTunnels implements TunnelPort {
     });
     const certificate = new X509Certificate(credentials.certificates[side].pem).toString();
     await target.files.writeCredentials(certificate, bundle.join(""), configuration, description);
+    await makeDevice(this.#options.program, started.place.device);
     await target.run(started);
     return null;
   }
@@ -242,7 +244,7 @@ export class OpenVpnTunnels implements TunnelPort {
     return null;
   }
 
-  /** It goes with its process; one that stayed is taken away, unless another generation has it by now. */
+  /** Unless another generation has it by now. */
   async #removeDevice(target: Gateway, name: string): Promise<void> {
     const device = await this.#options.routes.device(name);
     if (device === null) return;

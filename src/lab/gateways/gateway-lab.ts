@@ -32,7 +32,7 @@ export class GatewayLab {
   readonly traffic = new TrafficWatch();
   readonly rotations: GatewayRotationResult[] = [];
   readonly #host: LabHost;
-  readonly #world: GatewayWorld;
+  readonly world: GatewayWorld;
   readonly #log = new LogWatch();
   readonly #programs: Program[] = [];
   readonly #fleet: GatewayFleet;
@@ -44,7 +44,7 @@ export class GatewayLab {
   private constructor(options: GatewayLabOptions, directory: string, world: GatewayWorld, host: LabHost) {
     this.options = options;
     this.directory = directory;
-    this.#world = world;
+    this.world = world;
     this.#host = host;
     this.#patience = new Patience(host.signal);
     const start: FleetPlace["start"] = (name, words, site) => this.#start(name, words, site);
@@ -70,7 +70,7 @@ export class GatewayLab {
     const startedMs = systemClock.nowMs();
     await this.#fleet.start();
     await this.#until(() => this.#fleet.isReady, startMsMax, "the link was not ready");
-    const { server, client } = this.#world;
+    const { server, client } = this.world;
     const [source = ""] = server.addresses;
     const echo = { addresses: client.addresses, port: trafficPort };
     const pings = { source, destinations: client.addresses, port: trafficPort };
@@ -126,7 +126,7 @@ export class GatewayLab {
     await Promise.all(this.#programs.map((program) => program.stop(stopGraceMs)));
     // A site that was killed could not end its own.
     for (const target of await findProcesses(this.directory)) await endProcess(target);
-    this.#world.close();
+    this.world.close();
     if (!this.options.keep) await rm(this.directory, { recursive: true, force: true });
   }
 
