@@ -6,7 +6,7 @@ import { runGatewaySeed } from "../../src/sim/gateway/swarm.js";
 import { readFile } from "../support/repository.js";
 
 const firstSeed = Number(process.env["GATEWAY_SWARM_FROM"] ?? 1);
-const lastSeed = Number(process.env["GATEWAY_SWARM_TO"] ?? 40);
+const lastSeed = Number(process.env["GATEWAY_SWARM_TO"] ?? 25);
 
 test(`gateway swarm: seeds ${firstSeed} to ${lastSeed} hold G1 and come to rest`, () => {
   for (let seed = firstSeed; seed <= lastSeed; seed += 1) {

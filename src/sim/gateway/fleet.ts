@@ -117,7 +117,7 @@ export class SimGatewayFleet {
   bringUp(limitMs = 600_000): boolean {
     this.startHub();
     for (const name of this.sites.keys()) this.startSite(name);
-    const isUp = this.runUntil(() => this.links.every((link) => this.isAtRest(link)), limitMs, 100);
+    const isUp = this.runUntil(() => this.links.every((link) => this.isAtRest(link)), limitMs, this.links.length > 100 ? 2_000 : 100);
     for (const link of this.links) {
       const sites = { server: this.site(link.server), client: this.site(link.client) };
       this.traffic.begin(link, sites, this.options.packetEveryMs ?? 10);

@@ -113,8 +113,7 @@ export function retryAfterMs(failures: number): number {
 }
 
 /** Half of the validity that was left when the rotation began is gone, and it is not done. */
-export function isValidityShort(rotation: Rotation | null, endWallMs: number, wallMs: number): boolean {
-  if (rotation === null || rotation.outcome === "done" || endWallMs === Infinity) return false;
+export function isValidityShort(rotation: Rotation, endWallMs: number, wallMs: number): boolean {
   return wallMs >= rotation.startedWallMs + (endWallMs - rotation.startedWallMs) / 2;
 }
 

@@ -39,6 +39,8 @@ export function scheduleLinks(
 ): Schedule {
   const wanted = records.filter((record) => !record.detached);
   const running = wanted.filter((record) => isRunning(record) && !waiting.has(record.link.name)).length;
+  // With every place taken and nothing to tell there is nothing to decide: most turns of a round end here.
+  if (running >= options.linksAtOnceMax && !wanted.some(isFailing)) return { begin: [], conditions: [] };
   const resting = wanted.filter((record) => !isRunning(record));
   const asked = resting.map((record) => askedFor(record, observation, options)).filter((due) => due !== null);
   const { due, conditions } = dueInRound(wanted, observation.wallMs, options);

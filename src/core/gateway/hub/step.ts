@@ -176,6 +176,7 @@ function tellFailures(record: LinkRecord, { observation, conditions }: Turn): vo
     const code = rotation.outcome === "failed" ? "GATEWAY_ROTATION_FAILED" : "GATEWAY_ROLLED_BACK";
     conditions.push({ code, link: link.name, message: `link ${link.name}: ${causeText(rotation.cause)}` });
   }
+  if (rotation === null || rotation.outcome === "done") return;
   if (!isValidityShort(rotation, firstEndWallMs(record), observation.wallMs)) return;
   const message = `link ${link.name}: half of the validity that was left is gone, and the rotation is not done`;
   conditions.push({ code: "GATEWAY_VALIDITY_SHORT", link: link.name, message });
