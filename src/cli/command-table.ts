@@ -78,6 +78,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/lab.js"),
   },
   {
+    name: "loadtest",
+    summary: "many agents with simulated kernels against a real registry: what a rotation costs it",
+    load: () => import("./commands/loadtest.js"),
+  },
+  {
     name: "simulate",
     summary: "a fleet in virtual time: rotations, failures of the field, replays",
     load: () => import("./commands/simulate.js"),
