@@ -2,7 +2,8 @@
  * A YAML file as a plain value that still knows where each part of it stands. Nothing here ever
  * quotes a value of the file: someone may point `--config` at a key file.
  */
-import { isMap, isPair, isSeq, LineCounter, parseDocument, type Document, type Node } from "yaml";
+import { isMap, isPair, isSeq, LineCounter, parseDocument, visit } from "yaml";
+import type { Document, Node } from "yaml";
 
 export interface Position {
   /** Counted from 1. */
@@ -27,7 +28,12 @@ export interface YamlDocument {
   positionOf(path: FieldPath): Position;
 }
 
-export function readDocument(text: string): YamlDocument {
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A value that is `${NAME}` and nothing else is that environment variable, as text. */
+const variablePattern = /^\$\{([A-Z_][A-Z0-9_]*)\}$/;
+
+export function readDocument(text: string, env: Environment = process.env): YamlDocument {
   const lines = new LineCounter();
   const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
   const at = (offset: number): Position => {
@@ -37,8 +43,30 @@ export function readDocument(text: string): YamlDocument {
   const problems = [...document.errors, ...document.warnings].map((error): Problem => {
     return { path: [], position: at(error.pos[0]), message: describeSyntax(error.message) };
   });
+  for (const { name, offset } of problems.length === 0 ? substitute(document, env) : []) {
+    const message = `names the environment variable ${name}, which is not set`;
+    problems.push({ path: [], position: at(offset), message });
+  }
   const value = problems.length === 0 ? toValue(document, problems) : undefined;
   return { value, problems, positionOf: (path) => at(offsetOf(document, path)) };
+}
+
+/** @returns the variables that are not set, and where they are named */
+function substitute(
+  document: Document,
+  env: Environment,
+): readonly { readonly name: string; readonly offset: number }[] {
+  const missing: { name: string; offset: number }[] = [];
+  visit(document, {
+    Scalar: (key, node) => {
+      const name = variablePattern.exec(String(node.value))?.[1];
+      if (name === undefined || key === "key") return;
+      const value = env[name];
+      if (value === undefined || value === "") missing.push({ name, offset: node.range?.[0] ?? 0 });
+      else node.value = value;
+    },
+  });
+  return missing;
 }
 
 /** Aliases are resolved only here, so a bad one is found only here. */
