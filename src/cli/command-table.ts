@@ -58,6 +58,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/node.js"),
   },
   {
+    name: "doctor",
+    summary: "check this host, and the way to a peer",
+    load: () => import("./commands/doctor.js"),
+  },
+  {
     name: "cleanup",
     summary: "remove all SAs and policies of Spindle from this host's kernel",
     load: () => import("./commands/cleanup.js"),

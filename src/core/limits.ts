@@ -109,6 +109,9 @@ export const limits = {
   /** Of the agent's configuration: each CIDR is three policies, each port eight. */
   policyCidrsMax: 256,
   policyBypassPortsMax: 64,
+  /** `spindle doctor --peer`: size of its packet, and how long it waits for somebody to refuse it. */
+  doctorProbeBytesMax: 9_000,
+  doctorProbeMs: 300,
   /** `spindle cleanup` looks again after this long whether an agent put everything back. */
   cleanupWatchMs: 500,
   registryKeyLengthMax: 512,

@@ -2,6 +2,7 @@
 import type { KernelCase } from "../support/kernel-cases.js";
 import { cleanupCases } from "./cases/cleanup.js";
 import { codecCases } from "./cases/codec.js";
+import { doctorCases, noEspDoctorCases } from "./cases/doctor.js";
 import { driftCases } from "./cases/drift.js";
 import { encapsulationCases } from "./cases/encapsulation.js";
 import { errorCases, noCipherCases, noEspCases } from "./cases/errors.js";
@@ -20,9 +21,9 @@ export interface CaseSet {
 export const caseSets: readonly CaseSet[] = [
   {
     name: "complete",
-    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases, ...driftCases, ...cleanupCases, ...policyLevelCases, ...encapsulationCases],
+    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases, ...driftCases, ...cleanupCases, ...policyLevelCases, ...encapsulationCases, ...doctorCases],
     withoutModules: [],
   },
-  { name: "no-esp", cases: noEspCases, withoutModules: ["esp4", "esp6"] },
+  { name: "no-esp", cases: [...noEspCases, ...noEspDoctorCases], withoutModules: ["esp4", "esp6"] },
   { name: "no-cipher", cases: noCipherCases, withoutModules: ["gcm"] },
 ];

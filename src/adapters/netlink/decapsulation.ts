@@ -34,6 +34,8 @@ const marker = "spindle_decapsulates";
 const datagramType = 2;
 const closeOnExec = 0o2000000;
 const udpLevel = 17;
+/** EADDRINUSE. */
+const addressInUse = 98;
 const encapsulationOption = 100;
 const options = {
   ipv4: { level: 0, policy: 17, freeBind: 15 },
@@ -99,6 +101,18 @@ export function endHolder({ pid }: Holder): void {
   }
 }
 
+/** Has a program other than a holder of ours the place? */
+export function isPlaceTaken(libc: Libc, place: Place): boolean {
+  const mark = `${place.address}#${place.port}`;
+  if (findHolders().some(({ places }) => places.split(" ").includes(mark))) return false;
+  const fd = libc.socket(addressFamilyNumber[place.family], datagramType | closeOnExec, 0);
+  const address = socketAddress(place);
+  const isFree = fd >= 0 && libc.bind(fd, address, address.length) === 0;
+  const isInUse = !isFree && libc.errno() === addressInUse;
+  if (fd >= 0) libc.close(fd);
+  return isInUse;
+}
+
 function startHolder(libc: Libc, places: readonly Place[], mark: string): Holder {
   const sockets: number[] = [];
   try {
@@ -161,7 +175,7 @@ function ownPolicy(family: AddressFamily, direction: "in" | "out"): Uint8Array {
 }
 
 /** struct sockaddr_in, or sockaddr_in6. */
-function socketAddress({ family, address, port }: Place): Uint8Array {
+export function socketAddress({ family, address, port }: Place): Uint8Array {
   const bytes = new Uint8Array(28);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, addressFamilyNumber[family], true);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkPolicy, parseCidr, policySection, toPolicy } from "./policy.js";
+import { parseCidr } from "./cidr.js";
+import { checkPolicy, policySection, toPolicy } from "./policy.js";
 
 const cidrs: readonly (readonly [text: string, canonical: string | null])[] = [
   ["10.0.0.0/8", "10.0.0.0/8"],

@@ -2,13 +2,11 @@
  * How strict the node is with plain packets: the section of the agent's file, and what in the rest of
  * the file depends on it.
  */
-import { isIP } from "node:net";
 import { z } from "zod";
-import { readAddress, writeAddress } from "../../adapters/netlink/codec/address.js";
-import type { Prefix } from "../../adapters/netlink/codec/model.js";
 import type { Guard } from "../../adapters/netlink/kernel/guard.js";
 import { limits } from "../../core/limits.js";
 import { policyLevels, type PolicyLevel } from "../../core/policy-level.js";
+import { contains, parseCidr } from "./cidr.js";
 import { portField } from "./fields.js";
 import type { Remark } from "./sections.js";
 
@@ -43,26 +41,6 @@ export const policySection = z
 
 export type PolicyFields = z.output<typeof policySection>;
 
-/** Null for what is none. */
-export function parseCidr(text: string): Prefix | null {
-  const [, address = "", digits = ""] = /^([0-9a-fA-F.:]+)\/(\d{1,3})$/.exec(text) ?? [];
-  const version = isIP(address);
-  const length = Number(digits);
-  if (version === 0 || length > (version === 4 ? 32 : 128)) return null;
-  const family = version === 4 ? "ipv4" : "ipv6";
-  const bytes = new Uint8Array(16);
-  writeAddress(bytes, 0, family, address);
-  if (hasHostBits(bytes, length)) return null;
-  return { address: readAddress(bytes, 0, family), length };
-}
-
-function hasHostBits(bytes: Uint8Array, length: number): boolean {
-  return bytes.some((byte, place) => {
-    const networkBits = Math.min(8, Math.max(0, length - 8 * place));
-    return (byte & (0xff >> networkBits)) !== 0;
-  });
-}
-
 /** Fields that the checks look at besides. */
 interface Surroundings {
   readonly dataplane: { readonly kind: string };
@@ -92,20 +70,6 @@ export function checkPolicy(
 
 function kernelOnly(what: string, kind: string): string {
   return `${what} goes with dataplane.kind kernel, and kind is ${kind}`;
-}
-
-function contains({ address, length }: Prefix, host: string): boolean {
-  const [network, member] = [new Uint8Array(16), new Uint8Array(16)];
-  const family = isIP(host) === 4 ? "ipv4" : "ipv6";
-  if (family !== (isIP(address) === 4 ? "ipv4" : "ipv6")) return false;
-  writeAddress(network, 0, family, address);
-  writeAddress(member, 0, family, host);
-  return !hasHostBits(network.map((byte, place) => byte ^ keepNetwork(member[place]!, place, length)), 0);
-}
-
-function keepNetwork(byte: number, place: number, length: number): number {
-  const networkBits = Math.min(8, Math.max(0, length - 8 * place));
-  return byte & ~(0xff >> networkBits);
 }
 
 export function toPolicy({ level, cidrs, bypass }: PolicyFields): PolicyConfig {

@@ -10,6 +10,8 @@ import { PortError } from "../../port-error.js";
 export interface Libc {
   socket(family: number, type: number, protocol: number): number;
   bind(fd: number, address: Uint8Array, bytes: number): number;
+  connect(fd: number, address: Uint8Array, bytes: number): number;
+  getsockopt(fd: number, level: number, option: number, value: Uint8Array, bytes: Uint8Array): number;
   getsockname(fd: number, address: Uint8Array, bytes: Uint8Array): number;
   setsockopt(fd: number, level: number, option: number, value: Uint8Array, bytes: number): number;
   send(fd: number, content: Uint8Array, bytes: number, flags: number): number;
@@ -39,6 +41,8 @@ async function load(): Promise<Libc> {
     return {
       socket: library.func("int socket(int, int, int)"),
       bind: library.func("int bind(int, const void *, uint32_t)"),
+      connect: library.func("int connect(int, const void *, uint32_t)"),
+      getsockopt: library.func("int getsockopt(int, int, int, void *, void *)"),
       getsockname: library.func("int getsockname(int, void *, void *)"),
       setsockopt: library.func("int setsockopt(int, int, int, const void *, uint32_t)"),
       send: library.func("intptr_t send(int, const void *, size_t, int)"),
