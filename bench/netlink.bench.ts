@@ -1,6 +1,7 @@
 /**
  * Installing and reading back the SAs of one rotation through netlink, beside a C program that only
- * sends the same bytes, and beside `ip -batch`, all in the same kernel and run.
+ * sends the same bytes, beside `ip -batch`, and beside Go's vishvananda/netlink with one message per
+ * call, all in the same kernel and run.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -25,6 +26,19 @@ function compileFloor(folder: string): string {
   }
 }
 
+/** Debian's golang-go and golang-github-vishvananda-netlink-dev. @returns "-" where they are missing */
+function compileGo(folder: string): string {
+  const program = join(folder, "one-per-call");
+  const env = { ...process.env, GO111MODULE: "off", GOPATH: "/usr/share/gocode", GOCACHE: join(folder, "go"), CGO_ENABLED: "0" };
+  try {
+    const source = join(root, "bench/netlink/one-per-call.go");
+    execFileSync("go", ["build", "-o", program, source], { stdio: "ignore", env });
+    return program;
+  } catch {
+    return "-";
+  }
+}
+
 function print(figures: Figures): void {
   const { kernel, floorMs, prebuiltMs, encodedMs, ipBatchMs, readBackMs, longestBlockMs } = figures;
   const beside = (ms: number): string => (floorMs === null ? "" : `  ${(ms / floorMs).toFixed(2)} of C`);
@@ -40,6 +54,11 @@ function print(figures: Figures): void {
   row("the first SA since boot", figures.firstSaMs);
   row("Node.js, first in the process", figures.coldMs, beside(figures.coldMs));
   row("ip -batch", ipBatchMs, beside(ipBatchMs));
+  if (figures.goMs !== null) {
+    const ahead = (ms: number): string => `${beside(ms)}, ${(ms / encodedMs).toFixed(0)} of ours`;
+    row("Go, vishvananda/netlink, a socket per call", figures.goMs.package, ahead(figures.goMs.package));
+    row("Go, vishvananda/netlink, one socket", figures.goMs.handle, ahead(figures.goMs.handle));
+  }
   row("reading back and comparing keys", readBackMs, `, target 40${verdict(readBackMs <= 40)}`);
   const { sending, dumping } = longestBlockMs;
   row("event loop blocked, 5,000 peers, sending", sending, `, target 20${verdict(sending <= 20)}`);
@@ -54,7 +73,7 @@ function print(figures: Figures): void {
 const folder = mkdtempSync(join(tmpdir(), "spindle-bench-"));
 try {
   const guest = fileURLToPath(new URL("netlink/guest.js", import.meta.url));
-  const args = [guest, compileFloor(folder)];
+  const args = [guest, compileFloor(folder), compileGo(folder)];
   const { status, stdout, stderr } = await runInKernel(process.execPath, args, { timeoutMs });
   if (status === 0) print(JSON.parse(stdout) as Figures);
   else {

@@ -12,6 +12,10 @@ export interface SaRow {
   readonly spi: string;
   readonly mode: string;
   readonly packets: number;
+  /** Highest sequence number sent or received. */
+  readonly sequence: number;
+  /** Wall clock, ISO 8601; null when no packet has used it. */
+  readonly lastUsedAt: string | null;
 }
 
 export interface PolicyRow {
@@ -40,8 +44,16 @@ export function viewOwned({ sas, policies }: Owned): Pick<CleanupResult, "sas" |
   return { sas: sas.map(viewSa), policies: policies.map(viewPolicy) };
 }
 
-function viewSa({ source, destination, spi, mode, packets }: OwnedSa): SaRow {
-  return { source, destination, spi: formatSpi(spi as Spi), mode: mode ?? "other", packets };
+function viewSa({ source, destination, spi, mode, packets, usedAt, ...rest }: OwnedSa): SaRow {
+  return {
+    source,
+    destination,
+    spi: formatSpi(spi as Spi),
+    mode: mode ?? "other",
+    packets,
+    sequence: Math.max(rest.sentSequence, rest.receivedSequence),
+    lastUsedAt: usedAt === 0 ? null : new Date(usedAt * 1_000).toISOString(),
+  };
 }
 
 function viewPolicy(policy: ListedPolicy): PolicyRow {
@@ -72,6 +84,8 @@ const saColumns: readonly Column<SaRow>[] = [
   { header: "DESTINATION", cell: ({ destination }) => destination },
   { header: "MODE", cell: ({ mode }) => mode },
   { header: "PACKETS", cell: ({ packets }) => String(packets), align: "right" },
+  { header: "SEQUENCE", cell: ({ sequence }) => String(sequence), align: "right", wide: true },
+  { header: "LAST USED", cell: ({ lastUsedAt }) => lastUsedAt ?? "never", wide: true },
 ];
 
 const policyColumns: readonly Column<PolicyRow>[] = [
