@@ -135,6 +135,7 @@ async function onlyTheBypassPasses(): Promise<void> {
   await withSite(async ({ left, right, ...site }) => {
     const node = await makeGuarded({ left, right, ...site }, guard);
     await node.kernel.check();
+    for (const namespace of [left, right]) ipBatch(["neighbour flush all"], namespace);
     for (const [here, there] of [["192.0.2.1", "192.0.2.9"], ["2001:db8::1", "2001:db8::9"]] as const) {
       const family = familyOf(here);
       const from = { family, address: there };
