@@ -58,6 +58,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/node.js"),
   },
   {
+    name: "guard",
+    summary: "block plain packets before the agent runs, as at boot",
+    load: () => import("./commands/guard.js"),
+  },
+  {
     name: "doctor",
     summary: "check this host, and the way to a peer",
     load: () => import("./commands/doctor.js"),

@@ -24,6 +24,7 @@ import { PortError, toFailure } from "../port-error.js";
 import { makePace } from "../staging-pace.js";
 import { decapsulationPlaces, holdDecapsulation, isAlive, type Holder } from "./decapsulation.js";
 import { checkEsp } from "./kernel/esp-check.js";
+import { refuseBesideCilium } from "./kernel/other-ipsec.js";
 import { isGuardPolicy, keepGuard } from "./kernel/guard-keeper.js";
 import { isOwnPolicy, isOwnSa } from "./kernel/ownership.js";
 import { readAll, readTouched, type Reader } from "./kernel/read-back.js";
@@ -40,6 +41,8 @@ export interface NetlinkKernelOptions {
   readonly local: LocalNode;
   readonly keySource: KeySource;
   readonly log: Log;
+  /** Start although Cilium's IPsec seems to be here. Default false. */
+  readonly besideCilium?: boolean;
   /** Lab only ("--slow-node"): see staging-pace.ts. Default 0. */
   readonly stagingDelayMs?: number;
 }
@@ -69,6 +72,7 @@ export class NetlinkKernel implements KernelPort {
   readonly #identity = readIdentity();
   readonly #watchers = new Set<Watcher>();
   readonly #stagingDelayMs: number;
+  readonly #besideCilium: boolean;
   readonly #closing = new AbortController();
   #lastTurn: Promise<void> = Promise.resolve();
   #isChangeTold = true;
@@ -77,8 +81,10 @@ export class NetlinkKernel implements KernelPort {
   #holder: Holder | null;
 
   /** Opens everything in the network namespace that the thread is in. @throws PortError */
-  constructor(libc: Libc, { local, keySource, log, stagingDelayMs = 0 }: NetlinkKernelOptions) {
+  constructor(libc: Libc, options: NetlinkKernelOptions) {
+    const { local, keySource, log, stagingDelayMs = 0, besideCilium = false } = options;
     this.#libc = libc;
+    this.#besideCilium = besideCilium;
     this.#stagingDelayMs = stagingDelayMs;
     this.#holder = holdDecapsulation(libc, decapsulationPlaces(local.addresses));
     this.#stat = openXfrmStat();
@@ -98,6 +104,7 @@ export class NetlinkKernel implements KernelPort {
   async check(): Promise<void> {
     const { socket, local } = this.#reader;
     await checkEsp(socket, local);
+    if (!this.#besideCilium) await refuseBesideCilium(socket);
     const { policies } = await findOwned(socket, local.ownership);
     await keepGuard(socket, local, policies.filter((policy) => isGuardPolicy(policy, local)));
   }

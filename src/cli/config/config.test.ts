@@ -129,7 +129,7 @@ test("config: the status server can be off, or on a unix socket", async () => {
 test("config: the kernel's dataplane sends plain ESP and needs no socket", async () => {
   const lines = agentLines.with(5, "dataplane: { kind: kernel }");
   const { config } = await loadAgent(lines);
-  assert.deepEqual(config.dataplane, { kind: "kernel", reqid: 0x5350_0001, replayWindow: 1_024 });
+  assert.deepEqual(config.dataplane, { kind: "kernel", reqid: 0x5350_0001, replayWindow: 1_024, besideCilium: false });
   assert.equal(config.node.addresses.udpPort, null);
   const node = "node: { name: node-1, addresses: { ipv4: 192.0.2.1 }, udpPort: 4500 }";
   const fault = await faultIn(loadAgent(lines.with(1, node)));

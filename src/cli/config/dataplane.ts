@@ -17,6 +17,8 @@ export interface KernelDataplaneConfig {
   readonly reqid: number;
   /** Of inbound SAs, in packets. */
   readonly replayWindow: number;
+  /** Start although Cilium's IPsec seems to be on this host. */
+  readonly besideCilium: boolean;
 }
 
 /** High, because other IPsec programs count theirs up from 1. */
@@ -29,6 +31,7 @@ export const dataplaneSection = z.strictObject({
   socket: pathField.optional(),
   reqid: z.int().min(reqidMin).max(reqidMax).optional(),
   encapsulation: z.enum(["none", "udp"]).optional(),
+  besideCilium: z.boolean().optional(),
   replayWindow: z.int().min(limits.replayWindowMin).max(limits.replayWindowMax).optional(),
 });
 
@@ -36,7 +39,7 @@ export type DataplaneFields = z.output<typeof dataplaneSection>;
 
 const fieldsOf = {
   userspace: ["socket"],
-  kernel: ["reqid", "replayWindow", "encapsulation"],
+  kernel: ["reqid", "replayWindow", "encapsulation", "besideCilium"],
 } as const;
 
 export function checkDataplane(fields: DataplaneFields, folder: string): readonly Remark[] {
@@ -72,5 +75,6 @@ function isUdp({ kind, encapsulation }: DataplaneFields): boolean {
 export function toDataplane(fields: DataplaneFields, folder: string): DataplaneConfig {
   const { kind, socket = "", reqid = defaultOwnership.reqid } = fields;
   if (kind === "userspace") return { kind, socket: resolve(folder, socket) };
-  return { kind, reqid, replayWindow: fields.replayWindow ?? limits.replayWindowDefault };
+  const { replayWindow = limits.replayWindowDefault, besideCilium = false } = fields;
+  return { kind, reqid, replayWindow, besideCilium };
 }

@@ -30,13 +30,13 @@ export async function openDataplane(
 }
 
 async function openKernel(
-  { reqid, replayWindow }: KernelDataplaneConfig,
+  { reqid, replayWindow, besideCilium }: KernelDataplaneConfig,
   node: Pick<LocalNode, "addresses" | "guard">,
   options: Omit<NetlinkKernelOptions, "local">,
 ): Promise<OpenDataplane> {
   const local = { ...node, ownership: { ...defaultOwnership, reqid }, replayWindow };
   try {
-    return await openNetlinkKernel({ local, ...options });
+    return await openNetlinkKernel({ local, besideCilium, ...options });
   } catch (cause) {
     if (!(cause instanceof PortError)) throw cause;
     const { code, message } = cause;

@@ -2,14 +2,12 @@
 import type { ListedPolicy, ListedSa, Prefix } from "../../adapters/netlink/codec/model.js";
 import { appendDumpPolicies, readPolicy } from "../../adapters/netlink/codec/policy.js";
 import { appendDumpSas, readSa } from "../../adapters/netlink/codec/sa.js";
+import { isOfCilium } from "../../adapters/netlink/kernel/other-ipsec.js";
 import { isOwnPolicy, isOwnSa, type Ownership } from "../../adapters/netlink/kernel/ownership.js";
 import type { RequestSocket } from "../../adapters/netlink/socket/request-socket.js";
 import { formatSpi, type Spi } from "../../core/spi.js";
 import { contains } from "../config/cidr.js";
 import type { Tables } from "./facts.js";
-
-/** Of all that Cilium makes. */
-const ciliumReqid = 1;
 
 interface Counts {
   foreignSas: number;
@@ -56,7 +54,7 @@ function noCounts(): Counts {
 function countSa(counts: Counts, sa: ListedSa, ownership: Ownership, peer: string | null): void {
   if (!isOwnSa(sa, ownership)) {
     counts.foreignSas += 1;
-    if (sa.hasMark && sa.reqid === ciliumReqid) counts.ciliumSas += 1;
+    if (isOfCilium(sa)) counts.ciliumSas += 1;
     return;
   }
   const sequence = Math.max(sa.sentSequence, sa.receivedSequence);

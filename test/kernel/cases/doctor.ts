@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { Finding } from "../../../src/cli/doctor/checks.js";
 import type { KernelCase } from "../../support/kernel-cases.js";
 import { runCommand } from "../../support/netlink/command.js";
+import { makeKernelNode } from "../../support/netlink/kernel-node.js";
 import { openDatagramSocket } from "../../support/netlink/datagrams.js";
 import { ip, ipBatch, makeNamespace } from "../../support/netlink/namespace.js";
 
@@ -37,8 +38,14 @@ async function ciliumIsFound(): Promise<void> {
     `xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 3 reqid 1 mode tunnel mark 0xd00 mask 0xf00 ${key}`,
   ]);
   const { exitCode, level } = await doctor();
-  ipBatch(["xfrm state flush"]);
   assert.deepEqual([exitCode, level("other IPsec")], [1, "obstacle"]);
+  const ends = { ipv4: "192.0.2.1", ipv6: "2001:db8::1" };
+  const node = await makeKernelNode(1, ends);
+  await assert.rejects(node.kernel.check(), { code: "DATAPLANE_BESIDE_CILIUM" });
+  const bold = await makeKernelNode(1, ends, null, { besideCilium: true });
+  await bold.kernel.check();
+  for (const { kernel } of [node, bold]) kernel.close();
+  ipBatch(["xfrm state flush"]);
 }
 
 async function wayToPeer(): Promise<void> {
@@ -83,7 +90,7 @@ async function missingEspIsFound(): Promise<void> {
 
 export const doctorCases: readonly KernelCase[] = [
   { name: "doctor finds nothing in the way on a healthy host, and leaves nothing behind", run: healthyHost },
-  { name: "doctor finds Cilium's IPsec", run: ciliumIsFound },
+  { name: "doctor finds Cilium's IPsec, beside which no agent starts unasked", run: ciliumIsFound },
   { name: "doctor finds route, source, MTU and answer of a peer, and policies before ours", run: wayToPeer },
 ];
 

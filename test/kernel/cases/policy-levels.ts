@@ -5,13 +5,15 @@
  *   behind 10.7.0.2 ──── left 192.0.2.1 ──── right 192.0.2.2, 192.0.2.9 (no agent's), 198.51.100.9
  */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Guard } from "../../../src/adapters/netlink/kernel/guard.js";
 import type { Family } from "../../../src/adapters/netlink/codec/model.js";
 import { openXfrmStat } from "../../../src/adapters/netlink/xfrm-stat.js";
 import type { PolicyLevel } from "../../../src/core/policy-level.js";
 import type { KernelCase } from "../../support/kernel-cases.js";
+import { runCommand } from "../../support/netlink/command.js";
 import { openDatagramSocket } from "../../support/netlink/datagrams.js";
 import { runsOnly, withKernelFleet, type FleetNode } from "../../support/netlink/kernel-fleet.js";
 import { makeKernelNode, type KernelNode } from "../../support/netlink/kernel-node.js";
@@ -164,6 +166,37 @@ async function guardComesBack(): Promise<void> {
   });
 }
 
+/** As a boot unit does it; the agent finds everything in place. */
+async function guardCommandBlocks(): Promise<void> {
+  ipBatch(["xfrm policy flush"]);
+  const folder = mkdtempSync("/run/spindle-guard-");
+  const config = join(folder, "agent.yaml");
+  const text = (level: string): string =>
+    [
+      "schemaVersion: 1",
+      "node: { name: node-1, addresses: { ipv4: 192.0.2.1 } }",
+      "stateDir: ./state",
+      "registry: { socket: ./registry.sock }",
+      "keyFile: { path: ./keys }",
+      "dataplane: { kind: kernel }",
+      `policy: { level: ${level}, cidrs: [10.7.0.0/16], bypass: { tcpPorts: [7400] } }`,
+    ].join("\n");
+  const guardWith = async (level: string): Promise<unknown> => {
+    writeFileSync(config, text(level));
+    const { stdout, exitCode, stderr } = await runCommand(["guard", "--json", "--config", config]);
+    assert.equal(exitCode, 0, stderr);
+    return JSON.parse(stdout);
+  };
+  // Both ways: the node itself 1, a port 4, DHCP 4, discovery 5; and a CIDR 3.
+  const policies = 2 * 14 + 3;
+  assert.deepEqual(await guardWith("require"), { schemaVersion: 1, policies, changed: policies });
+  assert.equal((ip("xfrm", "policy").match(/action block/g) ?? []).length, 3);
+  assert.deepEqual(await guardWith("require"), { schemaVersion: 1, policies, changed: 0 });
+  assert.deepEqual(await guardWith("prefer"), { schemaVersion: 1, policies: 0, changed: policies });
+  assert.equal(ip("xfrm", "policy"), "");
+  rmSync(folder, { recursive: true });
+}
+
 /** S6: a policy of another program for the very network is not replaced, and the node does not start as if it were ours. */
 async function foreignHolderIsTold(): Promise<void> {
   await withSite(async (site) => {
@@ -237,6 +270,7 @@ export const policyLevelCases: readonly KernelCase[] = [
   { name: "require: over its CIDRs nothing plain leaves, enters or is forwarded", run: nothingPlainPasses },
   { name: "require: control ports, neighbour discovery and the node itself pass", run: onlyTheBypassPasses },
   { name: "require: block and bypass policies that somebody flushed come back", run: guardComesBack },
+  { name: "require: spindle guard blocks before there is an agent", run: guardCommandBlocks },
   { name: "require: a foreign policy for a CIDR stays, and is a coded error", run: foreignHolderIsTold },
   { name: "prefer takes plain packets of a peer, require drops them", run: plainOfPeerIsDroppedAtRequire },
   { name: "a live fleet goes from accept to require and back, rotating at each level, and loses nothing", run: fleetGoesUpAndDown },

@@ -34,6 +34,7 @@ export interface KernelNode {
 export interface KernelNodeOptions {
   readonly log?: Log | null;
   readonly guard?: Guard | null;
+  readonly besideCilium?: boolean;
   /** Of ESP in UDP; null for plain ESP. */
   readonly udpPort?: number | null;
 }
@@ -43,7 +44,7 @@ export async function makeKernelNode(
   index: number,
   ends: Record<Family, string>,
   namespace: Namespace | null = null,
-  { log = null, guard = null, udpPort = null }: KernelNodeOptions = {},
+  { log = null, guard = null, udpPort = null, besideCilium = false }: KernelNodeOptions = {},
 ): Promise<KernelNode> {
   const libc = await loadLibc();
   const keyring = new Keyring();
@@ -52,7 +53,7 @@ export async function makeKernelNode(
   const said: string[] = [];
   const own: Log = { write: (_level, message) => void said.push(message) };
   const make = (): NetlinkKernel =>
-    new NetlinkKernel(libc, { local, keySource: keyring, log: log ?? own });
+    new NetlinkKernel(libc, { local, keySource: keyring, log: log ?? own, besideCilium });
   return {
     end: {
       name: `node-${index}` as NodeName,
