@@ -16,8 +16,18 @@ function analyze(...words: readonly string[]): string {
   return `${stdout}${stderr}`;
 }
 
-test("systemd: there is a unit for each daemon of a fleet", () => {
-  assert.deepEqual(units.sort(), ["spindle-agent.service", "spindle-controller.service"]);
+const daemons = ["spindle-agent.service", "spindle-controller.service"];
+
+test("systemd: there is a unit for each daemon of a fleet, and one for what comes before them", () => {
+  assert.deepEqual(units.sort(), [...daemons, "spindle-guard.service"]);
+});
+
+test("systemd: the guard blocks before there is a network, with the agent's configuration", () => {
+  const text = readFile(join(folder, "spindle-guard.service"));
+  assert.match(text, /^Before=network-pre\.target /m);
+  assert.match(text, /^Wants=network-pre\.target$/m);
+  assert.match(text, /^ExecStart=\S+ guard --config \/etc\/spindle\/agent\.yaml$/m);
+  assert.match(readFile(join(folder, "spindle-agent.service")), / agent --config \/etc\/spindle\/agent\.yaml$/m);
 });
 
 for (const unit of units) {
@@ -31,7 +41,9 @@ for (const unit of units) {
     const exposure = /exposure level for \S+: ([\d.]+)/.exec(analyze("security", "--offline=true", join(folder, unit)))?.[1];
     assert.ok(Number(exposure) <= exposureMax, `exposure ${exposure ?? "unknown"}`);
   });
+}
 
+for (const unit of daemons) {
   test(`systemd: ${unit} keeps its state where the example configuration does`, () => {
     const text = readFile(join(folder, unit));
     const program = /spindle (agent|controller) --config/.exec(text)?.[1] ?? "";

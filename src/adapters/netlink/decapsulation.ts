@@ -2,10 +2,10 @@
  * The UDP sockets on which the kernel takes ESP out of UDP (RFC 3948). A kernel that lost them would
  * answer every encrypted packet with "port unreachable", so they belong to a process that does
  * nothing else and outlives its agent, `kill -9` included: `sleep`, which was started with them.
- * Invariant: one such process for each network namespace, known by a word in its environment.
+ * Invariant: one such process for each network namespace, known by its user and a word in its environment.
  */
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import type { AddressFamily, NodeAddresses } from "../../core/node.js";
 import { PortError } from "../port-error.js";
 import { MessageBatch } from "./codec/batch.js";
@@ -26,6 +26,8 @@ export interface Holder {
   readonly pid: number;
   /** As in its environment: `ADDRESS#PORT`, separated by spaces. */
   readonly places: string;
+  /** Its network namespace, as /proc names it. */
+  readonly namespace: string;
 }
 
 const marker = "spindle_decapsulates";
@@ -65,32 +67,35 @@ export function holdDecapsulation(libc: Libc, places: readonly Place[]): Holder 
 
 /** Those in the network namespace of this thread. */
 export function findHolders(): readonly Holder[] {
-  const namespace = readlinkSync("/proc/thread-self/ns/net");
+  const namespace = ownNamespace();
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return pids.flatMap((name) => {
     const places = markOf(name, namespace);
-    return places === null ? [] : [{ pid: Number(name), places }];
+    return places === null ? [] : [{ pid: Number(name), places, namespace }];
   });
 }
 
-/** Null for another process, one of another namespace, and one that ended or is not ours to look at. */
+function ownNamespace(): string {
+  return readlinkSync("/proc/thread-self/ns/net");
+}
+
+/** Null for another process, one of another namespace or user, and one that ended. */
 function markOf(pid: string, namespace: string): string | null {
   try {
     const words = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
     const mark = words.find((word) => word.startsWith(`${marker}=`));
-    if (mark === undefined || readlinkSync(`/proc/${pid}/ns/net`) !== namespace) return null;
+    // Anybody can put a word into an environment: only what our own user started counts.
+    if (mark === undefined || statSync(`/proc/${pid}`).uid !== process.getuid?.()) return null;
+    if (readlinkSync(`/proc/${pid}/ns/net`) !== namespace) return null;
     return mark.slice(marker.length + 1);
   } catch {
     return null;
   }
 }
 
-export function isAlive({ pid, places }: Holder): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, "latin1").includes(`${marker}=${places}`);
-  } catch {
-    return false;
-  }
+/** @param namespace the link of the one in which it was found or started */
+export function isAlive({ pid, places, namespace }: Holder): boolean {
+  return markOf(String(pid), namespace) === places;
 }
 
 export function endHolder({ pid }: Holder): void {
@@ -124,7 +129,7 @@ function startHolder(libc: Libc, places: readonly Place[], mark: string): Holder
       stdio: ["ignore", "ignore", "ignore", ...sockets],
     });
     child.once("error", () => undefined).unref();
-    if (child.pid !== undefined) return { pid: child.pid, places: mark };
+    if (child.pid !== undefined) return { pid: child.pid, places: mark, namespace: ownNamespace() };
     const message = "`sleep`, which keeps the UDP socket of encapsulated ESP open, cannot be started";
     throw new PortError("DATAPLANE_HOLDER_FAILED", message, false);
   } finally {

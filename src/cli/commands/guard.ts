@@ -28,7 +28,7 @@ interface Guarded {
 
 const examples = `
 It installs the block and bypass policies of policy.cidrs and ends. At boot, before the network is up
-(examples/systemd/spindle-guard.service), no packet leaves plain before the agent runs. It asks neither
+(deploy/systemd/spindle-guard.service), no packet leaves plain before the agent runs. It asks neither
 registry nor state directory, and the agent takes over what it finds.
 
 Example:

@@ -100,6 +100,16 @@ async function socketOutlivesItsAgent(): Promise<void> {
   while (findHolders().length > 0) await pause(5);
 }
 
+/** A word in an environment is anybody's: only a process of the agent's own user is believed. */
+async function anotherUsersProcessIsNone(): Promise<void> {
+  const env = { ...process.env, spindle_decapsulates: `192.0.2.1#${udpPort}` };
+  const impostor = spawn("sleep", ["100"], { stdio: "ignore", env, uid: 65_534, gid: 65_534 });
+  await once(impostor, "spawn");
+  assert.deepEqual(findHolders(), []);
+  impostor.kill("SIGKILL");
+  await once(impostor, "exit");
+}
+
 async function takenPortIsTold(): Promise<void> {
   ipBatch(["address replace 192.0.2.1/32 dev lo"]);
   const other = openDatagramSocket("ipv4", "192.0.2.1", udpPort);
@@ -160,8 +170,8 @@ async function userspaceUnderstandsKernel(keyId: number): Promise<void> {
   namespace.close();
 }
 
-/** A raw socket of IPv4 receives the header, 20 bytes without options. */
-const withoutIpHeader = (text: string): string => text.slice(20);
+/** A raw socket of IPv4 receives the header too, which is no text: what follows it begins with a word. */
+const withoutIpHeader = (text: string): string => text.slice(text.lastIndexOf("packet"));
 
 async function protectKernel(here: KernelNode, peer: KernelNode, keyId: number): Promise<void> {
   const stages = [
@@ -193,6 +203,7 @@ export const encapsulationCases: readonly KernelCase[] = [
   { name: "ESP in UDP: a fleet rotates and loses nothing", run: rotationsOverUdp },
   { name: "ESP in UDP: a holder of the socket that somebody ended is replaced", run: lostHolderComesBack },
   { name: "ESP in UDP: the socket survives a kill -9 of its agent, and cleanup ends it", run: socketOutlivesItsAgent },
+  { name: "ESP in UDP: another user's process is not taken for the one that holds the socket", run: anotherUsersProcessIsNone },
   { name: "ESP in UDP: a port that another program has is a coded error", run: takenPortIsTold },
   { name: "ESP in UDP: the kernel and the userspace dataplane understand each other", run: () => userspaceUnderstandsKernel(3) },
 ];

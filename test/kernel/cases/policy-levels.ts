@@ -16,7 +16,7 @@ import type { KernelCase } from "../../support/kernel-cases.js";
 import { runCommand } from "../../support/netlink/command.js";
 import { openDatagramSocket } from "../../support/netlink/datagrams.js";
 import { runsOnly, withKernelFleet, type FleetNode } from "../../support/netlink/kernel-fleet.js";
-import { makeKernelNode, type KernelNode } from "../../support/netlink/kernel-node.js";
+import { dump, makeKernelNode, type KernelNode } from "../../support/netlink/kernel-node.js";
 import { ip, ipBatch, makeNamespace, type Namespace } from "../../support/netlink/namespace.js";
 import { canConnect, listenAt } from "../../support/netlink/streams.js";
 
@@ -208,6 +208,21 @@ async function foreignHolderIsTold(): Promise<void> {
   });
 }
 
+/** The same at a later time: it is told at each dump, and the agent goes on with the rest. */
+async function foreignReplacementIsTold(): Promise<void> {
+  await withSite(async (site) => {
+    const node = await makeGuarded(site, guard);
+    await node.kernel.check();
+    ipBatch(["xfrm policy update dst 10.7.0.0/16 dir out priority 3", "xfrm policy delete src 10.7.0.0/16 dir in"], site.left);
+    await dump(node, () => null);
+    assert.deepEqual(node.said, ["plain packets are not blocked everywhere"]);
+    const after = ip("-n", "left", "xfrm", "policy");
+    assert.match(after, /priority 3/);
+    assert.match(after, /src 10\.7\.0\.0\/16 dst 0\.0\.0\.0\/0 \n\tdir in action block/, "what was only deleted is back");
+    node.kernel.close();
+  });
+}
+
 const encrypted = ({ view }: FleetNode): number =>
   [...view().world.kernel.peers.values()]
     .flatMap(({ sas }) => sas)
@@ -272,6 +287,7 @@ export const policyLevelCases: readonly KernelCase[] = [
   { name: "require: block and bypass policies that somebody flushed come back", run: guardComesBack },
   { name: "require: spindle guard blocks before there is an agent", run: guardCommandBlocks },
   { name: "require: a foreign policy for a CIDR stays, and is a coded error", run: foreignHolderIsTold },
+  { name: "require: a block that another program replaced is told, and the agent goes on", run: foreignReplacementIsTold },
   { name: "prefer takes plain packets of a peer, require drops them", run: plainOfPeerIsDroppedAtRequire },
   { name: "a live fleet goes from accept to require and back, rotating at each level, and loses nothing", run: fleetGoesUpAndDown },
 ];

@@ -32,11 +32,12 @@ export async function keepGuard(
   const wanted = new Map(wantedPolicies(local).map((policy) => [textOf(policy), policy]));
   const excess = present.filter((policy) => !wanted.delete(textOf(policy)));
   const missing = [...wanted.values()];
-  if (missing.length > 0) await install(socket, local, missing);
+  const held = missing.length === 0 ? [] : await install(socket, local, missing);
   // What was replaced is not removed after it: the slot is the new policy's.
   const replaced = new Set(missing.map(slotTextOf));
   const policies = excess.filter((policy) => !replaced.has(slotTextOf(policy)));
   await remove(socket, { sas: [], policies });
+  if (held[0] !== undefined) throw heldByAnother(held[0]);
   return missing.length + policies.length;
 }
 
@@ -44,18 +45,21 @@ export function wantedPolicies({ guard, addresses, ownership }: LocalNode): read
   return guard === null ? [] : guardPolicies(guard, addresses, ownership);
 }
 
+/** @returns those whose slot another program has; the others are in place */
 async function install(
   socket: RequestSocket,
   local: LocalNode,
   policies: readonly XfrmPolicy[],
-): Promise<void> {
+): Promise<readonly XfrmPolicy[]> {
   const holders = await socket.getMany(policies, appendGetPolicy, readPolicy);
-  holders.forEach((answer, place) => {
-    if (!("found" in answer) || answer.found === null) return;
-    if (!isOwnPolicy(answer.found, local.ownership)) throw heldByAnother(policies[place]!);
-  });
-  const [refused] = await socket.send(policies, (batch, policy) => appendPolicy(batch, "set", policy));
+  const isForeign = (place: number): boolean => {
+    const holder = holders[place]!;
+    return "found" in holder && holder.found !== null && !isOwnPolicy(holder.found, local.ownership);
+  };
+  const free = policies.filter((_, place) => !isForeign(place));
+  const [refused] = await socket.send(free, (batch, policy) => appendPolicy(batch, "set", policy));
   if (refused !== undefined) throw kernelFailure(refused.error);
+  return policies.filter((_, place) => isForeign(place));
 }
 
 function heldByAnother({ direction, selector: { source, destination } }: XfrmPolicy): PortError {

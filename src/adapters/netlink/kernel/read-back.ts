@@ -4,9 +4,10 @@
  */
 import { timingSafeEqual } from "node:crypto";
 import type { KeyRef, Operation, PolicySlot, PolicyView, SaSlot, SaView } from "../../../core/sa.js";
-import type { Recognise } from "../../../ports/kernel.js";
+import { slotForeign, type Recognise } from "../../../ports/kernel.js";
 import type { Log } from "../../../ports/log.js";
 import type { KeySource } from "../../crypto/key-source.js";
+import { PortError } from "../../port-error.js";
 import { touchedSlots } from "../../touched-slots.js";
 import { isAbsence } from "../codec/errno.js";
 import type { ListedPolicy, ListedSa } from "../codec/model.js";
@@ -74,10 +75,20 @@ export async function readAll(reader: Reader, recognise: Recognise): Promise<Rea
     guards.length = 0;
     strays.policies.length = 0;
   });
-  const mended = await keepGuard(socket, local, guards);
-  if (mended > 0) reader.log.write("warn", "block and bypass policies were put right", { mended });
+  await putGuardRight(reader, guards);
   await removeStrays(reader, strays);
   return { sas, policies };
+}
+
+/** What another program put in our place is its own (S6): that is told, and the rest goes on. */
+async function putGuardRight({ socket, local, log }: Reader, guards: readonly ListedPolicy[]): Promise<void> {
+  try {
+    const mended = await keepGuard(socket, local, guards);
+    if (mended > 0) log.write("warn", "block and bypass policies were put right", { mended });
+  } catch (cause) {
+    if (!(cause instanceof PortError) || cause.code !== slotForeign) throw cause;
+    log.write("error", "plain packets are not blocked everywhere", { code: cause.code, why: cause.message });
+  }
 }
 
 async function removeStrays({ socket, log }: Reader, strays: Strays): Promise<void> {
