@@ -36,9 +36,14 @@ export function countedNodes(
 export function provenThrough(nodes: readonly CountedNode[], key: KeyIdentity, rosterRevision: RosterRevision): RosterRevision {
   let revision: number = rosterRevision;
   for (;;) {
-    const blocking = nodes.filter((node) => node.entry.revision <= revision && provenBy(node, key) < revision);
-    if (blocking.length === 0) return revision as RosterRevision;
-    revision = Math.min(...blocking.map((node) => Math.max(provenBy(node, key), node.entry.revision - 1)));
+    let below = Infinity;
+    for (const node of nodes) {
+      if (node.entry.revision > revision) continue;
+      const proven = provenBy(node, key);
+      if (proven < revision) below = Math.min(below, Math.max(proven, node.entry.revision - 1));
+    }
+    if (below === Infinity) return revision as RosterRevision;
+    revision = below;
   }
 }
 

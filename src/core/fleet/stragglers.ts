@@ -42,11 +42,11 @@ export function decideExclusions(
   options: ControllerOptions,
 ): Exclusions {
   const entries = observation.roster.entries;
-  const kept = record.excluded.filter(({ name }) => {
+  const away = record.excluded.filter(({ name }) => {
     const entry = entries.get(name);
     return entry !== undefined && !mayReturn(record, state, observation, entry, nowMs, options);
   });
-  kept.push(...leftBehind(record, kept, state, observation, nowMs, options));
+  const kept = [...away, ...leftBehind(record, away, state, observation, nowMs, options)];
   if (options.silent === "wait") return { excluded: sameOr(record, kept), held: [] };
   const known = new Set(kept.map(({ name }) => name));
   const silent = [...entries.values()].filter(

@@ -59,11 +59,11 @@ export class SimDisk {
 /** @param saveMs from the request to the acknowledgement; the document is written half way */
 export function storageOf(disk: SimDisk, time: VirtualTime, isAlive: () => boolean, saveMs: () => number): StoragePort {
   return {
-    load: (name, done) => time.at(time.nowMs, () => isAlive() && done(succeed(disk.read(name)))),
+    load: (name, done) => time.post(time.nowMs, () => isAlive() && done(succeed(disk.read(name)))),
     save: (name, format, done) => {
       const tookMs = saveMs();
       disk.begin(name, format, time.nowMs + tookMs / 2);
-      time.at(time.nowMs + tookMs, () => {
+      time.post(time.nowMs + tookMs, () => {
         if (!isAlive()) return;
         disk.sync(name, format);
         done(succeed(null));

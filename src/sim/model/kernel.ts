@@ -91,7 +91,7 @@ export class SimKernel {
       },
       watch: (changed) => {
         this.#watchers.add(changed);
-        this.#time.at(this.#time.nowMs, () => isAlive() && changed("connected"));
+        this.#time.post(this.#time.nowMs, () => isAlive() && changed("connected"));
         return () => this.#watchers.delete(changed);
       },
     };
@@ -184,7 +184,7 @@ export class SimKernel {
       if (instance === this.#instance) done(succeed(run()));
       else done(fail({ code: "DATAPLANE_UNREACHABLE", message: "rebooted meanwhile", retryable: true }));
     };
-    this.#time.at(this.#busyUntilMs, () => {
+    this.#time.post(this.#busyUntilMs, () => {
       if (this.#isHeld) this.#waiting.push(answer);
       else answer();
     });

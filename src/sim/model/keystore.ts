@@ -7,7 +7,7 @@ export function keystoreOf(node: SimNode, time: VirtualTime, isAlive: () => bool
   return {
     watch: (read) => {
       node.keyWatchers.add(read);
-      time.at(time.nowMs, () => isAlive() && read(node.keys));
+      time.post(time.nowMs, () => isAlive() && read(node.keys));
       return () => node.keyWatchers.delete(read);
     },
     forget: () => undefined,

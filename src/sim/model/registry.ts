@@ -143,9 +143,9 @@ export class SimRegistry {
   /** The port of one process, which may die or be partitioned. */
   port(link: Link): RegistryPort {
     const request = <T>(done: Done<T>, run: () => ReturnType<typeof succeed<T>> | ReturnType<typeof conflict>): void => {
-      this.#time.at(this.#time.nowMs + this.#delayMs(), () => {
+      this.#time.post(this.#time.nowMs + this.#delayMs(), () => {
         const result = link.isPartitioned ? unreachable() : run();
-        this.#time.at(this.#time.nowMs + this.#delayMs(), () => {
+        this.#time.post(this.#time.nowMs + this.#delayMs(), () => {
           if (link.isAlive()) done(link.isPartitioned ? unreachable() : result);
         });
       });
@@ -273,9 +273,9 @@ export class SimRegistry {
       const isFree = this.#leader === null || this.#leader.untilMs <= now || this.#leader.candidate === candidate;
       if (!link.isPartitioned && isFree) this.#leader = { candidate, untilMs: now + leaseMs };
       leading(this.#leader?.candidate === candidate && this.#leader.untilMs > now);
-      this.#time.at(now + leaseMs / 3, round);
+      this.#time.post(now + leaseMs / 3, round);
     };
-    this.#time.at(this.#time.nowMs + this.#delayMs(), round);
+    this.#time.post(this.#time.nowMs + this.#delayMs(), round);
     return () => {
       stopped = true;
       if (link.isAlive() && this.#leader?.candidate === candidate) this.#leader = null;
