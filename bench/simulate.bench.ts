@@ -41,7 +41,7 @@ const full: readonly Size[] = [
 ];
 
 const oneFlag = "--one";
-const swarmSeeds = 60;
+const swarmSeeds = 200;
 const swarmTargetPerSecond = 20;
 /** Time per node, from the smallest fleet to the largest of the same degree. */
 const growthMax = 2;

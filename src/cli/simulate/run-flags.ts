@@ -49,7 +49,7 @@ interface RunFlag {
   readonly shown?: string;
 }
 
-/** Of 20 bits of node index; what one run of the largest was measured to need is in docs/reference/simulator.md. */
+/** Well within 20 bits of node index. What sizes cost is in docs/reference/performance-simulator.md. */
 const nodesMax = 100_000;
 
 const runFlags: Readonly<Record<keyof Required<Omit<RunFlags, "compare">>, RunFlag>> = {

@@ -78,7 +78,7 @@ export function decryptBy(far: Remote | undefined, sent: SimSa): SimSa | XfrmCou
 /** A change of the receiver's kernel that leaves the SA and the policy alone changes nothing for packets that got through. */
 export function isDecryptedAsBefore({ arriving, verdict, far }: Flow): boolean {
   if (arriving === null) return true;
-  return verdict !== null && typeof verdict !== "string" && far.policyIn !== null && saIn(far, verdict.slot) === verdict;
+  return verdict !== null && typeof verdict !== "string" && far.policyIn !== null && saIn(far, verdict.spec) === verdict;
 }
 
 /** Counts the packets up to `nowMs`, with what the flow says that they meet. */

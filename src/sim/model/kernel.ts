@@ -8,6 +8,7 @@ import {
   policySlotOf,
   sameKeyRef,
   saSlotKey,
+  saSlotOf,
   type Endpoint,
   type Operation,
   type PolicySpec,
@@ -143,7 +144,7 @@ export class SimKernel {
 
   /** SAs as they are, for the checkers. */
   *slots(): IterableIterator<SaSlot> {
-    for (const remote of this.#table.remotes()) for (const { slot } of remote.sas) yield slot;
+    for (const remote of this.#table.remotes()) for (const { spec } of remote.sas) yield saSlotOf(spec);
   }
 
   *policies(): IterableIterator<PolicySpec> {
@@ -263,7 +264,9 @@ function isInUse({ flowTo, flowFrom }: Remote, sa: SimSa): boolean {
   return flowTo?.out === sa || flowFrom?.verdict === sa;
 }
 
-function viewOf({ slot, spec: { key }, packets }: SimSa, recognise: Recognise): SaView {
+function viewOf({ spec, packets }: SimSa, recognise: Recognise): SaView {
+  const { key } = spec;
+  const slot = saSlotOf(spec);
   const recognised = recognise(slot);
   const isRight = sameKeyRef(recognised, key);
   return { slot, key: isRight ? key : recognised, bytes: isRight ? "match" : "mismatch", packets, sequence: packets };

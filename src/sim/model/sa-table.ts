@@ -6,7 +6,6 @@ import type { NodeName } from "../../core/node.js";
 import {
   endpointKey,
   sameKeyRef,
-  saSlotOf,
   type Endpoint,
   type Operation,
   type PolicySlot,
@@ -19,7 +18,6 @@ import type { Flow } from "./flow.js";
 /** An SA in the kernel. Only packets change it. */
 export interface SimSa {
   readonly spec: SaSpec;
-  readonly slot: SaSlot;
   packets: number;
   /** Inbound: the outbound SA whose sequence numbers its anti-replay window has followed so far. */
   follows: SimSa | null;
@@ -100,7 +98,7 @@ export class SaTable {
   #install(remote: Remote, spec: SaSpec): string | null {
     const before = saIn(remote, spec);
     if (before !== undefined) return sameKeyRef(before.spec.key, spec.key) ? null : "EEXIST";
-    remote.sas = [...remote.sas, { spec, slot: saSlotOf(spec), packets: 0, follows: null }];
+    remote.sas = [...remote.sas, { spec, packets: 0, follows: null }];
     if (spec.direction === "out" && this.#wasSelected(spec)) this.reused.push(JSON.stringify([spec.key, spec.spi]));
     return null;
   }
