@@ -5,7 +5,7 @@ export type Coordination = "barrier" | "pairwise";
 export type Order = "stage-first" | "advertise-first";
 export type LabJitter = "off" | "uniform" | "slotted";
 
-export type LabRegistryKind = "embedded" | "etcd";
+export type LabRegistryKind = "embedded" | "etcd" | "kubernetes";
 export type LabDataplane = "userspace" | "kernel";
 
 export interface LabEndpoint {
@@ -77,10 +77,10 @@ export function checkLabOptions(options: LabOptions): Result<LabOptions, string>
   if (options.ipv6 && options.dataplane === "userspace") {
     return fail("--ipv6 needs --dataplane kernel: the userspace dataplane of the lab is on 127.0.0.1");
   }
-  if (options.registry === "etcd" && options.dataplane === "kernel") {
+  if (options.registry !== "embedded" && options.dataplane === "kernel") {
     return fail(
-      "--registry etcd needs --dataplane userspace: nodes of the kernel's dataplane have networks of " +
-        "their own, from which the loopback that etcd listens on is not reached",
+      `--registry ${options.registry} needs --dataplane userspace: nodes of the kernel's dataplane ` +
+        "have networks of their own, from which the loopback that it listens on is not reached",
     );
   }
   if (options.registryEndpoints.length > 0 && options.registry !== "etcd") {

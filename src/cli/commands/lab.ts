@@ -3,7 +3,6 @@
  * what was lost and why. The lab itself is in src/lab; here are its flags and what people see.
  */
 import { Command, InvalidArgumentError, Option } from "commander";
-import { assert } from "../../core/assert.js";
 import { checkLabOptions, labDefaults, type LabOptions } from "../../lab/options.js";
 import { formatDuration, parseDuration } from "../duration.js";
 import { CliError } from "../exit.js";
@@ -39,6 +38,7 @@ Examples:
   $ spindle lab                         5 nodes, 3 rotations behind a barrier: loses nothing
   $ spindle lab --compare               today's order loses packets first, then ours loses none
   $ spindle lab --registry etcd         the same on an etcd that the lab starts
+  $ spindle lab --registry kubernetes   the same on a Kubernetes API server that the lab starts
   $ spindle lab --coordination pairwise --order advertise-first --slow-node 2s
   $ spindle lab --gateways 2            VPN gateways over real OpenVPN, certificates rotated under traffic
   $ spindle lab --rotations 20 --keep   and kill -9 an agent meanwhile: it says how
@@ -136,7 +136,6 @@ function toOptions(flags: LabFlags): LabOptions {
   const { slowNode: slowNodeMs, drain: drainMs, keep = false, dataplane, ipv6 = false } = flags;
   const fleet = { nodes, rotations, rate, coordination, order, slowNodeMs, drainMs, jitter };
   const { registry, registryEndpoint: registryEndpoints } = flags;
-  assert(registry !== "kubernetes", "what this version lacks was refused");
   return { ...fleet, dataplane, registry, registryEndpoints, ipv6, seed, keep };
 }
 
@@ -158,7 +157,6 @@ function refuseChosen(command: Command, names: readonly string[]): void {
 function refuseUnsupported(flags: LabFlags): void {
   const encapsulation = flags.dataplane === "kernel" ? "none" : "udp";
   const wanted = [
-    ["--registry", flags.registry, flags.registry === "kubernetes" ? "etcd" : flags.registry],
     ["--ipsec-mode", flags.ipsecMode, "transport"],
     ["--encapsulation", flags.encapsulation ?? encapsulation, encapsulation],
   ] as const;

@@ -137,7 +137,7 @@ export function warnAboutController({
   coordination,
   registry,
 }: ControllerFields): readonly Remark[] {
-  if (coordination === "pairwise" && registry.kind !== "embedded") {
+  if (coordination === "pairwise" && registry.kind === "etcd") {
     const message = "is pairwise and the registry is elsewhere: this controller does nothing";
     return [{ path: ["coordination"], message }];
   }

@@ -41,3 +41,9 @@ for (const [name, section, message] of faults) {
     assert.match(fault.details.join("\n"), message);
   });
 }
+
+test("config: a pairwise fleet on Kubernetes needs its controller, to admit nodes", async () => {
+  const line = "registry: { kind: kubernetes, kubernetes: {} }";
+  const { warnings } = await loadController([...controllerLines, "coordination: pairwise", line]);
+  assert.deepEqual(warnings, []);
+});

@@ -48,10 +48,17 @@ export async function runController(
     closers.add(() => loop.stop());
     closers.add(await serveController(config, options, loop, opened, log));
     if (config.coordination === "barrier") loop.start();
+    else closers.add(keepRoster(config, opened.registry));
     await untilAborted(signal);
   } finally {
     await closers.closeAll();
   }
+}
+
+/** In pairwise coordination nobody decides for the fleet; on Kubernetes somebody must admit nodes all the same. */
+function keepRoster({ registry, name, lease }: ControllerConfig, port: RegistryPort): () => void {
+  if (registry.role !== "connect" || registry.target.kind !== "kubernetes") return () => undefined;
+  return port.campaign(name, lease.durationMs, () => undefined);
 }
 
 async function openRegistry(

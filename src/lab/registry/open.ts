@@ -9,6 +9,10 @@ export async function openLabRegistry(
   { registry, registryEndpoints }: LabOptions,
 ): Promise<LabRegistry> {
   if (registry === "embedded") return embeddedLabRegistry(layout.registrySocket);
+  if (registry === "kubernetes") {
+    const { kubernetesLabRegistry } = await import("./kubernetes.js");
+    return kubernetesLabRegistry(layout.directory);
+  }
   const { EtcdLabRegistry } = await import("./etcd.js");
   const { directory } = layout;
   return new EtcdLabRegistry({ directory, endpoints: registryEndpoints, size: 1 });

@@ -50,9 +50,12 @@ export class KubernetesServer {
     writeServiceAccountKey(join(folder, "service-accounts.key"));
   }
 
-  /** @throws LabError LAB_PROGRAM_FAILED with the end of the log when a server does not get ready */
-  static async start(users: readonly KubernetesUser[] = []): Promise<KubernetesServer> {
-    const folder = mkdtempSync(join(tmpdir(), "spindle-kubernetes-"));
+  /** @throws LabError LAB_REGISTRY_FAILED with the end of the log when a server does not get ready */
+  static async start(
+    users: readonly KubernetesUser[] = [],
+    directory: string = tmpdir(),
+  ): Promise<KubernetesServer> {
+    const folder = mkdtempSync(join(directory, "spindle-kubernetes-"));
     const all = [{ user: "administrator", groups: [administrators] }, ...users];
     const ports = [await freePort(), await freePort(), await freePort()];
     const server = new KubernetesServer(folder, ports, all);
@@ -183,7 +186,7 @@ export class KubernetesServer {
       return `${name}: ${lines.slice(-5).join(" | ")}`;
     });
     const message = `the Kubernetes API server of the lab did not get ready: ${tails.join("; ")}`;
-    return new LabError("LAB_PROGRAM_FAILED", message);
+    return new LabError("LAB_REGISTRY_FAILED", message);
   }
 }
 

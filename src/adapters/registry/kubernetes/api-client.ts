@@ -13,7 +13,7 @@ import { PortError } from "../../port-error.js";
 import { systemClock } from "../../system/clock.js";
 import { pause } from "../backoff.js";
 import type { ClusterAccess } from "./access.js";
-import { failureOf, readBody, statusMessage } from "./api-failure.js";
+import { failureOf, readBody, readText, statusMessage } from "./api-failure.js";
 import { kubeObjectOf, type KubeObject } from "./kube-object.js";
 
 export type ContentType = "application/json" | "application/merge-patch+json";
@@ -75,6 +75,15 @@ export class ApiClient {
     const { status } = await this.fetch({ method: "DELETE", path, body });
     if (status === 404) return "absent";
     return status === 409 ? "conflict" : "removed";
+  }
+
+  /** What is no object, as the server's metrics. @throws PortError as `fetch` does */
+  async fetchText(path: string): Promise<string> {
+    const request = { method: "GET", path, accept: "text/plain" } as const;
+    const response = await this.open(request, limits.registryRequestMsMax, this.signal);
+    const text = await readText(response, this.signal);
+    if (response.statusCode === 200) return text;
+    throw failureOf(response.statusCode ?? 0, null);
   }
 
   /** @returns an answer below 300, 404, 409 or 410; anything else is thrown */

@@ -5,23 +5,31 @@ import { PortError } from "../../port-error.js";
 
 /** The whole answer, which must come to its end in time. */
 export async function readBody(response: IncomingMessage, closing: AbortSignal): Promise<unknown> {
+  const text = await readText(response, closing);
+  try {
+    return text === "" ? null : JSON.parse(text);
+  } catch {
+    throw unreadable("the answer is not JSON");
+  }
+}
+
+/** @throws PortError REGISTRY_UNREACHABLE, REGISTRY_CLOSED */
+export async function readText(response: IncomingMessage, closing: AbortSignal): Promise<string> {
   const timer = setTimeout(
     () => response.destroy(new Error("the answer stopped half way")),
     limits.registryListingMsMax,
   );
   try {
-    const text = await readText(response);
-    return text === "" ? null : JSON.parse(text);
+    return await collect(response);
   } catch (cause) {
     if (closing.aborted) throw new PortError("REGISTRY_CLOSED", "the registry was closed", false);
-    const reason = cause instanceof SyntaxError ? "the answer is not JSON" : textOf(cause);
-    throw new PortError("REGISTRY_UNREACHABLE", `the Kubernetes API server: ${reason}`, true);
+    throw unreadable(textOf(cause));
   } finally {
     clearTimeout(timer);
   }
 }
 
-async function readText(response: IncomingMessage): Promise<string> {
+async function collect(response: IncomingMessage): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of response as AsyncIterable<Buffer>) {
@@ -30,6 +38,10 @@ async function readText(response: IncomingMessage): Promise<string> {
     parts.push(part);
   }
   return Buffer.concat(parts).toString("utf8");
+}
+
+function unreadable(reason: string): PortError {
+  return new PortError("REGISTRY_UNREACHABLE", `the Kubernetes API server: ${reason}`, true);
 }
 
 /** For a status of 300 and above. */
