@@ -10,6 +10,8 @@ export function logHubNote(log: Log, note: HubNote): void {
       const level = phase === "rolling-back" ? "warn" : "info";
       return log.write(level, "pair phase changed", { link, pair, generation: number, phase });
     }
+    case "repair":
+      return log.write("info", "no tunnel of the link works: the rotation repairs it", { link: note.link, pair: note.pair });
     case "rotation": {
       const level = note.outcome === "failed" ? "error" : note.outcome === "rolled-back" ? "warn" : "info";
       return log.write(level, "rotation", { link: note.link, outcome: note.outcome, why: note.why });

@@ -145,6 +145,7 @@ export class SiteMachine {
     this.#running.delete(id);
     this.#failures.delete(id);
     const link = linkOf(effect);
+    if (effect.kind === "replace-route") this.#forgetFailures(`${effect.link.name} replace-route `);
     switch (end.kind) {
       case "links-saved":
         this.#links = end.links;
@@ -164,6 +165,11 @@ export class SiteMachine {
       case "deed-done":
         return this.#countDeed(link);
     }
+  }
+
+  /** A route that was written makes up for any that was not. */
+  #forgetFailures(prefix: string): void {
+    for (const id of this.#failures.keys()) if (id.startsWith(prefix)) this.#failures.delete(id);
   }
 
   #countDeed(link: LinkName | null): void {

@@ -40,6 +40,15 @@ test("gateway trap 59: a site whose host reboots while the registry is away brin
   for (const end of ends) assert.equal(fleet.site(link[end]).routes.get(link.name)?.length, 2);
 });
 
+test("gateway trap 53: two hubs with one configuration do no harm: each write counts once, and no packet is lost", () => {
+  const { fleet, checker } = stage();
+  fleet.startSecondHub();
+  fleet.run(1_000);
+  for (let rotation = 1; rotation <= 2; rotation += 1) assert.ok(fleet.rotateAndRest(link, 60_000) !== null);
+  assert.deepEqual(numbersOf(fleet), [5, 6]);
+  assertHeld({ fleet, checker });
+});
+
 test("gateway trap 60: expired certificates and dead old tunnels do not hold up the rotation that cures them", () => {
   const dayMs = 86_400_000;
   const { fleet, checker } = stage({ hub: { renewBeforeMs: dayMs / 4 }, issuer: { validityMs: dayMs }, packetEveryMs: 60_000 });
@@ -53,6 +62,7 @@ test("gateway trap 60: expired certificates and dead old tunnels do not hold up 
   fleet.startHub();
   runToRest(fleet, link, 60_000);
   assert.equal(recordOf(fleet).rotation?.reason, "expiring");
+  assert.ok(fleet.logs.some(({ message }) => message.startsWith("no tunnel of the link works")), "the hub says that it is a repair");
   assertHeld({ fleet, checker });
 });
 

@@ -115,8 +115,8 @@ test("readiness of a link: the new gateway of either side closes the gate", () =
 test("readiness of a link: old tunnels never close the gate, and all of them down is a repair", () => {
   const reports = reportsOf(inWork, (_side, view) => (view.number === 8 ? view : { ...view, tunnel: "down" }));
   assert.equal(gate(inWork, reports), "open");
-  assert.ok(isRepair(linkStanding(inWork, reports)));
-  assert.ok(!isRepair(linkStanding(inWork, reportsOf(inWork, unchanged))));
+  assert.ok(isRepair(inWork, linkStanding(inWork, reports)));
+  assert.ok(!isRepair(inWork, linkStanding(inWork, reportsOf(inWork, unchanged))));
 });
 
 test("readiness of a link: a pair that this rotation has moved closes the gate for the next pair", () => {
@@ -142,7 +142,7 @@ test("readiness of a link: nothing to look at is not ready (no pairs, no reports
   assert.equal(gate(recordOf([]), reportsOf(recordOf([]), unchanged)), "GATEWAY_UNKNOWN - -");
   assert.equal(gate(inWork, { server: null, client: null }), "GATEWAY_UNKNOWN server 0");
   assert.equal(gate(inWork, reportsOf(inWork, () => null)), "GATEWAY_UNKNOWN server 0");
-  assert.equal(isRepair([]), false);
+  assert.equal(isRepair(recordOf([]), []), false);
 });
 
 test("readiness of a link: the age of the report counts beside that of the view", () => {

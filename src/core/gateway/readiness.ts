@@ -153,8 +153,8 @@ export function gateOf(standing: readonly GatewayStanding[]): Gate {
   return { kind: "open" };
 }
 
-/** No old tunnel of the link works: there is nothing to lose, and the rotation is the cure. */
-export function isRepair(standing: readonly GatewayStanding[]): boolean {
-  const old = standing.filter(({ role }) => role === "old");
-  return old.length > 0 && old.every(({ readiness }) => readiness.kind === "not-ready");
+/** No tunnel in use works: there is nothing to lose, and the rotation is the cure. */
+export function isRepair({ pairs }: LinkRecord, standing: readonly GatewayStanding[]): boolean {
+  const inUse = standing.filter(({ pair, number }) => pairs.some(({ index, current }) => index === pair && current?.number === number));
+  return inUse.length > 0 && inUse.every(({ readiness }) => readiness.kind === "not-ready");
 }

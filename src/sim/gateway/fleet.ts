@@ -56,6 +56,11 @@ export const simHub: HubOptions = {
 const simIssuer: IssuerOptions = { issueMs: 150, validityMs: 60 * dayMs, rootMs: 365 * dayMs };
 const simTunnels: TunnelTimes = { startMs: 400, handshakeMs: 700, pingRestartMs: 10_000 };
 
+interface SimHub {
+  readonly loop: HubLoop;
+  readonly client: GatewayClient;
+}
+
 export class SimGatewayFleet {
   readonly time = new VirtualTime();
   readonly prng: Prng;
@@ -68,7 +73,7 @@ export class SimGatewayFleet {
   readonly logs: GatewayLogLine[] = [];
   /** Told before a site removes a gateway. */
   removing: (site: SimSite, endpoint: Endpoint) => void = () => undefined;
-  hub: { readonly loop: HubLoop; readonly client: GatewayClient } | null = null;
+  hub: SimHub | null = null;
   links: readonly Link[];
   /** Of the hub's wall clock, from the true time. */
   hubSkewMs = 0;
@@ -142,18 +147,27 @@ export class SimGatewayFleet {
 
   startHub(): void {
     this.stopHub();
-    const client: GatewayClient = { isAlive: () => this.hub?.client === client, isCutOff: false };
+    this.hub = this.#newHub("hub", (client) => this.hub?.client === client);
+    this.hub.loop.start();
+  }
+
+  /** Another hub with the same configuration. */
+  startSecondHub(): void {
+    this.#newHub("second hub", () => true).loop.start();
+  }
+
+  #newHub(name: string, isRunning: (client: GatewayClient) => boolean): SimHub {
+    const client: GatewayClient = { isAlive: () => isRunning(client), isCutOff: false };
     const clock = this.#clock(0, client.isAlive);
     const ports = {
       clock,
       wallMs: () => this.wallMs + this.hubSkewMs,
       registry: this.registry.connect(client),
       issuer: this.issuer.port(client.isAlive),
-      log: this.#log("hub"),
+      log: this.#log(name),
     };
     const loop = new HubLoop({ ...simHub, ...this.options.hub }, this.links, ports, this.options.stepHub?.());
-    this.hub = { loop, client };
-    loop.start();
+    return { loop, client };
   }
 
   /** From one moment to the next. */

@@ -107,6 +107,7 @@ export class SimTunnels {
   stop(endpoint: Endpoint, isKilled: boolean): void {
     const { session } = endpoint;
     endpoint.process = null;
+    endpoint.lostAtMs = null;
     endpoint.echo = null;
     endpoint.answered = 0;
     if (session !== null) this.#end(session, isKilled ? endpoint : null);

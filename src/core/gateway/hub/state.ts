@@ -96,6 +96,8 @@ export function issueEffectId(link: LinkName): string {
 
 export type HubNote =
   | { readonly kind: "link-phase"; readonly link: LinkName; readonly pair: PairIndex; readonly number: number; readonly phase: PairPhase | "done" | "undone" }
+  /** No tunnel of the link works: nothing can be lost, and the rotation is the cure. */
+  | { readonly kind: "repair"; readonly link: LinkName; readonly pair: PairIndex }
   | { readonly kind: "rotation"; readonly link: LinkName; readonly outcome: string; readonly why: string }
   | { readonly kind: "condition"; readonly condition: HubCondition };
 

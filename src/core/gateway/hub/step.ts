@@ -6,7 +6,7 @@
 import { limits } from "../../limits.js";
 import type { Link, LinkName, Side } from "../link.js";
 import { reportName } from "../report.js";
-import type { LinkReports } from "../readiness.js";
+import { isRepair, linkStanding, type LinkReports } from "../readiness.js";
 import type { LinkRecord, Round, StoredLink } from "../record.js";
 import { applied, begun, causeText, grown, isValidityShort, newLinkRecord, planned } from "./link.js";
 import { judgePair, pairInWork, type PairInWork, type Verdict } from "./pair.js";
@@ -126,6 +126,8 @@ function decidePair(stored: StoredLink, pair: PairInWork, turn: Turn): void {
   const next = planned(applied(record, pair, verdict, observation.wallMs));
   if (next === record) return;
   noteVerdict(record, next, pair, verdict, turn);
+  const isSwitching = verdict.kind === "enter" && verdict.phase === "switching";
+  if (isSwitching && isRepair(record, linkStanding(record, context.reports))) turn.notes.push({ kind: "repair", link: name, pair: pair.index });
   write(stored, next, turn);
 }
 

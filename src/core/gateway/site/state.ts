@@ -111,7 +111,13 @@ export function effectId(effect: SiteEffect): string {
 
 export function gatewayOf(effect: SiteEffect): { readonly pair: PairIndex; readonly number: number } | null {
   if (effect.kind === "prepare" || effect.kind === "start") return effect.gateway;
-  return effect.kind === "remove" ? effect : null;
+  if (effect.kind === "remove") return effect;
+  return effect.kind === "replace-route" ? newestOf(effect.hops) : null;
+}
+
+/** The generation that a route is changed for. */
+function newestOf(hops: readonly SlotHop[]): SlotHop | null {
+  return hops.reduce<SlotHop | null>((newest, hop) => (newest === null || hop.number > newest.number ? hop : newest), null);
 }
 
 export function pairId(link: LinkName, pair: PairIndex): string {

@@ -7,7 +7,8 @@
  * while a gateway of the link should carry traffic. Nothing that runs as it should is touched: there is no reload.
  */
 import { limits } from "../../limits.js";
-import { sideOf, type LinkName, type Side } from "../link.js";
+import { otherSide, sideOf, type LinkName, type Side } from "../link.js";
+import { gatewayReadiness, readinessRules } from "../readiness.js";
 import type { LinkRecord } from "../record.js";
 import type { GatewayView } from "../report.js";
 import { drainOn, isForced } from "./drain.js";
@@ -26,7 +27,7 @@ import {
   type SiteState,
   type SiteStep,
 } from "./state.js";
-import { hopsOf, isSameRoute, isUp, refOf, viewOf, wantedHops, wantedPairs, type WantedPair } from "./wanted.js";
+import { hopsOf, isSameRoute, refOf, viewOf, wantedHops, wantedPairs, type WantedPair } from "./wanted.js";
 
 export function stepSite(before: SiteState, observation: SiteObservation, nowMs: number, options: SiteOptions): SiteStep {
   const turn: Turn = {
@@ -149,7 +150,7 @@ function seeDrains(record: LinkRecord, pairs: readonly WantedPair[], { observati
     const id = pairId(record.link.name, index);
     const view = viewOf(observation.gateways, index, draining.number);
     const earlier = before.drains.get(id);
-    const drain = drainOn(earlier, draining.number, view?.process === "up" ? view : null, startedMs, options);
+    const drain = drainOn(earlier, draining.number, view?.tunnel === "up" ? view : null, startedMs, options);
     drains.set(id, drain);
     if (!drain.isDrained) wake(turn, nowMs + options.drainMs / 2);
     else if (earlier?.isDrained !== true || earlier.number !== drain.number) {
@@ -161,8 +162,7 @@ function seeDrains(record: LinkRecord, pairs: readonly WantedPair[], { observati
 function observe(record: LinkRecord, side: Side, pairs: readonly WantedPair[], observed: ObservedLink | undefined, turn: Turn): void {
   const { observation, nowMs, options } = turn;
   const views = observed?.observation.gateways ?? [];
-  const isAtRest = !record.detached && record.pairs.every(({ current, next }) => next === null && isUp(views.find(({ number }) => number === current?.number)));
-  const periodMs = isAtRest ? options.observeIdleMs : options.observeMs;
+  const periodMs = observePeriodMs(record, side, pairs, views, options);
   const isAsked = observed === undefined || !observed.isCurrent || observation.touched.has(record.link.name);
   const dueMs = isAsked ? nowMs : observed.startedMs + periodMs;
   if (nowMs < dueMs) return wake(turn, dueMs);
@@ -170,6 +170,27 @@ function observe(record: LinkRecord, side: Side, pairs: readonly WantedPair[], o
     pair.run.filter((credentials) => credentials !== pair.draining).map((credentials) => refOf(record, side, pair.index, credentials)),
   );
   run({ kind: "observe", link: record.link, probe: probed }, turn);
+}
+
+/** What is not ready is looked at again after its reason's delay; a drain, and what is on its way, after `observeMs`. */
+function observePeriodMs(
+  record: LinkRecord,
+  side: Side,
+  pairs: readonly WantedPair[],
+  views: readonly GatewayView[],
+  options: SiteOptions,
+): number {
+  const peer = record.link[otherSide(side)];
+  const delays = pairs.flatMap(({ index, run: wanted, draining }) =>
+    wanted.flatMap((credentials) => {
+      if (credentials === draining) return [options.observeMs];
+      const expected = { pair: index, side, peer, credentials };
+      const readiness = gatewayReadiness(expected, viewOf(views, index, credentials.number), 0);
+      return readiness.kind === "ready" ? [] : [readinessRules[readiness.code].retryMs];
+    }),
+  );
+  const isInWork = record.detached || record.pairs.some(({ next }) => next !== null);
+  return delays.length > 0 ? Math.min(...delays) : isInWork ? options.observeMs : options.observeIdleMs;
 }
 
 /** With a generation on its way each observation is told, so that the hub sees that it is fresh; else only news is. */
