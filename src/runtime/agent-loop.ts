@@ -6,7 +6,7 @@
 import type { IncarnationId, NodeName, RosterEntry } from "../core/node.js";
 import type { PersistentMap } from "../core/persistent-map.js";
 import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";
-import type { Effect, Note } from "../core/rotation/effect.js";
+import type { Effect, EffectKind, Note } from "../core/rotation/effect.js";
 import type { AgentOptions, AgentState } from "../core/rotation/state.js";
 import type { Clock } from "../ports/clock.js";
 import type { Done, PortFailure, Stop } from "../ports/failure.js";
@@ -52,12 +52,21 @@ export interface AgentLoopOptions extends AgentOptions {
 
 export type { StepAgent };
 
+interface Retry {
+  readonly run: () => void;
+  readonly cancel: Stop;
+}
+
+const registryEffects: readonly EffectKind[] = ["register", "publish-report"];
+
 export class AgentLoop {
   readonly #options: AgentLoopOptions;
   readonly #ports: AgentPorts;
   readonly #step: StepAgent | undefined;
   readonly #stops: Stop[] = [];
-  readonly #attempts = new Map<string, number>();
+  readonly #attempts = new Map<EffectKind, number>();
+  /** Failed effects that wait for their retry. */
+  readonly #retries = new Map<EffectKind, Retry>();
   #machine: AgentMachine | null = null;
   #spare: IncarnationId;
   #isTurnQueued = false;
@@ -169,6 +178,7 @@ export class AgentLoop {
     const { world } = machine;
     const before = world.registryConnected;
     this.#take(machine, { kind: "roster", event });
+    if (event.kind === "listing") this.#retryRegistry();
     if (world.registryConnected === before) return;
     world.registryChangedAtMs = this.#ports.clock.nowMs();
     if (event.kind === "disconnected") this.#ports.log.write("warn", "registry away", { why: event.reason });
@@ -321,7 +331,21 @@ export class AgentLoop {
     this.#attempts.set(effect.kind, attempts);
     this.#feed(machine, { kind: "failed", effect: effect.kind, code, why });
     log.write("warn", "retrying", { effect: effect.kind, code, why, attempt: attempts, retryMs });
-    clock.setTimer(clock.nowMs() + retryMs, () => this.#take(machine, { kind: "retry-due", effect: effect.kind }));
+    const run = (): void => {
+      this.#retries.delete(effect.kind);
+      this.#take(machine, { kind: "retry-due", effect: effect.kind });
+    };
+    this.#retries.set(effect.kind, { run, cancel: clock.setTimer(clock.nowMs() + retryMs, run) });
+  }
+
+  /** The registry is there again: what failed for want of it has not failed for any other reason. */
+  #retryRegistry(): void {
+    for (const kind of registryEffects) {
+      this.#attempts.delete(kind);
+      const retry = this.#retries.get(kind);
+      retry?.cancel();
+      retry?.run();
+    }
   }
 }
 
