@@ -76,7 +76,7 @@ function hearReports({ fleet, port }: LoneAgent, peers: number): void {
   }
 }
 
-function heapBytes(): number {
+export function heapBytes(): number {
   setFlagsFromString("--expose-gc");
   (runInNewContext("gc") as () => void)();
   return process.memoryUsage().heapUsed;

@@ -2,12 +2,23 @@
 import type { NodeName } from "../src/core/node.js";
 import { stepAgent } from "../src/core/rotation/step.js";
 import { timeUs, printTable, type Measurement } from "./measure.js";
+import { measurePairs } from "./pairs.js";
+import { reconcileMs } from "./reconcile.js";
 import { rotateOne } from "./rotation.js";
 import { settleAgent, type SettledAgent } from "./settled-agent.js";
 
 const peers = 1_000;
 const nothingChangedUs = 50;
 const perPeerUs = 10;
+const fleetNodes = 100;
+const perPairUs = 30;
+const perPairBytes = 2_000;
+const reconcilePeers = 5_000;
+const reconcileTargetMs = 150;
+
+function verdict(value: number, target: number): string {
+  return `target ${target}  ${value <= target ? "met" : "MISSED"}`;
+}
 
 function stepWith({ state, observation, nowMs, options }: SettledAgent, touched: ReadonlySet<NodeName> | "all"): () => void {
   const seen = { ...observation, touched };
@@ -38,3 +49,12 @@ for (const coordination of ["barrier", "pairwise"] as const) {
     );
   }
 }
+
+console.log(`\na fleet of ${fleetNodes} nodes, per ordered pair, modelled kernels and registry included, without packets`);
+for (const coordination of ["barrier", "pairwise"] as const) {
+  const { usPerRotation, bytes } = measurePairs(coordination, fleetNodes);
+  console.log(`  ${coordination.padEnd(8)}  one rotation ${usPerRotation.toFixed(0)} us of processor time  ${verdict(usPerRotation, perPairUs)}`);
+  console.log(`  ${coordination.padEnd(8)}  memory ${bytes.toFixed(0)} bytes  ${verdict(bytes, perPairBytes)}`);
+}
+const tookMs = reconcileMs(reconcilePeers);
+console.log(`\nreading ${reconcilePeers} peers back, nothing to do: ${tookMs.toFixed(1)} ms  ${verdict(tookMs, reconcileTargetMs)}`);
