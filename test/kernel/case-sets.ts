@@ -21,7 +21,12 @@ export interface CaseSet {
 export const caseSets: readonly CaseSet[] = [
   {
     name: "complete",
-    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases, ...driftCases, ...cleanupCases, ...policyLevelCases, ...encapsulationCases, ...doctorCases],
+    cases: [...codecCases, ...errorCases, ...notificationCases, ...trafficCases, ...portCases],
+    withoutModules: [],
+  },
+  {
+    name: "agents-and-commands",
+    cases: [...driftCases, ...cleanupCases, ...policyLevelCases, ...encapsulationCases, ...doctorCases],
     withoutModules: [],
   },
   { name: "no-esp", cases: [...noEspCases, ...noEspDoctorCases], withoutModules: ["esp4", "esp6"] },

@@ -214,7 +214,7 @@ function keyOf({ keyring }: KernelNode, keyId: number): KeyIdentity {
   return candidate.identity;
 }
 
-export async function until(what: string, holds: () => boolean, limitMs = 20_000): Promise<void> {
+export async function until(what: string, holds: () => boolean, limitMs = 60_000): Promise<void> {
   const endMs = performance.now() + limitMs;
   while (!holds()) {
     assert.ok(performance.now() < endMs, `not within ${limitMs} ms: ${what}`);
