@@ -1,6 +1,6 @@
 /**
- * Netlink codec and sockets on a real kernel, and ESP between two of its namespaces. One guest runs
- * all cases but those that need modules to be missing.
+ * The kernel's dataplane on a real kernel: codec, sockets and port, ESP between namespaces, agents and
+ * commands. Each set of cases has a guest of its own.
  */
 import { fileURLToPath } from "node:url";
 import { declareCases } from "../support/kernel-cases.js";
