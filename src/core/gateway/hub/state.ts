@@ -47,6 +47,8 @@ export interface IssueFailure {
 export interface HubState {
   /** When this process first saw the phase that a link is in: deadlines are counted on one clock. */
   readonly phases: ReadonlyMap<LinkName, PhaseSeen>;
+  /** When it was last looked which links begin, and what holds them up: it takes a look at every link. */
+  readonly schedule: { readonly atMs: number; readonly conditions: readonly HubCondition[] } | null;
   /** The roots that the issuer was told last, as one text; null before. */
   readonly keptRoots: string | null;
   readonly conditions: readonly HubCondition[];
@@ -58,7 +60,7 @@ export interface PhaseSeen {
   readonly sinceMs: number;
 }
 
-export const newHub: HubState = { phases: new Map(), keptRoots: null, conditions: [] };
+export const newHub: HubState = { phases: new Map(), schedule: null, keptRoots: null, conditions: [] };
 
 /** Something that holds a link up and needs a person or a delay. Codes are in docs/reference/errors.md. */
 export interface HubCondition {

@@ -32,14 +32,20 @@ export function stepHub(before: HubState, observation: HubObservation, nowMs: nu
   for (const stored of observation.links.values()) decideLink(stored, desired?.get(stored.record.link.name), turn);
   const records = [...observation.links.values()].map(({ record }) => record);
   for (const link of observation.desired ?? []) addLink(link, records, turn);
-  const { begin, conditions } = scheduleLinks(records, turn.waiting, observation, options);
-  turn.conditions.push(...conditions);
-  for (const due of begin) beginLink(due, turn);
-  const keptRoots = keepRoots(records, turn);
+  const isDue = before.schedule === null || nowMs >= before.schedule.atMs + limits.gatewayHubTickMs;
+  const looked = isDue ? { ...state, ...lookAtAll(records, turn, options) } : state;
+  turn.conditions.push(...(looked.schedule?.conditions ?? []));
   noteConditions(before.conditions, turn);
-  const tickMs = state.phases.size > 0 ? limits.gatewayHubTickMs : limits.gatewayHubIdleMs;
-  const after = { ...state, keptRoots, conditions: turn.conditions };
-  return { state: after, effects: turn.effects, notes: turn.notes, wakeAtMs: nowMs + tickMs };
+  const isBusy = state.phases.size > 0 || !isDue;
+  const wakeAtMs = isBusy ? (looked.schedule?.atMs ?? nowMs) + limits.gatewayHubTickMs : nowMs + limits.gatewayHubIdleMs;
+  return { state: { ...looked, conditions: turn.conditions }, effects: turn.effects, notes: turn.notes, wakeAtMs };
+}
+
+/** What takes a look at every link, once a second at most. */
+function lookAtAll(records: readonly LinkRecord[], turn: Turn, options: HubOptions): Pick<HubState, "schedule" | "keptRoots"> {
+  const { begin, conditions } = scheduleLinks(records, turn.waiting, turn.observation, options);
+  for (const due of begin) beginLink(due, turn);
+  return { schedule: { atMs: turn.nowMs, conditions }, keptRoots: keepRoots(records, turn) };
 }
 
 interface Turn {
