@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { findProcesses } from "../../src/adapters/openvpn/processes.js";
+import type { GatewayStatus } from "../../src/cli/gateway/status.js";
 import { fieldErrors } from "../../src/lab/gateways/trigger-first.js";
 import type { GatewayLabReport } from "../../src/lab/gateways/gateway-report.js";
 import { gatewaysMissing } from "../support/gateways.js";
@@ -53,6 +54,7 @@ test("lab --gateways: an interrupt leaves no process, device, namespace or file"
     });
     await Promise.race([flowing, once(child, "close")]);
     assert.equal((await findProcesses(temporary)).length, 4, stderr);
+    await checkCommands(join(temporary, readdirSync(temporary)[0]!, "hub/config.yaml"));
     child.kill("SIGINT");
     const [code] = (await once(child, "close")) as [number];
     assert.equal(code, 1, stderr);
@@ -63,6 +65,20 @@ test("lab --gateways: an interrupt leaves no process, device, namespace or file"
     rmSync(temporary, { recursive: true, force: true });
   }
 });
+
+/** What an operator asks of the running link. */
+async function checkCommands(config: string): Promise<void> {
+  const status = await runSpindle("gateway", "status", "--config", config, "--json");
+  const { links } = JSON.parse(status.stdout) as GatewayStatus;
+  assert.deepEqual(links.map(({ link, gateways }) => [link, gateways.filter(({ phase }) => phase === null).length]), [["a-b", 4]]);
+  const ordered = await runSpindle("gateway", "rotate", "a-b", "--reason", "a test", "--config", config);
+  assert.equal(ordered.code, 0, summaryOf(ordered));
+  const unknown = await runSpindle("gateway", "rotate", "a-bb", "--reason", "a test", "--config", config);
+  assert.equal(unknown.code, 2, summaryOf(unknown));
+  assert.match(unknown.stderr, /GATEWAY_LINK_UNKNOWN/);
+  const none = await runSpindle("gateway", "rotate", "--reason", "a test", "--config", config);
+  assert.equal(none.code, 2, summaryOf(none));
+}
 
 test("lab: options of nodes and of gateways are not mixed", async () => {
   for (const words of [["--gateways", "2", "--nodes", "5"], ["--behaviour", "trigger-first"], ["--gateways", "17"], ["--gateways", "0"]]) {

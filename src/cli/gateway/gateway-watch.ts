@@ -16,10 +16,12 @@ const answerWithinMs = 3_000;
 
 export class GatewayWatch {
   readonly links = new Map<LinkName, LinkRecord>();
+  /** The last order of each link. */
+  readonly requests = new Map<LinkName, LinkRequest>();
   readonly #registry: GatewayRegistryPort;
   readonly #reports = new Map<string, { readonly report: SiteReport; readonly seenMs: number }>();
   readonly #listeners = new Set<() => void>();
-  #listed = { links: false, reports: false };
+  #listed = { links: false, reports: false, requests: false };
   #away: string | null = null;
 
   constructor(registry: GatewayRegistryPort) {
@@ -33,10 +35,14 @@ export class GatewayWatch {
       follow(event, this.#reports, (report) => reportName(report.link, report.site), (report) => ({ report, seenMs }));
       this.#see("reports", event);
     });
+    registry.watchLinkRequests((event) => {
+      follow(event, this.requests, ({ link }) => link, (request) => request);
+      this.#see("requests", event);
+    });
   }
 
   get isWhole(): boolean {
-    return this.#listed.links && this.#listed.reports;
+    return this.#listed.links && this.#listed.reports && this.#listed.requests;
   }
 
   /** Why the registry is not reached, null when it is. */
@@ -71,7 +77,7 @@ export class GatewayWatch {
     this.#registry.close();
   }
 
-  #see(what: "links" | "reports", event: WatchEvent<unknown>): void {
+  #see(what: "links" | "reports" | "requests", event: WatchEvent<unknown>): void {
     if (event.kind === "listing") this.#listed = { ...this.#listed, [what]: true };
     this.#away = event.kind === "disconnected" ? event.reason : null;
     for (const listener of [...this.#listeners]) listener();

@@ -68,19 +68,41 @@ async function follow(
   { timeout }: GatewayRotateFlags,
   shell: Shell,
 ): Promise<GatewayRotateResult> {
-  const haveEnded = (): true | null => (requests.every((one) => isEnded(watch.links.get(one.link), one)) ? true : null);
+  const waited = new Map<string, string>();
+  const placed = new Set<string>();
+  const haveEnded = (): true | null => {
+    for (const request of requests) {
+      const outcome = outcomeOf(watch, request, placed);
+      if (outcome !== null && !waited.has(request.id)) waited.set(request.id, outcome);
+    }
+    return waited.size === requests.length ? true : null;
+  };
   await waitUntil(watch, haveEnded, { signal: shell.interrupted(), timeoutMs: timeout });
-  const links = requests.map((request) => {
-    const record = watch.links.get(request.link);
-    const outcome = isEnded(record, request) ? (record?.rotation?.outcome ?? "gone") : "waiting";
-    const words = outcome === "waiting" ? "it goes on; spindle gateway status shows how far it is" : describeRotation(record?.rotation ?? null);
-    return { link: request.link, request: request.id, outcome, words };
+  const links = requests.map(({ id, link }) => {
+    const outcome = waited.get(id) ?? "waiting";
+    return { link, request: id, outcome, words: wordsFor(outcome, watch.links.get(link)) };
   });
   return { schemaVersion: 1, links, ok: links.every(({ outcome }) => outcome === "done") };
 }
 
-/** Taken up, and not running any more; a link that is gone has ended, too. */
-function isEnded(record: LinkRecord | undefined, request: LinkRequest): boolean {
-  if (record === undefined) return true;
-  return record.answeredRequest === request.id && record.rotation?.outcome !== "running";
+function wordsFor(outcome: string, record: LinkRecord | undefined): string {
+  if (outcome === "waiting") return "it goes on; spindle gateway status shows how far it is";
+  if (outcome === "replaced") return "a later order took the place of this one before it was taken up";
+  return describeRotation(record?.rotation ?? null);
+}
+
+/**
+ * Null until the order was taken up and its rotation has ended; a link that is gone has ended, too.
+ * @param placed orders that were seen in the registry: one that is no longer there was replaced
+ */
+function outcomeOf({ links, requests }: GatewayWatch, request: LinkRequest, placed: Set<string>): string | null {
+  const record = links.get(request.link);
+  if (record === undefined) return "gone";
+  if (record.answeredRequest === request.id) {
+    const { outcome = "running" } = record.rotation ?? {};
+    return outcome === "running" ? null : outcome;
+  }
+  if (requests.get(request.link)?.id === request.id) placed.add(request.id);
+  else if (placed.has(request.id)) return "replaced";
+  return null;
 }

@@ -47,10 +47,13 @@ test("gateway status: a gateway that a site tells nothing of is named with its r
   assert.match(text, new RegExp(`link ${fixtureLink.name} \\(w-1 to w-10\\): never rotated; certificates valid for`));
 });
 
-test("gateway status: a generation on its way shows its phase", () => {
+test("gateway status: a generation on its way shows its phase, and is not yet relied upon", () => {
   const next = credentialsOf(3, 1);
   const record = recordOf([pairOf(0, current[0], nextOf(next, "issued")), pairOf(1, current[1])]);
-  const line = statusOf(record).links[0]?.gateways.find(({ generation }) => generation === 3);
+  const status = statusOf(record);
+  assert.ok(status.ok);
+  const line = status.links[0]?.gateways.find(({ generation }) => generation === 3);
+  assert.equal(line?.state, "GATEWAY_UNKNOWN");
   assert.equal(line?.phase, "issued");
   assert.equal(line?.role, "new");
 });

@@ -21,7 +21,7 @@ export async function showGatewayStatus(flags: { readonly config?: string } & Ou
 export interface GatewayStatus {
   readonly schemaVersion: 1;
   readonly links: readonly LinkStatus[];
-  /** There are links, each has a generation in every pair, all of it is ready, and no rotation is held up. */
+  /** There are links, each has a generation in use in every pair, all of these are ready, and no rotation is held up. */
   readonly ok: boolean;
 }
 
@@ -69,7 +69,8 @@ function linkStatus(record: LinkRecord, reports: LinkReports, wallMs: number): L
   const ends = pairs.flatMap(({ current }) => (current === null ? [] : Object.values(current.certificates)));
   const isHeldUp = rotation?.outcome === "rolled-back" || rotation?.outcome === "failed";
   const isWhole = pairs.length > 0 && pairs.every(({ current }) => current !== null);
-  const areReady = gateways.every(({ state }) => state === "ready");
+  // One that is on its way is not relied upon yet.
+  const areReady = gateways.every(({ phase, state }) => phase !== null || state === "ready");
   return {
     link: link.name,
     server: link.server,

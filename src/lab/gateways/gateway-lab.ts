@@ -90,12 +90,13 @@ export class GatewayLab {
     await this.#fleet.rotate();
     await this.#until(() => this.#fleet.outcome !== null, rotationMsMax, `rotation ${number} did not end`);
     const endedMs = systemClock.nowMs();
+    const outcome = this.#fleet.outcome ?? "unknown";
     // What is lost shows a little later.
     await this.#patience.rest(lostAfterMs + restMs);
     const logged = this.#log.between(fromMs, endedMs);
     const result = {
       number,
-      outcome: this.#fleet.outcome ?? "unknown",
+      outcome,
       durationMs: Math.round(endedMs - fromMs),
       traffic: this.traffic.figures(fromMs, endedMs + restMs),
       errors: countByText(logged.map(({ text }) => text)),

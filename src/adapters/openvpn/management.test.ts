@@ -1,0 +1,75 @@
+/** The management client against a socket that answers as OpenVPN does, and as it does when it is ending. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, test } from "node:test";
+import { Management, type ManagementListener } from "./management.js";
+import type { ManagementEvent } from "./management-lines.js";
+
+let close: (() => void) | null = null;
+afterEach(() => close?.());
+
+const quiet: ManagementListener = { event: () => undefined, closed: () => undefined };
+
+/** @param answer to each command, null to close the connection */
+async function serve(answer: (command: string) => string | null): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), "spindle-management-"));
+  const path = join(directory, "m");
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    socket.write(">INFO:OpenVPN Management Interface\r\n");
+    socket.on("data", (chunk) => {
+      for (const command of chunk.toString().trim().split("\n")) {
+        const text = answer(command);
+        if (text === null) socket.destroy();
+        else socket.write(text);
+      }
+    });
+  });
+  await new Promise<void>((listening) => server.listen(path, listening));
+  close = () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    rmSync(directory, { recursive: true });
+    close = null;
+  };
+  return path;
+}
+
+test("management: answers belong to their commands, whatever events come between", async () => {
+  const events: ManagementEvent[] = [];
+  const path = await serve((command) =>
+    command === "state"
+      ? ">LOG:1,I,between\r\n1,WAIT,,,\r\n>HOLD:Waiting\r\n2,CONNECTED,SUCCESS,10.0.0.1,192.0.2.1\r\nEND\r\n"
+      : "SUCCESS: done\r\n",
+  );
+  const management = await Management.connect(path, { ...quiet, event: (event) => events.push(event) });
+  const [, state] = await Promise.all([management.follow(), management.state(), management.release()]);
+  assert.deepEqual(state, { name: "CONNECTED", detail: "SUCCESS", peerAddress: "192.0.2.1" });
+  assert.deepEqual(events.map(({ kind }) => kind), ["other", "log", "hold"]);
+  management.close();
+});
+
+test("management: a process without a state yet has none, and a refused command fails", async () => {
+  const path = await serve((command) => (command === "state" ? "END\r\n" : "ERROR: no\r\n"));
+  const management = await Management.connect(path, quiet);
+  assert.equal(await management.state(), null);
+  await assert.rejects(management.release(), { code: "OPENVPN_UNREACHABLE", retryable: true });
+  management.close();
+});
+
+test("management: when the process ends, what waits fails and the end is told once", async () => {
+  const path = await serve(() => null);
+  let ends = 0;
+  const management = await Management.connect(path, { ...quiet, closed: () => (ends += 1) });
+  await assert.rejects(management.state(), { code: "OPENVPN_UNREACHABLE" });
+  await assert.rejects(management.state(), { code: "OPENVPN_UNREACHABLE" });
+  assert.equal(ends, 1);
+});
+
+test("management: nobody listens", async () => {
+  await assert.rejects(Management.connect("/nonexistent/m", quiet), { code: "OPENVPN_UNREACHABLE", retryable: true });
+});
