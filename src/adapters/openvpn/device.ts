@@ -1,6 +1,6 @@
 /**
  * The device of a gateway: made before its process and kept when that dies. A route of several hops goes as a whole when a device of one
- * of its hops is unregistered (Linux 6.1, fib_sync_down_dev), so a device that went with its process would take the traffic of the
+ * of its hops is unregistered (Linux 6.18, fib_sync_down_dev), so a device that went with its process would take the traffic of the
  * other pair along. One that stays merely loses its carrier, and the kernel then leaves this one hop out.
  */
 import { execFile } from "node:child_process";

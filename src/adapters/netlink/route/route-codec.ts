@@ -21,7 +21,7 @@ export type OurRoute = Pick<Route, "destination" | "preferredSource" | "hops">;
 
 /**
  * Makes the route or replaces the one to the same destination, in one step: no packet finds none. Several hops of an IPv6 route
- * each need a gateway (Linux 6.1: "Device only routes can not be added for IPv6 using the multipath API").
+ * each need a gateway (Linux 6.18: "Device only routes can not be added for IPv6 using the multipath API").
  */
 export function appendReplaceRoute(batch: MessageBatch, route: OurRoute): void {
   const { family } = route.destination;
