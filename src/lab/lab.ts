@@ -352,6 +352,7 @@ export class Lab {
       ledger: this.ledger,
       network: this.#network,
       family: this.#family,
+      encapsulation: this.options.encapsulation,
       drops: this.drops,
       newInstance: () => (this.#instances += 1),
       opened: (receiver) => void this.#openPairs.add(`${node} ${receiver}`),

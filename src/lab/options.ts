@@ -13,6 +13,8 @@ export interface LabEndpoint {
   readonly port: number;
 }
 
+export type Encapsulation = "udp" | "none";
+
 export interface LabOptions {
   readonly nodes: number;
   readonly rotations: number;
@@ -30,6 +32,8 @@ export interface LabOptions {
   readonly registryEndpoints: readonly LabEndpoint[];
   /** The nodes' addresses are IPv6, and so is the traffic; needs the kernel's dataplane. */
   readonly ipv6: boolean;
+  /** What carries ESP. The userspace dataplane has UDP only. */
+  readonly encapsulation: Encapsulation;
   /** Which node is slow, and when each stream of packets begins. */
   readonly seed: number;
   /** Leave the directory with configurations, logs and state. */
@@ -49,6 +53,7 @@ export const labDefaults: LabOptions = {
   registry: "embedded",
   registryEndpoints: [],
   ipv6: false,
+  encapsulation: "udp",
   seed: 1,
   keep: false,
 };
@@ -85,6 +90,9 @@ export function checkLabOptions(options: LabOptions): Result<LabOptions, string>
   }
   if (options.registryEndpoints.length > 0 && options.registry !== "etcd") {
     return fail("--registry-endpoint needs --registry etcd");
+  }
+  if (options.encapsulation === "none" && options.dataplane === "userspace") {
+    return fail("--encapsulation none needs --dataplane kernel: userspace has no protocol of its own, only UDP");
   }
   return succeed(options);
 }

@@ -19,7 +19,7 @@ import { checkValidity, type Validity } from "./ledger/validity.js";
 import { add, noCounts, type RegistryCounts } from "./fleet/registry-load.js";
 import type { BulkReport } from "./kernel/bulk-stream.js";
 import type { CountedDrops } from "./ledger/counted-drops.js";
-import type { Coordination, LabDataplane, LabOptions, Order } from "./options.js";
+import type { Coordination, Encapsulation, LabDataplane, LabOptions, Order } from "./options.js";
 
 export interface PacketReport {
   /** Tried, kept back by policy included. */
@@ -64,6 +64,7 @@ export interface LabReport {
   readonly rate: number;
   readonly dataplane: LabDataplane;
   readonly ipv6: boolean;
+  readonly encapsulation: Encapsulation;
   /** Where configurations, logs and state were left, null when they were removed. */
   readonly directory: string | null;
   readonly rotations: readonly RotationReport[];
@@ -131,6 +132,7 @@ export function makeReport(inputs: ReportInputs): LabReport {
     rate,
     dataplane: options.dataplane,
     ipv6: options.ipv6,
+    encapsulation: options.encapsulation,
     directory: options.keep ? inputs.directory : null,
     rotations: rotations.map((rotation, index) =>
       rotationReport(ledger, losses, rotation, index + 1),

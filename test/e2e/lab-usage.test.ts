@@ -16,11 +16,7 @@ const refused: readonly { readonly words: readonly string[]; readonly says: RegE
     says: /http:\/\/HOST:PORT on loopback/,
   },
   { words: ["--ipsec-mode", "tunnel"], says: /--ipsec-mode tunnel with --dataplane userspace is not in/ },
-  { words: ["--encapsulation", "none"], says: /--encapsulation none with --dataplane userspace is not in/ },
-  {
-    words: ["--dataplane", "kernel", "--encapsulation", "udp"],
-    says: /--encapsulation udp with --dataplane kernel is not in this version/,
-  },
+  { words: ["--encapsulation", "none"], says: /--encapsulation none needs --dataplane kernel/ },
   { words: ["--compare", "--order", "stage-first"], says: /leave --order out/ },
   { words: ["--nodes", "1"], says: /--nodes must be from 2 to/ },
   { words: ["--nodes", "many"], says: /whole number/ },

@@ -5,6 +5,7 @@ import { codecCases } from "./cases/codec.js";
 import { doctorCases, noEspDoctorCases } from "./cases/doctor.js";
 import { driftCases } from "./cases/drift.js";
 import { encapsulationCases } from "./cases/encapsulation.js";
+import { fleetCases } from "./cases/fleet.js";
 import { errorCases, noCipherCases, noEspCases } from "./cases/errors.js";
 import { notificationCases } from "./cases/notifications.js";
 import { policyLevelCases } from "./cases/policy-levels.js";
@@ -32,3 +33,17 @@ export const caseSets: readonly CaseSet[] = [
   { name: "no-esp", cases: [...noEspCases, ...noEspDoctorCases], withoutModules: ["esp4", "esp6"] },
   { name: "no-cipher", cases: noCipherCases, withoutModules: ["gcm"] },
 ];
+
+/** Cases of a whole fleet, in a guest of their own: it takes longer. */
+export const fleetSet: CaseSet = {
+  name: "fleet",
+  cases: fleetCases({}, 5),
+  withoutModules: [],
+};
+
+/** For test/long. */
+export const longFleetSet: CaseSet = {
+  name: "long-fleet",
+  cases: fleetCases({ coordination: "pairwise", ipv6: true }, 100),
+  withoutModules: [],
+};

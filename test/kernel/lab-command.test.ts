@@ -37,11 +37,11 @@ test("kernel lab: today's order loses and is caught, ours loses none", { skip },
   assert.deepEqual(ours.rotations.map(({ keyId }) => keyId), [2, 3]);
 });
 
-test("kernel lab: pairwise over IPv6 loses none", { skip }, async () => {
-  const words = ["--coordination", "pairwise", "--ipv6", "--rotations", "1"];
+test("kernel lab: pairwise over IPv6, ESP in UDP, loses none", { skip }, async () => {
+  const words = ["--coordination", "pairwise", "--ipv6", "--encapsulation", "udp", "--rotations", "1"];
   const result = await runLabCommand(...kernel, ...words);
   assert.equal(result.code, 0, summaryOf(result));
-  assert.ok(result.report.ipv6);
+  assert.deepEqual([result.report.ipv6, result.report.encapsulation], [true, "udp"]);
   assertHitless(result.report, result);
 });
 

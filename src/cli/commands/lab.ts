@@ -28,7 +28,7 @@ interface LabFlags extends OutputOptions, GatewayLabFlags {
   readonly registry: "embedded" | "etcd" | "kubernetes";
   readonly registryEndpoint: LabOptions["registryEndpoints"];
   readonly ipsecMode: string;
-  readonly encapsulation?: string;
+  readonly encapsulation?: LabOptions["encapsulation"];
   readonly compare?: true;
   readonly record?: string;
 }
@@ -97,7 +97,7 @@ function addPlaceOptions(command: Command): void {
     .addOption(choice("--ipsec-mode <mode>", "ESP mode", ["transport", "tunnel"]))
     .option("--ipv6", "the nodes' addresses are IPv6; with --dataplane kernel")
     .addOption(
-      new Option("--encapsulation <kind>", "what carries ESP (default: the dataplane's own)").choices(["udp", "none"]),
+      new Option("--encapsulation <kind>", "what carries ESP (default: udp in userspace, none on the kernel)").choices(["udp", "none"]),
     );
 }
 
@@ -136,7 +136,9 @@ function toOptions(flags: LabFlags): LabOptions {
   const { slowNode: slowNodeMs, drain: drainMs, keep = false, dataplane, ipv6 = false } = flags;
   const fleet = { nodes, rotations, rate, coordination, order, slowNodeMs, drainMs, jitter };
   const { registry, registryEndpoint: registryEndpoints } = flags;
-  return { ...fleet, dataplane, registry, registryEndpoints, ipv6, seed, keep };
+  const { encapsulation = dataplane === "kernel" ? "none" : "udp" } = flags;
+  const place = { dataplane, registry, registryEndpoints, ipv6, encapsulation };
+  return { ...fleet, ...place, seed, keep };
 }
 
 function checked(options: LabOptions): LabOptions {
@@ -155,10 +157,8 @@ function refuseChosen(command: Command, names: readonly string[]): void {
 
 /** Flags of the contract whose other values need what this version does not have. */
 function refuseUnsupported(flags: LabFlags): void {
-  const encapsulation = flags.dataplane === "kernel" ? "none" : "udp";
   const wanted = [
     ["--ipsec-mode", flags.ipsecMode, "transport"],
-    ["--encapsulation", flags.encapsulation ?? encapsulation, encapsulation],
   ] as const;
   for (const [flag, value, supported] of wanted) {
     if (value === supported) continue;

@@ -67,7 +67,7 @@ function refuseKeep({ keep }: LabOptions): void {
 
 function wordsOf(options: LabOptions, recordDirectory: string | null): readonly string[] {
   const { nodes, rotations, rate, coordination, order, slowNodeMs, drainMs, jitter } = options;
-  const { dataplane, ipv6, seed } = options;
+  const { dataplane, ipv6, encapsulation, seed } = options;
   const values = {
     nodes,
     rotations,
@@ -78,6 +78,7 @@ function wordsOf(options: LabOptions, recordDirectory: string | null): readonly 
     drain: `${drainMs}ms`,
     jitter,
     dataplane,
+    encapsulation,
     seed,
     ...(recordDirectory === null ? {} : { record: recordDirectory }),
   };

@@ -53,6 +53,7 @@ function report(changes: Partial<LabReport> = {}, packets = none): LabReport {
     counters: {},
     dataplane: "userspace",
     ipv6: false,
+    encapsulation: "udp",
     counted: null,
     bulk: null,
     validity: { sentShare: 0.998, problems: [] },

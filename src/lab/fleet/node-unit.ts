@@ -6,6 +6,7 @@ import { KernelDataplane } from "../kernel/kernel-dataplane.js";
 import type { KernelNetwork } from "../kernel/kernel-network.js";
 import type { CountedDrops } from "../ledger/counted-drops.js";
 import type { AddressFamily } from "../../core/node.js";
+import type { Encapsulation } from "../options.js";
 import { DataplaneUnit } from "./dataplane-unit.js";
 import type { FleetView } from "./fleet-view.js";
 import type { NodeLayout } from "./layout.js";
@@ -36,6 +37,7 @@ export interface NodeUnitOptions {
   /** Null for userspace dataplanes. */
   readonly network: KernelNetwork | null;
   readonly family: AddressFamily;
+  readonly encapsulation: Encapsulation;
   readonly drops: CountedDrops;
   readonly newInstance: () => number;
   readonly opened: (receiver: number) => void;
@@ -53,9 +55,9 @@ export function makeNodeUnit(options: NodeUnitOptions): NodeUnit {
 function makeDataplane(options: NodeUnitOptions): NodeDataplane {
   const { node, name, layout, spindle, ledger, newInstance, opened, outage, note, gaveUp } =
     options;
-  const { network, family, drops } = options;
+  const { network, family, encapsulation, drops } = options;
   const shared = { node, name, ledger, newInstance, opened, outage };
-  if (network !== null) return new KernelDataplane({ ...shared, network, family, drops });
+  if (network !== null) return new KernelDataplane({ ...shared, network, family, encapsulation, drops });
   const ended = (how: ProgramEnd): void => noteEnd(note, `${name} dataplane`, how);
   return new DataplaneUnit({ ...shared, layout, spindle, ended, gaveUp });
 }

@@ -56,6 +56,7 @@ export class Program {
   #closed: Promise<unknown> = Promise.resolve();
   #restart: NodeJS.Timeout | null = null;
   #isStopping = false;
+  #isHeld = false;
   #failures = 0;
 
   constructor(spec: ProgramSpec, listener: ProgramListener) {
@@ -70,6 +71,7 @@ export class Program {
   }
 
   start(): void {
+    this.#isHeld = false;
     const [file = "", ...words] = this.spec.command();
     const { within = (run) => run() } = this.spec;
     const child = within(() => spawnDetached(file, words));
@@ -96,6 +98,13 @@ export class Program {
     return this.#child?.kill("SIGKILL") ?? false;
   }
 
+  /** kill -9, and it stays down until it is started again. Resolves when it is down. */
+  async takeDown(): Promise<void> {
+    this.#isHeld = true;
+    this.kill();
+    await this.#closed;
+  }
+
   /** Ends it for good: politely, then by force after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
@@ -120,7 +129,7 @@ export class Program {
   #end(code: number | null, signal: NodeJS.Signals | null): void {
     this.#child = null;
     this.#listener.ended?.({ code, signal, wanted: this.#isStopping });
-    if (this.#isStopping) return;
+    if (this.#isStopping || this.#isHeld) return;
     if (signal === null) this.#failures += 1;
     if (this.#failures >= failuresMax) {
       const words = this.#lastLines.join("\n  ");

@@ -26,7 +26,7 @@ export interface BulkEnd {
 }
 
 const port = 5_001;
-const bytesPerSecond = 1024 * 1024;
+const bytesPerSecond = 256 * 1024;
 const tickMs = 50;
 /** Beyond this much that TCP has not taken, the stream waits. */
 const backlogBytesMax = 1024 * 1024;

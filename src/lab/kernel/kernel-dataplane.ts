@@ -4,6 +4,7 @@
  * one. The kernel does not say which SA a packet got: it is the one that the outbound policy named
  * at the moment of sending, read from the kernel just before.
  */
+import { endHolder, findHolders } from "../../adapters/netlink/decapsulation.js";
 import { openXfrmStat, type XfrmStat } from "../../adapters/netlink/xfrm-stat.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import type { AddressFamily } from "../../core/node.js";
@@ -14,17 +15,19 @@ import type { CountedDrops } from "../ledger/counted-drops.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Outage } from "../ledger/losses.js";
 import type { NetworkNamespace } from "../network/namespace.js";
+import type { Encapsulation } from "../options.js";
 import { socketAddress, type DatagramSocket, type SocketAddress } from "../network/sockets.js";
 import { addressesOf } from "../network/switch.js";
 import { readPayload, writePayload } from "../traffic/payload.js";
 import { dueTimes, type TrafficPeer, type TrafficPlan } from "../traffic/source.js";
 import type { KernelNetwork } from "./kernel-network.js";
-import { PolicyFollower } from "./policy-follower.js";
+import { PolicyFollower, type Seal } from "./policy-follower.js";
 
 export interface KernelDataplaneOptions {
   readonly node: number;
   readonly name: string;
   readonly family: AddressFamily;
+  readonly encapsulation: Encapsulation;
   readonly network: KernelNetwork;
   readonly ledger: Ledger;
   readonly drops: CountedDrops;
@@ -49,6 +52,9 @@ interface Stream extends TrafficPeer {
   /** Null until the policy lets packets out encrypted. */
   dueMs: number | null;
   sequence: number;
+  /** What seals its packets, and how many it has sealed. */
+  seal: Seal | null;
+  sealed: number;
 }
 
 /** The hosts of every node use it. */
@@ -73,8 +79,9 @@ export class KernelDataplane implements NodeDataplane {
   }
 
   get sections(): Promise<DataplaneSections> {
-    const addresses = { [this.#options.family]: this.#address };
-    return Promise.resolve({ node: { addresses }, dataplane: { kind: "kernel" } });
+    const { family, encapsulation } = this.#options;
+    const addresses = { [family]: this.#address };
+    return Promise.resolve({ node: { addresses }, dataplane: { kind: "kernel", encapsulation } });
   }
 
   get endpoint(): Promise<Endpoint> {
@@ -158,8 +165,12 @@ export class KernelDataplane implements NodeDataplane {
     }));
   }
 
-  /** The namespace goes with the network, or when the node is plugged in anew. */
-  #end({ socket, policies, stat }: Life): void {
+  /**
+   * The namespace goes with the network, or when the node is plugged in anew, and when nothing is in
+   * it any more: an agent leaves the process that holds its UDP socket.
+   */
+  #end({ namespace, socket, policies, stat }: Life): void {
+    for (const holder of namespace.within(findHolders)) endHolder(holder);
     for (const resource of [socket, policies, stat]) resource.close();
   }
 
@@ -169,7 +180,7 @@ export class KernelDataplane implements NodeDataplane {
     streams.length = 0;
     for (const peer of peers) {
       const to = socketAddress(family, peer.endpoint.address, trafficPort);
-      streams.push({ ...peer, to, dueMs: null, sequence: 0 });
+      streams.push({ ...peer, to, dueMs: null, sequence: 0, seal: null, sealed: 0 });
     }
   }
 
@@ -179,7 +190,7 @@ export class KernelDataplane implements NodeDataplane {
       const { count, nextMs } = dueTimes(stream.dueMs, nowMs, intervalMs);
       for (let sent = 0; sent < count; sent += 1) this.#send(life, stream);
       stream.dueMs = nextMs;
-    } else if (life.policies.spiTo(stream.endpoint.address) !== null) {
+    } else if (life.policies.sealTo(stream.endpoint.address) !== null) {
       stream.dueMs = nowMs + stream.phase * intervalMs;
       const { ledger, opened } = this.#options;
       const told = ledger.stream(life.instance, stream.receiver);
@@ -195,10 +206,8 @@ export class KernelDataplane implements NodeDataplane {
     const payload = writePayload({ sender: node, receiver, instance, sequence, sentMs });
     const blocked = refusalOf(socket.send(payload, stream.to));
     stream.sequence += 1;
-    const spi = blocked === null ? (policies.spiTo(stream.endpoint.address) ?? 0) : 0;
-    // The kernel counts each SA's packets for itself; the stream's own count grows with them.
-    const espSequence = blocked === null ? stream.sequence : 0;
-    ledger.sent(instance, { receiver, sequence, blocked, spi, espSequence, sentMs });
+    const numbers = blocked === null ? countSealed(stream, policies) : { spi: 0, espSequence: 0 };
+    ledger.sent(instance, { receiver, sequence, blocked, ...numbers, sentMs });
   }
 
   #receive({ instance }: Life, content: Buffer): void {
@@ -212,6 +221,17 @@ export class KernelDataplane implements NodeDataplane {
     life.countedMs = nowMs;
     this.#options.drops.read(this.#options.node, life.stat.read(), nowMs);
   }
+}
+
+/**
+ * The kernel numbers an SA's packets for itself, all programs' together; the stream's own numbers
+ * begin anew with each SA as well.
+ */
+function countSealed(stream: Stream, policies: PolicyFollower): { spi: number; espSequence: number } {
+  const seal = policies.sealTo(stream.endpoint.address);
+  if (seal !== stream.seal) [stream.seal, stream.sealed] = [seal, 0];
+  stream.sealed += 1;
+  return { spi: seal?.spi ?? 0, espSequence: stream.sealed };
 }
 
 /** Null for a packet that left. */

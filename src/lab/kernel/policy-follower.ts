@@ -10,9 +10,14 @@ import { NetlinkDescriptor } from "../../adapters/netlink/socket/descriptor.js";
 import type { Libc } from "../../adapters/netlink/socket/libc.js";
 import { assert } from "../../core/assert.js";
 
+/** What seals packets to one address, from the moment a policy named it. */
+export interface Seal {
+  readonly spi: number;
+}
+
 export class PolicyFollower {
   readonly #descriptor: NetlinkDescriptor;
-  readonly #spis = new Map<string, number>();
+  readonly #seals = new Map<string, Seal>();
 
   /** For the namespace that the thread is in. @throws PortError */
   constructor(libc: Libc) {
@@ -31,9 +36,12 @@ export class PolicyFollower {
     }
   }
 
-  /** The SPI that packets to this address get; null for plain or blocked ones. */
-  spiTo(address: string): number | null {
-    return this.#spis.get(address) ?? null;
+  /**
+   * Null while packets to this address are plain or blocked. Another object after they were, even
+   * with the same SPI: an SA is replaced behind a blocking policy.
+   */
+  sealTo(address: string): Seal | null {
+    return this.#seals.get(address) ?? null;
   }
 
   close(): void {
@@ -42,13 +50,13 @@ export class PolicyFollower {
 
   #take(notification: ReturnType<typeof readNotification>): void {
     if (notification === null) return;
-    if (notification.kind === "policies-flushed") this.#spis.clear();
+    if (notification.kind === "policies-flushed") this.#seals.clear();
     if (!("policy" in notification) || notification.policy.direction !== "out") return;
     const { policy, kind } = notification;
     const spi = kind === "policy-deleted" ? null : pinnedSpi(policy);
     const { address } = policy.selector.destination;
-    if (spi === null) this.#spis.delete(address);
-    else this.#spis.set(address, spi);
+    if (spi === null) this.#seals.delete(address);
+    else if (this.#seals.get(address)?.spi !== spi) this.#seals.set(address, { spi });
   }
 }
 
