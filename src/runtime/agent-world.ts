@@ -39,6 +39,7 @@ export class AgentWorld {
   readonly #unreadable = new Set<NodeName>();
   readonly #owners: Owners = {
     known: (end) => this.#knownEnd(end),
+    isRecorded: (end) => this.#isRecorded(end),
     nameAt: (remote) => this.#nodeNameAt(remote),
   };
   #roster: Roster = { ...emptyRoster, entries: this.#entries, unreadable: this.#unreadable };
@@ -302,6 +303,11 @@ export class AgentWorld {
   #knownEnd(end: KeyEnd): KeyEnd {
     const entry = this.#entries.get(end.name);
     return entry?.incarnationId === end.incarnationId && entry.index === end.index ? entry : end;
+  }
+
+  #isRecorded({ name, index, incarnationId }: KeyEnd): boolean {
+    const entry = this.saved.checkpoint.get(name)?.entry;
+    return entry?.incarnationId === incarnationId && entry.index === index;
   }
 
   #nodeNameAt(remote: Endpoint): NodeName {

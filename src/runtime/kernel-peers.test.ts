@@ -10,8 +10,9 @@ const remote = { address: peer.addresses.ipv4 ?? "", udpPort: peer.addresses.udp
 const accepting: PolicyView = { slot: { direction: "in", family: "ipv4", remote }, action: { kind: "accept" } };
 const other = "other" as NodeName;
 
-function owners(nameAt: NodeName): Owners {
-  return { known: (end) => (end.name === peer.name ? peer : end), nameAt: () => nameAt };
+function owners(nameAt: NodeName, isRecorded = true): Owners {
+  const known: Owners["known"] = (end) => (end.name === peer.name ? peer : end);
+  return { known, nameAt: () => nameAt, isRecorded: () => isRecorded };
 }
 
 const setPolicy: Operation = {
@@ -71,3 +72,18 @@ test("kernel peers: bytes that are not the slot's key's are not intact, and an e
   assert.deepEqual(sas.map(({ isIntact }) => isIntact), [false, false, true]);
   assert.equal(sas[2]?.to, stranger);
 });
+
+const believed = [
+  { name: "outbound, to a life on record", direction: "out", isRecorded: true, isIntact: true },
+  { name: "outbound, to a life that is not", direction: "out", isRecorded: false, isIntact: false },
+  { name: "inbound", direction: "in", isRecorded: false, isIntact: true },
+] as const;
+
+for (const { name, direction, isRecorded, isIntact } of believed) {
+  test(`kernel peers: an SA whose key is not at hand is believed or not: ${name}`, () => {
+    const peers = new KernelPeers();
+    const sas = viewsOf(direction, testKey(1)).map((view) => ({ ...view, bytes: "unverifiable" as const }));
+    peers.replaceAll({ sas, policies: [] }, owners(peer.name, isRecorded));
+    assert.deepEqual(peers.all.get(peer.name)?.sas.map((sa) => sa.isIntact), [isIntact]);
+  });
+}

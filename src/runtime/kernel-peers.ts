@@ -15,6 +15,8 @@ export interface Owners {
   /** An end that is equal to `end`, the known node's own where there is one. */
   readonly known: (end: KeyEnd) => KeyEnd;
   readonly nameAt: (remote: Endpoint) => NodeName;
+  /** Is this life of a peer on disk? No SA is sent with before it is. */
+  readonly isRecorded: (end: KeyEnd) => boolean;
 }
 
 type Read = Pick<KernelDump, "sas" | "policies">;
@@ -80,7 +82,7 @@ export class KernelPeers {
     for (const view of read.sas) {
       const name = ownerOf(view);
       const lists = listsOf(name);
-      lists.sas.push(heldSa(view, this.#remote(name, lists, view.slot.remote), owners.known));
+      lists.sas.push(heldSa(asBelieved(view, owners), this.#remote(name, lists, view.slot.remote), owners.known));
     }
     for (const view of read.policies) {
       const name = owners.nameAt(view.slot.remote);
@@ -110,6 +112,17 @@ export class KernelPeers {
     if (sas.length + policies.length === 0) this.#peers.delete(name);
     else this.#peers.set(name, { sas: sas.slice(), policies: policies.slice() });
   }
+}
+
+/**
+ * Whose an SA is, is told by its address, and an address can be a new node's: before the key file is read, an outbound SA
+ * of the node that had it before looks like the new one's, and peers would get what they cannot open. Ours would be on
+ * record.
+ */
+function asBelieved(view: SaView, { isRecorded }: Owners): SaView {
+  const { slot, key, bytes } = view;
+  if (bytes !== "unverifiable" || key === null || slot.direction === "in" || isRecorded(key.to)) return view;
+  return { ...view, bytes: "mismatch" };
 }
 
 function ownerOf({ slot, key }: SaView): NodeName {
