@@ -30,6 +30,11 @@ export function connectKubernetes(
   return registryOver(new ApiClient(openAccess(place)), options);
 }
 
+/** For what is no registry, such as a Secret. The caller closes it. @throws PortError KUBERNETES_ACCESS_INVALID */
+export function openApiClient(place: KubernetesPlace): ApiClient {
+  return new ApiClient(openAccess(place));
+}
+
 /** Owns `client`: closing the registry closes it. */
 export function registryOver(
   client: ApiClient,
