@@ -140,6 +140,24 @@ clause("a listing of several pages is one state, and what is beyond a page is no
   assert.equal((await kv.range("k/", 3)).items.length, 3);
 });
 
+clause("without the ledger nobody is admitted next to nodes; restored, all goes on", async (context) => {
+  const cluster = await startFor(context);
+  const options = freshFleet(cluster.endpoints);
+  const registry = await connectFor(context, options);
+  const before = await admit(registry, "a");
+  const kv = new EtcdKv(options);
+  context.after(() => kv.close());
+  const [ledger] = (await kv.get(["roster-meta"])).items;
+  assert.ok(ledger !== undefined);
+  await kv.transaction([], [{ kind: "delete", key: ledger.key }]);
+  const register = (done: Parameters<RegistryPort["register"]>[1]): void =>
+    registry.register(admission("b"), done);
+  assert.equal(await failsWith(register), "REGISTRY_LEDGER_LOST");
+  await kv.transaction([], [{ kind: "put", key: ledger.key, value: ledger.value }]);
+  const after = await admit(registry, "b");
+  assert.notEqual(after.index, before.index);
+});
+
 clause("a record beyond the server's limit is refused by its code, and the fleet goes on", async (context) => {
   const cluster = await startEtcd(1, { flags: () => ["--max-request-bytes", "20000"] });
   context.after(() => cluster.stop());
