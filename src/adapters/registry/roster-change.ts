@@ -8,7 +8,7 @@ import { limits } from "../../core/limits.js";
 import type { NodeName, RosterRevision } from "../../core/node.js";
 import { PortError } from "../port-error.js";
 import { backoffMs, pause } from "./backoff.js";
-import { rosterKey, rosterMetaKey } from "./keys.js";
+import { rosterKey, rosterMetaKey, rosterPrefix } from "./keys.js";
 import type { KvItem, KvOperation, KvTransactions } from "./kv.js";
 import { decodeOrThrow, encode } from "./records.js";
 import { rosterMetaSchema } from "./schemas.js";
@@ -58,11 +58,30 @@ export async function changeRoster<T>(
 async function readView(kv: KvTransactions, name: NodeName): Promise<RosterView> {
   const { items } = await kv.get([rosterMetaKey, rosterKey(name)]);
   const meta = items.find((item) => item.key === rosterMetaKey);
+  if (meta === undefined) await checkNobodyThere(kv);
   return {
     revision: (meta?.revision ?? 0) as RosterRevision,
     nextIndex: meta === undefined ? 0 : decodeOrThrow(rosterMetaSchema, meta).nextIndex,
     item: items.find((item) => item.key === rosterKey(name)) ?? null,
   };
+}
+
+/**
+ * Without the ledger every index counts as unused. Next to entries that is a loss, by hand or by a
+ * restore, and to go on would give indices out twice.
+ * @throws PortError REGISTRY_LEDGER_LOST
+ */
+async function checkNobodyThere(kv: KvTransactions): Promise<void> {
+  const { items } = await kv.range(rosterPrefix, 1);
+  // The first admission of all may have come in between: it wrote both.
+  if (items.length === 0 || (await hasLedger(kv))) return;
+  const message = "the roster has nodes and no record of the indices that were given out";
+  throw new PortError("REGISTRY_LEDGER_LOST", message, true);
+}
+
+async function hasLedger(kv: KvTransactions): Promise<boolean> {
+  const { items } = await kv.range(rosterMetaKey, 1);
+  return items.length > 0;
 }
 
 /** Null when another writer came first. */
