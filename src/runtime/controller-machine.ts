@@ -152,7 +152,10 @@ export class ControllerMachine {
     this.#watchAgain(nowMs);
   }
 
-  /** Silence is counted from here: before this moment the process could not see who is alive. */
+  /**
+   * Silence is counted from here: before this moment the process could not see who is alive. Until both listings are
+   * there nothing is decided; each watch loses its own alone, as the other may have its new one already.
+   */
   #watchAgain(nowMs: number): void {
     const sees = this.#leading && this.#roster.complete && this.#hasReports;
     this.#watchingSinceMs = sees ? nowMs : null;
@@ -164,7 +167,10 @@ export class ControllerMachine {
   }
 
   #seeRoster(event: WatchEvent<RosterEntry>, nowMs: number): void {
-    if (event.kind === "disconnected") return this.#lose();
+    if (event.kind === "disconnected") {
+      this.#roster = { ...this.#roster, complete: false };
+      return this.#watchAgain(nowMs);
+    }
     if (event.kind === "listing") this.#entries.clear();
     if (event.kind === "listing") for (const entry of event.items) this.#entries.set(entry.name, entry);
     if (event.kind === "put") this.#entries.set(event.item.name, event.item);
@@ -175,20 +181,16 @@ export class ControllerMachine {
   }
 
   #seeReports(event: WatchEvent<Report>, nowMs: number): void {
-    if (event.kind === "disconnected") return this.#lose();
+    if (event.kind === "disconnected") {
+      this.#hasReports = false;
+      return this.#watchAgain(nowMs);
+    }
     if (event.kind === "listing") this.#reports.clear();
     if (event.kind === "listing") for (const report of event.items) this.#reports.set(report.node, report);
     if (event.kind === "put") this.#reports.set(event.item.node, event.item);
     if (event.kind === "removed") this.#reports.delete(event.name as NodeName);
     this.#hasReports ||= event.kind === "listing";
     if (event.kind === "listing") this.#watchAgain(nowMs);
-  }
-
-  /** Until both listings came again nothing is decided. */
-  #lose(): void {
-    this.#roster = { ...this.#roster, complete: false };
-    this.#hasReports = false;
-    this.#watchingSinceMs = null;
   }
 
   #seeFleet(event: SingleEvent<FleetRecord>): void {
