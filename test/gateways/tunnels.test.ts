@@ -58,8 +58,9 @@ test("tunnels: starting and preparing again change nothing", { skip }, async () 
   assert.deepEqual(await processIds(), before);
 });
 
-test("tunnels: sockets and keys are for root alone", { skip }, () => {
+test("tunnels: sockets and keys are for root alone", { skip }, async () => {
   for (const side of sides) {
+    await untilReady(side, issuedOnce.get(1)!);
     const folder = join(world.directory, side, "a-b/p0.g1");
     assert.equal(statSync(folder).mode & 0o777, 0o700);
     for (const name of readdirSync(folder)) assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600, name);
