@@ -77,8 +77,8 @@ export class NetlinkKernel implements KernelPort {
   #lastTurn: Promise<void> = Promise.resolve();
   #isChangeTold = true;
   #isOpen = true;
-  /** Null for plain ESP. */
-  #holder: Holder | null;
+  /** Null for plain ESP, and before `holdSockets`. */
+  #holder: Holder | null = null;
 
   /** Opens everything in the network namespace that the thread is in. @throws PortError */
   constructor(libc: Libc, options: NetlinkKernelOptions) {
@@ -86,7 +86,6 @@ export class NetlinkKernel implements KernelPort {
     this.#libc = libc;
     this.#besideCilium = besideCilium;
     this.#stagingDelayMs = stagingDelayMs;
-    this.#holder = holdDecapsulation(libc, decapsulationPlaces(local.addresses));
     this.#stat = openXfrmStat();
     const socket = orClose(this.#stat, () => new RequestSocket(new NetlinkDescriptor(libc)));
     this.#reader = { socket, local, keySource, log };
@@ -97,16 +96,25 @@ export class NetlinkKernel implements KernelPort {
   }
 
   /**
-   * Can this kernel run ESP with our cipher, and may we program it? Then what must be blocked is
-   * blocked from here on (S3), before anything is known of the fleet.
+   * Blocks what must be blocked, before anything is known of the fleet. Only then: can this kernel run
+   * ESP with our cipher, and may we program it? An agent that this ends leaves nothing plain (S3).
    * @throws PortError when not
    */
   async check(): Promise<void> {
     const { socket, local } = this.#reader;
-    await checkEsp(socket, local);
-    if (!this.#besideCilium) await refuseBesideCilium(socket);
     const { policies } = await findOwned(socket, local.ownership);
     await keepGuard(socket, local, policies.filter((policy) => isGuardPolicy(policy, local)));
+    this.holdSockets();
+    await checkEsp(socket, local);
+    if (!this.#besideCilium) await refuseBesideCilium(socket);
+  }
+
+  /**
+   * Has the UDP sockets of encapsulated ESP kept open, in the network namespace that the thread is in.
+   * @throws PortError as `holdDecapsulation`
+   */
+  holdSockets(): void {
+    this.#holder = holdDecapsulation(this.#libc, decapsulationPlaces(this.#reader.local.addresses));
   }
 
   apply(
@@ -162,10 +170,9 @@ export class NetlinkKernel implements KernelPort {
 
   /** ESP in UDP needs a socket, and it must not die with us. */
   #keepHolder(): void {
-    const { log, local } = this.#reader;
     if (this.#holder === null || isAlive(this.#holder)) return;
-    log.write("warn", "the UDP socket of encapsulated ESP was lost and is opened again", {});
-    this.#holder = holdDecapsulation(this.#libc, decapsulationPlaces(local.addresses));
+    this.#reader.log.write("warn", "the UDP socket of encapsulated ESP was lost and is opened again", {});
+    this.holdSockets();
   }
 
   /** Our own changes are announced like all others, with the address of our request socket. */

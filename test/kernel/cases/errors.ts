@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Keyring } from "../../../src/adapters/crypto/keyring.js";
 import { openNetlinkKernel } from "../../../src/adapters/netlink/kernel-port.js";
+import type { Guard } from "../../../src/adapters/netlink/kernel/guard.js";
 import { defaultOwnership } from "../../../src/adapters/netlink/kernel/ownership.js";
 import { PortError } from "../../../src/adapters/port-error.js";
 import { MessageBatch } from "../../../src/adapters/netlink/codec/batch.js";
@@ -13,6 +14,7 @@ import { NetlinkDescriptor } from "../../../src/adapters/netlink/socket/descript
 import { loadLibc } from "../../../src/adapters/netlink/socket/libc.js";
 import { openRequestSocket } from "../../../src/adapters/netlink/socket/request-socket.js";
 import type { KernelCase } from "../../support/kernel-cases.js";
+import { openDatagramSocket } from "../../support/netlink/datagrams.js";
 import { ip } from "../../support/netlink/namespace.js";
 import { dumpSas, hostSelector, keyOf, protectingPolicy, saOf } from "../../support/netlink/samples.js";
 
@@ -112,11 +114,15 @@ export const errorCases: readonly KernelCase[] = [
   { name: "a refusal does not repeat the key", run: refusalHasNoKey },
   { name: "SAs are asked for one by one, and deleted", run: someAreFound },
   { name: "an agent's check of the kernel leaves nothing behind", run: kernelIsChecked },
+  { name: "an agent that does not start blocks what it must all the same", run: refusedAgentsBlock },
 ];
 
+const guard: Guard = { cidrs: [{ address: "10.99.0.0", length: 16 }], bypassTcpPorts: [] };
+
 /** What an agent does first. @returns the code, or none when the kernel has what it needs */
-async function checkKernel(): Promise<string> {
-  const local = { addresses: { ...addressesOfNode, udpPort: null }, ownership: defaultOwnership, replayWindow: 1_024, guard: null };
+async function checkKernel(options: { guard?: Guard; udpPort?: number } = {}): Promise<string> {
+  const addresses = { ...addressesOfNode, udpPort: options.udpPort ?? null };
+  const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024, guard: options.guard ?? null };
   try {
     (await openNetlinkKernel({ local, keySource: new Keyring(), log: { write: () => undefined } })).close();
     return "none";
@@ -131,6 +137,26 @@ async function kernelIsChecked(): Promise<void> {
   assert.equal(ip("xfrm", "state"), "");
 }
 
+/** S3: the kernel blocks what it must, although the agent does not start. */
+function assertBlocks(): void {
+  assert.match(ip("xfrm", "policy"), /^src 0\.0\.0\.0\/0 dst 10\.99\.0\.0\/16\s+dir out action block/m);
+  ip("xfrm", "policy", "flush");
+}
+
+async function refusedAgentsBlock(): Promise<void> {
+  ip("address", "replace", "192.0.2.1/32", "dev", "lo");
+  const other = openDatagramSocket("ipv4", "192.0.2.1", 4_500);
+  assert.equal(await checkKernel({ guard, udpPort: 4_500 }), "DATAPLANE_BIND_FAILED");
+  other.close();
+  assertBlocks();
+  const cilium = ["src", "10.0.0.1", "dst", "10.0.0.2", "proto", "esp", "spi", "3", "reqid", "1", "mode", "tunnel"];
+  const cipher = ["aead", "rfc4106(gcm(aes))", `0x${"11".repeat(20)}`, "128"];
+  ip("xfrm", "state", "add", ...cilium, "mark", "0xd00", "mask", "0xf00", ...cipher);
+  assert.equal(await checkKernel({ guard }), "DATAPLANE_BESIDE_CILIUM");
+  ip("xfrm", "state", "flush");
+  assertBlocks();
+}
+
 async function noEsp(): Promise<void> {
   const socket = await openRequestSocket();
   const sas = [sa, saOf("ipv6", "transport")];
@@ -139,7 +165,8 @@ async function noEsp(): Promise<void> {
   assert.deepEqual(described.map(({ code }) => code), ["EPROTONOSUPPORT", "EPROTONOSUPPORT"]);
   for (const { message } of described) assert.match(message, /^Requested type not found/);
   socket.close();
-  assert.equal(await checkKernel(), "EPROTONOSUPPORT");
+  assert.equal(await checkKernel({ guard }), "EPROTONOSUPPORT");
+  assertBlocks();
 }
 
 /** For a guest without the ESP modules. */

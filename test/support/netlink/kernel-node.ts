@@ -52,8 +52,11 @@ export async function makeKernelNode(
   const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024, guard };
   const said: string[] = [];
   const own: Log = { write: (_level, message) => void said.push(message) };
-  const make = (): NetlinkKernel =>
-    new NetlinkKernel(libc, { local, keySource: keyring, log: log ?? own, besideCilium });
+  const make = (): NetlinkKernel => {
+    const kernel = new NetlinkKernel(libc, { local, keySource: keyring, log: log ?? own, besideCilium });
+    kernel.holdSockets();
+    return kernel;
+  };
   return {
     end: {
       name: `node-${index}` as NodeName,
