@@ -39,6 +39,9 @@ const udpLevel = 17;
 /** EADDRINUSE. */
 const addressInUse = 98;
 const encapsulationOption = 100;
+/** A killed `sleep` is gone within some milliseconds, on a busy machine later. */
+const endMsMax = 1_000;
+const endPollMs = 2;
 const options = {
   ipv4: { level: 0, policy: 17, freeBind: 15 },
   ipv6: { level: 41, policy: 35, freeBind: 78 },
@@ -60,7 +63,9 @@ export function holdDecapsulation(libc: Libc, places: readonly Place[]): Holder 
   const wanted = places.map(({ address, port }) => `${address}#${port}`).join(" ");
   const present = findHolders();
   const right = present.find((holder) => holder.places === wanted);
-  for (const holder of present) if (holder !== right) endHolder(holder);
+  const wrong = present.filter((holder) => holder !== right);
+  wrong.forEach(endHolder);
+  if (right === undefined && places.length > 0) awaitEnd(wrong);
   if (places.length === 0) return null;
   return right ?? startHolder(libc, places, wanted);
 }
@@ -106,6 +111,29 @@ export function endHolder({ pid }: Holder): void {
   }
 }
 
+/**
+ * Until their sockets are closed, so that an address of theirs can be bound again; no longer than
+ * `endMsMax`: binding fails then, and says so.
+ */
+function awaitEnd(holders: readonly Holder[]): void {
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  for (let waitedMs = 0; waitedMs < endMsMax; waitedMs += endPollMs) {
+    if (holders.every(hasEnded)) return;
+    // The thread waits: what follows must bind in the network namespace that it is in now.
+    Atomics.wait(clock, 0, 0, endPollMs);
+  }
+}
+
+/** Its files are closed before it becomes a zombie, and after its environment is gone (do_exit). */
+function hasEnded({ pid }: Holder): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return /^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+  } catch {
+    return true;
+  }
+}
+
 /** Has a program other than a holder of ours the place? */
 export function isPlaceTaken(libc: Libc, place: Place): boolean {
   const mark = `${place.address}#${place.port}`;
@@ -125,7 +153,8 @@ function startHolder(libc: Libc, places: readonly Place[], mark: string): Holder
     const child = spawn("sleep", ["infinity"], {
       cwd: "/",
       detached: true,
-      env: { ...process.env, [marker]: mark },
+      // It outlives the agent, and nothing else of the agent's environment shall: there may be secrets.
+      env: { PATH: process.env["PATH"], [marker]: mark },
       stdio: ["ignore", "ignore", "ignore", ...sockets],
     });
     child.once("error", () => undefined).unref();

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { endHolder, findHolders, holdDecapsulation } from "../../../src/adapters/netlink/decapsulation.js";
 import { loadLibc } from "../../../src/adapters/netlink/socket/libc.js";
@@ -97,6 +97,35 @@ async function socketOutlivesItsAgent(): Promise<void> {
   const { stdout, exitCode } = await runCommand(["cleanup", "--json"]);
   assert.equal(exitCode, 0);
   assert.deepEqual((JSON.parse(stdout) as { holders: unknown }).holders, [moved]);
+  while (findHolders().length > 0) await pause(5);
+}
+
+/** The IPv4 address stays: its socket is bound anew as soon as the old holder has closed its own. */
+async function addressIsAdded(): Promise<void> {
+  ipBatch(["address replace 192.0.2.1/32 dev lo", "address replace 2001:db8::1/128 dev lo"]);
+  const libc = await loadLibc();
+  const ipv4 = { family: "ipv4", address: "192.0.2.1", port: udpPort } as const;
+  const ipv6 = { family: "ipv6", address: "2001:db8::1", port: udpPort } as const;
+  for (let round = 0; round < 20; round += 1) {
+    const old = holdDecapsulation(libc, [ipv4]);
+    const both = holdDecapsulation(libc, [ipv4, ipv6]);
+    assert.notEqual(both?.pid, old?.pid);
+    assert.deepEqual(findHolders(), [both]);
+  }
+  holdDecapsulation(libc, []);
+  while (findHolders().length > 0) await pause(5);
+}
+
+/** It outlives the agent, whose environment may hold passwords. */
+async function environmentIsBare(): Promise<void> {
+  process.env["SPINDLE_TEST_PASSWORD"] = "secret";
+  const libc = await loadLibc();
+  const holder = holdDecapsulation(libc, [{ family: "ipv4", address: "192.0.2.1", port: udpPort }]);
+  assert.ok(holder !== null);
+  const words = readFileSync(`/proc/${holder.pid}/environ`, "latin1").split("\0").filter((word) => word !== "");
+  assert.deepEqual(words.map((word) => word.split("=")[0]).sort(), ["PATH", "spindle_decapsulates"]);
+  delete process.env["SPINDLE_TEST_PASSWORD"];
+  holdDecapsulation(libc, []);
   while (findHolders().length > 0) await pause(5);
 }
 
@@ -203,6 +232,8 @@ export const encapsulationCases: readonly KernelCase[] = [
   { name: "ESP in UDP: a fleet rotates and loses nothing", run: rotationsOverUdp },
   { name: "ESP in UDP: a holder of the socket that somebody ended is replaced", run: lostHolderComesBack },
   { name: "ESP in UDP: the socket survives a kill -9 of its agent, and cleanup ends it", run: socketOutlivesItsAgent },
+  { name: "ESP in UDP: an address is added, and the one that stays is bound again at once", run: addressIsAdded },
+  { name: "ESP in UDP: the process that holds the socket has nothing of the agent's environment", run: environmentIsBare },
   { name: "ESP in UDP: another user's process is not taken for the one that holds the socket", run: anotherUsersProcessIsNone },
   { name: "ESP in UDP: a port that another program has is a coded error", run: takenPortIsTold },
   { name: "ESP in UDP: the kernel and the userspace dataplane understand each other", run: () => userspaceUnderstandsKernel(3) },
