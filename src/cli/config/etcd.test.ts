@@ -109,3 +109,11 @@ for (const [title, section, expected] of faults) {
     assert.match(fault.details[0] ?? "", expected);
   });
 }
+
+test("config: CIDRs that would cut the agent off from its etcd are refused", async () => {
+  const etcd = agentWith("{ endpoints: ['https://10.0.0.5:2379'] }");
+  const lines = etcd.map((line) => (line.startsWith("dataplane:") ? "dataplane: { kind: kernel }" : line));
+  const fault = await faultIn(loadAgent([...lines, "policy: { cidrs: [10.0.0.0/8] }"]));
+  assert.match(fault.details.join("\n"), /must hold 2379: the registry at 10\.0\.0\.5 is within 10\.0\.0\.0\/8/);
+  await loadAgent([...lines, "policy: { cidrs: [10.0.0.0/8], bypass: { tcpPorts: [2379] } }"]);
+});

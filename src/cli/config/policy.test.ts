@@ -55,6 +55,20 @@ test("policy: the registry's port must be open where its address is blocked", ()
   assert.deepEqual(faultsOf({ ...blocking, bypass: { tcpPorts: [7400] } }, around("10.127.0.5")), []);
 });
 
+test("policy: so must the port of each member of etcd that is named by address", () => {
+  const endpoints = [
+    { host: "etcd-1.example", port: 2379 },
+    { host: "10.128.0.5", port: 2381 },
+    { host: "10.127.0.5", port: 2379 },
+    { host: "fd00::5", port: 2389 },
+  ];
+  const around = { ...kernel, registry: { etcd: { endpoints } } };
+  const opening = (...tcpPorts: number[]): object => ({ cidrs: ["10.0.0.0/9", "fd00::/16"], bypass: { tcpPorts } });
+  assert.deepEqual(faultsOf(opening(), around), ["policy.bypass.tcpPorts", "policy.bypass.tcpPorts"]);
+  assert.deepEqual(faultsOf(opening(2379), around), ["policy.bypass.tcpPorts"]);
+  assert.deepEqual(faultsOf(opening(2379, 2389), around), []);
+});
+
 test("policy: CIDRs are blocked from require on", () => {
   const fields = { cidrs: ["10.0.0.0/8"], bypass: { tcpPorts: [22] } };
   assert.equal(toPolicy(policySection.parse({ ...fields, level: "prefer" })).guard, null);

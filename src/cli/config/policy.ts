@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { Guard } from "../../adapters/netlink/kernel/guard.js";
+import type { Prefix } from "../../adapters/netlink/codec/model.js";
 import { limits } from "../../core/limits.js";
 import { policyLevels, type PolicyLevel } from "../../core/policy-level.js";
 import { contains, parseCidr } from "./cidr.js";
@@ -44,7 +45,16 @@ export type PolicyFields = z.output<typeof policySection>;
 /** Fields that the checks look at besides. */
 interface Surroundings {
   readonly dataplane: { readonly kind: string };
-  readonly registry: { readonly host?: string | undefined; readonly port?: number | undefined };
+  readonly registry: {
+    readonly host?: string | undefined;
+    readonly port?: number | undefined;
+    readonly etcd?: { readonly endpoints: readonly Endpoint[] } | undefined;
+  };
+}
+
+interface Endpoint {
+  readonly host: string;
+  readonly port: number;
 }
 
 export function checkPolicy(
@@ -59,13 +69,26 @@ export function checkPolicy(
     remarks.push({ path: ["policy", "cidrs"], message: kernelOnly("cidrs", dataplane.kind) });
   if (cidrs.length === 0 && bypass.tcpPorts.length > 0)
     remarks.push({ path: ["policy", "bypass"], message: "needs policy.cidrs: without them nothing is blocked" });
-  const { host, port } = registry;
-  if (host === undefined || port === undefined || bypass.tcpPorts.includes(port)) return remarks;
+  const blocked = endpointsOf(registry).flatMap((endpoint) => blockedRegistry(endpoint, cidrs, bypass.tcpPorts));
+  return [...remarks, ...blocked];
+}
+
+/** Those that the file has by address: a host name is looked up only when the agent runs. */
+function endpointsOf({ host, port, etcd }: Surroundings["registry"]): readonly Endpoint[] {
+  const embedded = host === undefined || port === undefined ? [] : [{ host, port }];
+  return [...embedded, ...(etcd?.endpoints ?? [])];
+}
+
+function blockedRegistry(
+  { host, port }: Endpoint,
+  cidrs: readonly Prefix[],
+  tcpPorts: readonly number[],
+): readonly Remark[] {
   const within = cidrs.find((cidr) => contains(cidr, host));
-  if (within === undefined) return remarks;
+  if (within === undefined || tcpPorts.includes(port)) return [];
   const network = `${within.address}/${within.length}`;
   const message = `must hold ${port}: the registry at ${host} is within ${network}, and a node without a key could never reach it`;
-  return [...remarks, { path: ["policy", "bypass", "tcpPorts"], message }];
+  return [{ path: ["policy", "bypass", "tcpPorts"], message }];
 }
 
 function kernelOnly(what: string, kind: string): string {
