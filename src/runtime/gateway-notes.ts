@@ -28,6 +28,8 @@ export function logSiteNote(log: Log, note: SiteNote): void {
   switch (note.kind) {
     case "doing":
       return log.write("info", "gateway", { link: note.link, what: note.what, pair: note.pair, generation: note.number });
+    case "held":
+      return log.write("error", "links missing from the registry are held", { code: "GATEWAY_LINKS_HELD", links: note.links.join(" ") });
     case "drained": {
       const { link, pair, number, isForced } = note;
       const message = isForced ? "old tunnel still in use at the end of its drain" : "old tunnel idle";

@@ -14,6 +14,7 @@ import {
   type ObservedLink,
   type SiteEffect,
   type SiteFailure,
+  type SiteNote,
   type SiteObservation,
   type SiteOptions,
   type SiteState,
@@ -21,6 +22,7 @@ import {
 } from "../core/gateway/site/state.js";
 import { stepSite } from "../core/gateway/site/step.js";
 import type { WatchEvent } from "../ports/registry.js";
+import { findMissingLinks } from "./gateway-missing-links.js";
 import type { SiteEffectEnd, SiteInput } from "./gateway-site-input.js";
 
 export type StepSite = typeof stepSite;
@@ -47,6 +49,10 @@ export class SiteMachine {
   readonly #running = new Set<string>();
   readonly #waiting = new Set<string>();
   readonly #touched = new Set<LinkName>();
+  /** Not told yet. */
+  readonly #notes: SiteNote[] = [];
+  /** Missing from the registry, and not believed. */
+  #held: readonly LinkName[] = [];
   #state: SiteState = newSite;
 
   /** @param links what the site's own file says */
@@ -86,7 +92,7 @@ export class SiteMachine {
       this.#running.add(effectId(effect));
       if (effect.kind === "observe") this.#beginObservation(effect.link.name, nowMs);
     }
-    return step;
+    return { ...step, notes: [...this.#notes.splice(0), ...step.notes] };
   }
 
   observe(): SiteObservation {
@@ -117,20 +123,35 @@ export class SiteMachine {
     return this.#deeds.get(name) ?? 0;
   }
 
-  /** What is gone from a complete listing is no longer wanted; what cannot be read is as it was. */
+  /** What is gone from a complete listing is no longer wanted, unless that is too much; what cannot be read is as it was. */
   #seeLinks(event: WatchEvent<StoredLink>): void {
     if (event.kind === "put") return this.#seeLink(event.item.record);
-    if (event.kind === "removed") return this.#detach(event.name as LinkName);
+    if (event.kind === "removed") return this.#seeRemoval(event.name as LinkName);
     if (event.kind !== "listing") return;
     const listed = new Set<string>([...event.items.map(({ record }) => record.link.name), ...(event.unreadable ?? [])]);
-    for (const name of this.#newest.keys()) if (!listed.has(name)) this.#detach(name);
+    const { gone, held } = findMissingLinks(this.#newest, listed);
+    for (const name of gone) this.#detach(name);
+    this.#hold(held);
     for (const { record } of event.items) this.#seeLink(record);
+  }
+
+  /** The hub marks a link as detached before it removes it: a removal without that is none of its own. */
+  #seeRemoval(name: LinkName): void {
+    if (this.#newest.get(name)?.detached === false) this.#hold([...this.#held.filter((one) => one !== name), name]);
+    else this.#detach(name);
+  }
+
+  #hold(names: readonly LinkName[]): void {
+    const isNews = names.some((name) => !this.#held.includes(name));
+    this.#held = names;
+    if (isNews) this.#notes.push({ kind: "held", links: names });
   }
 
   #seeLink(record: LinkRecord): void {
     if (sideOf(record.link, this.#options.site) === null) return;
     this.#newest.set(record.link.name, record);
     this.#gone.delete(record.link.name);
+    this.#held = this.#held.filter((name) => name !== record.link.name);
   }
 
   #detach(name: LinkName): void {

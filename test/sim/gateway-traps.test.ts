@@ -164,7 +164,7 @@ test("gateway trap 55: detaching w-1 touches nothing of w-10, w-100 or of links 
 });
 
 test("gateway trap 55: a site that is away while its link goes cleans up when it is back", () => {
-  const { fleet } = stage({ links: [link, linkOf("w-2", "w-20")] });
+  const { fleet } = stage({ links: [link, linkOf("w-2", link.client)] });
   fleet.killSite(link.client);
   fleet.links = fleet.links.slice(1);
   fleet.startHub();
@@ -173,7 +173,53 @@ test("gateway trap 55: a site that is away while its link goes cleans up when it
   fleet.startSite(link.client);
   fleet.run(10_000);
   assert.equal(fleet.tunnels.of(link.name, "client").length, 0);
-  assert.equal(fleet.site(link.client).routes.size, 0);
+  assert.deepEqual([...fleet.site(link.client).routes.keys()], [fleet.links[0]?.name]);
+});
+
+test("gateway regression: a registry that is suddenly empty takes no tunnel down, and is noted", () => {
+  const all = [link, linkOf("w-2", link.client), linkOf("w-3", link.client)];
+  const { fleet, checker } = stage({ links: all });
+  fleet.stopHub();
+  const stored = [...fleet.registry.links];
+  const list = (): void => {
+    for (const { program } of fleet.sites.values()) if (program !== null) fleet.registry.reconnect(program.client);
+    fleet.run(30_000);
+  };
+  const assertKept = (held: string): void => {
+    for (const one of all) for (const side of ["server", "client"] as const) assert.equal(fleet.tunnels.of(one.name, side).length, 2, `${one.name} ${side}`);
+    const lines = fleet.logs.filter(({ who, fields }) => who === link.client && fields["code"] === "GATEWAY_LINKS_HELD");
+    assert.equal(lines.at(-1)?.fields["links"], held);
+  };
+  for (const [name] of stored.slice(0, 2)) fleet.registry.links.delete(name);
+  list();
+  assertKept(stored.slice(0, 2).map(([name]) => name).join(" "));
+  fleet.registry.links.clear();
+  list();
+  fleet.startSite(link.client);
+  fleet.run(30_000);
+  assertKept(stored.map(([name]) => name).join(" "));
+  for (const [name, one] of stored) fleet.registry.links.set(name, one);
+  list();
+  fleet.startHub();
+  assert.notEqual(fleet.rotateAndRest(link, 300_000), null);
+  assertHeld({ fleet, checker });
+});
+
+test("gateway regression: a link that somebody removes from the registry is not torn down", () => {
+  const { fleet, checker } = stage({ links: [link, linkOf("w-2", link.client)] });
+  fleet.stopHub();
+  const stored = fleet.registry.links.get(link.name);
+  assert.ok(stored !== undefined);
+  const client = { isAlive: () => true, isCutOff: false };
+  fleet.registry.connect(client).removeLink(stored.record, stored.version, () => undefined);
+  fleet.run(30_000);
+  assert.equal(fleet.record(link.name), undefined);
+  assert.ok(fleet.logs.some(({ fields }) => fields["code"] === "GATEWAY_LINKS_HELD"));
+  fleet.registry.links.set(link.name, stored);
+  for (const side of ["server", "client"] as const) fleet.startSite(link[side]);
+  fleet.startHub();
+  assert.notEqual(fleet.rotateAndRest(link, 300_000), null);
+  assertHeld({ fleet, checker });
 });
 
 test("gateway trap 56: the first pair fine and the second failing is not done, and says which pair and why", () => {

@@ -130,6 +130,8 @@ export function gatewayId(link: LinkName, pair: PairIndex, number: number): stri
 
 export type SiteNote =
   | { readonly kind: "doing"; readonly link: LinkName | null; readonly what: SiteEffect["kind"]; readonly pair: PairIndex | null; readonly number: number | null }
+  /** Missing from the registry without having been detached: they stay as they are. */
+  | { readonly kind: "held"; readonly links: readonly LinkName[] }
   | { readonly kind: "drained"; readonly link: LinkName; readonly pair: PairIndex; readonly number: number; readonly isForced: boolean };
 
 export interface SiteStep {
