@@ -23,7 +23,7 @@ let two: number;
 
 before(async () => {
   if (skip !== false) return;
-  namespace = makeNamespace("spindle-route-test");
+  namespace = makeNamespace(`spindle-route-${process.pid}`);
   ipBatch(
     [
       "link set lo up",

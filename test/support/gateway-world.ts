@@ -22,7 +22,8 @@ export interface GatewayWorld {
 
 export function makeGatewayWorld(name: string): GatewayWorld {
   const directory = mkdtempSync(join(tmpdir(), "spindle-gateways-"));
-  const [server, client] = [makeNamespace(`${name}-a`), makeNamespace(`${name}-b`)];
+  // A run that was killed leaves its namespaces: they are not in the way of the next one.
+  const [server, client] = [makeNamespace(`${name}-${process.pid}-a`), makeNamespace(`${name}-${process.pid}-b`)];
   ip("link", "add", "wire", "netns", server.name, "type", "veth", "peer", "name", "wire", "netns", client.name);
   setUp(server, "10.99.0.1/24", "10.101.0.1/32");
   setUp(client, "10.99.0.2/24", "10.102.0.1/32");
