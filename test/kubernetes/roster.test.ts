@@ -151,7 +151,10 @@ fleetTest("an entry changed by hand is not obeyed and is set back", async (fleet
   await fleet.client.send({ method: "PATCH", path: fleet.nodePath("a"), body });
   await fleet.codes.first((code) => code === "ROSTER_CHANGED_BY_HAND");
   await watch.first(({ kind }) => kind === "put");
-  assert.deepEqual(watch.events.slice(1), [{ kind: "put", revision: entry.revision, item: entry }]);
+  assert.deepEqual(watch.events.slice(1), [
+    { kind: "listing", revision: entry.revision, items: [entry], unreadable: ["a"] },
+    { kind: "put", revision: entry.revision, item: entry },
+  ]);
   assert.deepEqual(fleet.skipped, ["roster/a"]);
   const next = await fleet.admit("b", 2);
   assert.equal(next.revision, entry.revision + 1, "no revision was taken from it");
@@ -237,6 +240,21 @@ fleetTest("without its ledger nobody is admitted", async (fleet) => {
   fleet.lead();
   await fleet.codes.first((code) => code === "REGISTRY_LEDGER_LOST");
   assert.deepEqual(await fleet.names(), ["a"]);
+});
+
+fleetTest("a ledger from a backup gives nothing out twice", async (fleet) => {
+  const stop = fleet.lead();
+  await fleet.admit("a", 1);
+  const backup = await readLedger(fleet.client, false);
+  const newest = [await fleet.admit("b", 2), await fleet.admit("c", 3)];
+  stop();
+  const { version } = await readLedger(fleet.client, false);
+  await writeLedger(fleet.client, version, backup.ledger);
+  fleet.lead();
+  const d = await fleet.admit("d", 4);
+  assert.ok(newest.every(({ revision }) => revision < d.revision), "revisions go on");
+  assert.ok(newest.every(({ index }) => index !== d.index), "and so do indices");
+  assert.deepEqual(await fleet.names(), ["a", "b", "c", "d"]);
 });
 
 fleetTest("most reports gone at one look take nobody off the roster", async (fleet) => {

@@ -39,9 +39,10 @@ export async function writeNextKey(
     throw refused("ROTATION_RUNNING", message, "spindle rotate --wait follows it");
   }
   const path = `/api/v1/namespaces/${encodeURIComponent(client.namespace)}/secrets`;
-  const found = await client.send({ method: "GET", path: `${path}/${secret.name}` });
+  const secretPath = `${path}/${encodeURIComponent(secret.name)}`;
+  const found = await client.send({ method: "GET", path: secretPath });
   return found.kind === "object"
-    ? addKey(client, `${path}/${secret.name}`, found.object, secret, record)
+    ? addKey(client, secretPath, found.object, secret, record)
     : makeSecret(client, path, secret, record);
 }
 
@@ -58,11 +59,15 @@ async function makeSecret(
   const first = parseKeyId(1, ring);
   if (!first.ok) throw new Error(first.error);
   const lines = [generateLine(first.value, "aes-gcm-128")];
-  const metadata = { name };
-  const body = { apiVersion: "v1", kind: "Secret", metadata, data: { [file]: encoded(lines) } };
-  const answer = await client.send({ method: "POST", path, body });
-  if (answer.kind === "object") return first.value;
-  throw conflict(name);
+  try {
+    const metadata = { name };
+    const body = { apiVersion: "v1", kind: "Secret", metadata, data: { [file]: encoded(lines) } };
+    const answer = await client.send({ method: "POST", path, body });
+    if (answer.kind === "object") return first.value;
+    throw conflict(name);
+  } finally {
+    wipeLines(lines);
+  }
 }
 
 async function addKey(

@@ -41,6 +41,11 @@ export class NodeWriter {
     return { listing, entries };
   }
 
+  /** The highest of all objects, marks of removals among them; 0 when there is none. */
+  get lastRevision(): number {
+    return Math.max(0, ...[...this.#known.values()].map(({ revision }) => revision));
+  }
+
   /** Is this the present object, and not one that this leader has replaced? */
   isNews({ metadata }: KubeObject): boolean {
     const known = this.#known.get(metadata.name);

@@ -69,6 +69,27 @@ const emptyLedger: Ledger = {
   intents: [],
 };
 
+/** What the objects and the fleet record show of what was given out. */
+export interface GivenOut {
+  /** The highest revision of a node, or that the fleet record promises something for. */
+  readonly revision: number;
+  /** Indices of nodes on the roster. */
+  readonly indices: ReadonlySet<number>;
+}
+
+/**
+ * The ledger as it must at least be: one from a backup may be older than what was given out since. A lower revision
+ * would make new nodes count as covered before anybody has staged for them; an index twice is an SPI twice.
+ */
+export function notBehind(ledger: Ledger, { revision, indices }: GivenOut): Ledger {
+  return {
+    ...ledger,
+    revision: Math.max(ledger.revision, revision),
+    nextIndex: Math.max(ledger.nextIndex, 1 + Math.max(-1, ...indices)),
+    released: ledger.released.filter(({ index }) => !indices.has(index)),
+  };
+}
+
 /**
  * @param isRosterEmpty without a ledger a roster with entries is one whose allotments are lost
  * @throws PortError REGISTRY_LEDGER_LOST, REGISTRY_RECORD_INVALID
@@ -80,7 +101,7 @@ export async function readLedger(client: ApiClient, isRosterEmpty: boolean): Pro
   if (isRosterEmpty) return { version: "", ledger: emptyLedger };
   const message =
     `the ConfigMap ${ledgerName} is gone while there are nodes on the roster: nobody knows which ` +
-    "indices were given out; restore it from a backup, or take all nodes off the roster first";
+    "indices were given out; restore the newest copy, or stop the agents and delete all SpindleNodes";
   throw new PortError("REGISTRY_LEDGER_LOST", message, true);
 }
 

@@ -15,7 +15,9 @@ import { NodeLeases } from "./node-leases.js";
 import { NodeWriter, overtaken } from "./node-writer.js";
 import { ObjectReader } from "./object-reader.js";
 import { registrationSchema } from "./object-schemas.js";
-import { readLedger, writeLedger } from "./roster-ledger.js";
+import { decode, decodeOrThrow } from "../records.js";
+import { fleetRecordSchema, rosterRecordSchema } from "../schemas.js";
+import { notBehind, readLedger, writeLedger, type GivenOut } from "./roster-ledger.js";
 import { RosterDesk } from "./roster-desk.js";
 import { restoreNulls, structuralSchema } from "./structural-schema.js";
 import { watchStream, type ObjectChange } from "./watch-stream.js";
@@ -79,13 +81,26 @@ export class RosterTerm {
     const names = entries.map(({ key }) => key.slice(rosterPrefix.length));
     for (const name of [...names, ...this.#reports.keys()]) this.#open.add(name);
     this.#hold(names);
-    const desk = new RosterDesk(stored.ledger, entries, {
+    const ledger = notBehind(stored.ledger, await this.#givenOut(entries));
+    const desk = new RosterDesk(ledger, entries, {
       reports: () => this.#reportItems(),
       fleet: () => this.#fleetItem(),
     });
     // From now on nobody who led before can announce anything.
     await this.#writeLedger(stored.version, desk);
     return { desk, nodesVersion: listing.version, reportsVersion: reports.version };
+  }
+
+  /** @throws PortError REGISTRY_RECORD_INVALID for a fleet record of another version: what it promises is not known */
+  async #givenOut(entries: readonly KvItem[]): Promise<GivenOut> {
+    const fleet = await this.#fleetItem();
+    const promised = fleet === null ? [] : decodeOrThrow(fleetRecordSchema, fleet).through.map((mark) => mark.revision);
+    const indices = new Set<number>();
+    for (const entry of entries) {
+      const decoded = decode(rosterRecordSchema, entry);
+      if (decoded.kind === "valid") indices.add(decoded.value.index);
+    }
+    return { revision: Math.max(this.#nodes.lastRevision, ...promised), indices };
   }
 
   /** Most of the fleet is gone at a single look: rather a lost collection than a real departure. */
