@@ -171,12 +171,15 @@ export class ControllerMachine {
       this.#roster = { ...this.#roster, complete: false };
       return this.#watchAgain(nowMs);
     }
+    const unreadable = new Set(event.kind === "listing" ? (event.unreadable as readonly NodeName[] | undefined) : this.#roster.unreadable);
     if (event.kind === "listing") this.#entries.clear();
     if (event.kind === "listing") for (const entry of event.items) this.#entries.set(entry.name, entry);
     if (event.kind === "put") this.#entries.set(event.item.name, event.item);
+    if (event.kind === "put") unreadable.delete(event.item.name);
     if (event.kind === "removed") this.#entries.delete(event.name as NodeName);
+    if (event.kind === "removed") unreadable.delete(event.name as NodeName);
     const complete = this.#roster.complete || event.kind === "listing";
-    this.#roster = { ...this.#roster, complete, revision: event.revision as RosterRevision };
+    this.#roster = { ...this.#roster, complete, unreadable, revision: event.revision as RosterRevision };
     if (event.kind === "listing") this.#watchAgain(nowMs);
   }
 

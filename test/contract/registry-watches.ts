@@ -162,6 +162,7 @@ export function watchClauses(clause: Clause): void {
     await admit(client.registry, "c", 3);
     await watch.first((event) => event.kind === "put");
     assert.deepEqual(changesOf(watch.events), ["put c"], "whoever knew the node keeps it");
+    assert.deepEqual(watch.events.filter(isListing).at(-1)?.unreadable, ["a", "b"], "and is told at once");
     assert.deepEqual([...client.skipped].sort(), ["roster/a", "roster/b"]);
     await assertNewcomerSees(fleet, ["c"], ["a", "b"]);
     const again = admission("a", 9);

@@ -3,7 +3,7 @@
  * without a gap it shows the whole listing without asking for it again, and a record that became
  * unreadable stays as last read.
  *
- * Invariant: an unreadable record is neither a change nor a removal, and a listing names it.
+ * Invariant: an unreadable record is neither a change nor a removal; a listing names it, at once.
  */
 import type { Stop } from "../../ports/failure.js";
 import type { WatchEvent } from "../../ports/registry.js";
@@ -87,7 +87,7 @@ function change<T>(
       continue;
     }
     const decoded = take(view, source, sink, { key, value, revision, fault });
-    if (decoded.kind === "valid") sink.listener({ kind: "put", revision, item: decoded.value });
+    sink.listener(decoded.kind === "valid" ? { kind: "put", revision, item: decoded.value } : listingOf(view, source));
   }
 }
 

@@ -15,6 +15,7 @@ import type {
 } from "./controller-state.js";
 import { decideFleet, newFleet } from "./decide.js";
 import { updateAudit } from "./audit.js";
+import type { NodeName } from "../node.js";
 import type { FleetRecord } from "./record.js";
 import { decideExclusions, observeBeats } from "./stragglers.js";
 
@@ -61,6 +62,8 @@ function decide(
   options: ControllerOptions,
   notes: ControllerNote[],
 ): { readonly record: FleetRecord; readonly conditions: readonly Condition[] } {
+  const unreadable = [...observation.roster.unreadable].map(unreadableNode);
+  if (unreadable.length > 0) return { record, conditions: unreadable };
   const { excluded, held } = decideExclusions(record, state, observation, nowMs, options);
   if (!observation.inFlight.has("write-fleet")) noteExclusions(record, excluded, notes);
   const counted = withExclusions(record, excluded);
@@ -70,6 +73,12 @@ function decide(
     return { code: "TOO_MANY_SILENT", message: `node ${node} is silent, but too many are to exclude it`, node };
   });
   return { record: decision.record, conditions: [...tooMany, ...decision.conditions] };
+}
+
+/** A node that is there and of which nothing is known may hold no key and send with any: no barrier is passed then. */
+function unreadableNode(node: NodeName): Condition {
+  const message = `the roster's record of node ${node} cannot be read: nothing is decided until it can`;
+  return { code: "ROSTER_UNREADABLE", message, node };
 }
 
 function withExclusions(record: FleetRecord, excluded: FleetRecord["excluded"]): FleetRecord {

@@ -47,7 +47,7 @@ export function draftReport(state: AgentState, observation: Observation, options
 
 /**
  * Keys whose inbound SAs exist for every entry up to `through`. A join makes some SAs missing for a moment: that bounds
- * `through`, it does not take the key out of `holds`.
+ * `through`, it does not take the key out of `holds`. Nor does it rise past an entry that is there and cannot be read.
  */
 export function heldThrough(
   state: AgentState,
@@ -64,7 +64,8 @@ export function heldThrough(
     holds.push(key);
     complete = Math.min(complete, revision - 1);
   }
-  if (holds.length === 0 || hasRemovalsToApply(state)) return { holds, through: state.through };
+  const isBlind = observation.roster.unreadable.size > 0;
+  if (holds.length === 0 || isBlind || hasRemovalsToApply(state)) return { holds, through: state.through };
   return { holds, through: Math.max(state.through, complete) as RosterRevision };
 }
 
