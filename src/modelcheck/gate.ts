@@ -57,8 +57,11 @@ export class Gate {
     return events.length === count;
   }
 
+  /** @returns false when nothing waited */
   readAll(): boolean {
-    return streams.map((stream) => this.read(stream, this.#queues[stream].length)).length > 0;
+    const waiting = streams.filter((stream) => this.#queues[stream].length > 0);
+    for (const stream of waiting) this.read(stream, this.#queues[stream].length);
+    return waiting.length > 0;
   }
 
   loseEvents(stream: Stream): boolean {

@@ -10,7 +10,7 @@ import type { Rule, Scope } from "./scope.js";
 
 type Changes = Pick<Scope, "step" | "controllerStep" | "broken">;
 
-/** For lack of leaves, exclusions, lost files, foreign SAs and a clock. */
+/** For lack of leaves, lost files, foreign SAs, plain packets and a clock. */
 const beyondTheModel = new Set([
   "act-before-saved",
   "drop-a-deletion",

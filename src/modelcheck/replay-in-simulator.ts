@@ -17,7 +17,7 @@ import { ownMutants } from "./own-mutants.js";
 import { keyOf, nodeNames } from "./scope.js";
 
 export interface Played {
-  /** Does the simulator find the same invariant broken? */
+  /** Does the simulator find it broken? S2 shows there as the loss that it leads to. */
   readonly confirmed: boolean;
   /** The move, from 1, that was not possible there, with the reason; null when all were. */
   readonly stuckAt: { readonly move: number; readonly why: string } | null;

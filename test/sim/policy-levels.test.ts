@@ -31,6 +31,7 @@ for (const coordination of ["barrier", "pairwise"] as const) {
       waitUntil(fleet, "everybody runs key 2 alone", () => runsOnly(fleet, testKey(2)));
       assert.deepEqual(outbound(fleet), [level === "accept" ? "pass" : "protect"]);
       assert.deepEqual(reusedOutbound(fleet), []);
+      assert.deepEqual(fleet.losses(), []);
     });
 
     test(`policy levels: at ${level} a node that lost its kernel's state comes back (${coordination})`, () => {
