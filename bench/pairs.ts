@@ -1,4 +1,5 @@
 /** What the agents of a whole simulated fleet cost per ordered pair of nodes: processor time of a rotation, and memory. */
+import { hasConverged } from "../src/sim/checkers/convergence.js";
 import { SimFleet } from "../src/sim/fleet.js";
 import { testKey } from "../test/support/fleet-snapshot.js";
 import { heapBytes } from "./rotation.js";
@@ -31,10 +32,6 @@ export function measurePairs(coordination: "barrier" | "pairwise", nodes: number
 
 function rotate(fleet: SimFleet, keyId: number): void {
   for (const name of fleet.live()) fleet.setKeys(name, [testKey(keyId - 1), testKey(keyId)]);
-  const isDone = (): boolean =>
-    fleet.live().every((name) => {
-      const report = fleet.registry.report(name);
-      return report?.holds.length === 1 && report.sendingOldest === keyId;
-    });
+  const isDone = (): boolean => hasConverged(fleet, testKey(keyId));
   if (!fleet.runUntil(isDone, limitMs)) throw new Error(`the rotation to key ${keyId} has not ended`);
 }

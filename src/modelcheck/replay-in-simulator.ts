@@ -5,6 +5,7 @@
  */
 import { fail, succeed, type Result } from "../core/result.js";
 import type { NodeName } from "../core/node.js";
+import { hasConverged } from "../sim/checkers/convergence.js";
 import { alwaysLeading } from "../sim/mutants/coordination.js";
 import { mutants } from "../sim/mutants/named-mutants.js";
 import type { SimOptions } from "../sim/options.js";
@@ -249,14 +250,9 @@ class Player {
   }
 
   #isAtRest(): boolean {
-    const live = this.#fleet.live();
     const record = this.#fleet.registry.fleet;
     if (this.#file.coordination === "barrier" && record?.phase !== "steady") return false;
     const newest = Math.max(1, ...[...this.#files.values()].map((keyIds) => keyIds.at(-1) ?? 1));
-    return live.every((name) => {
-      const report = this.#fleet.registry.report(name);
-      const isOnly = report?.holds.length === 1 && report.holds[0]?.keyId === newest;
-      return isOnly && (report.sendingOldest === newest || live.length === 1);
-    });
+    return hasConverged(this.#fleet, keyOf(newest));
   }
 }

@@ -6,10 +6,10 @@ import type { SimFleet } from "../fleet.js";
 import type { SimNode } from "../model/host.js";
 import { seconds, violationsMax, type Checker, type Violation } from "./checker.js";
 
-/** Does every live node hold and send with `key` and nothing else, by its own word? */
-export function hasConverged(fleet: SimFleet, key: KeyIdentity): boolean {
-  const live = fleet.live();
-  return live.every((name) => rests(fleet, name, key, live.length === 1));
+/** Does each of these nodes hold and send with `key` and nothing else, by its own word? */
+export function hasConverged(fleet: SimFleet, key: KeyIdentity, names: readonly NodeName[] = fleet.live()): boolean {
+  const isAlone = fleet.live().length === 1;
+  return names.every((name) => rests(fleet, name, key, isAlone));
 }
 
 function rests(fleet: SimFleet, name: NodeName, key: KeyIdentity, isAlone: boolean): boolean {

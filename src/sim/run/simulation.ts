@@ -7,6 +7,7 @@ import type { NodeName } from "../../core/node.js";
 import { makePrng } from "../../core/prng.js";
 import { allCheckers } from "../checkers/all-checkers.js";
 import type { Checker, Violation } from "../checkers/checker.js";
+import { hasConverged } from "../checkers/convergence.js";
 import { watchedFleet } from "../checkers/history.js";
 import type { SimFleet } from "../fleet.js";
 import { keyOf } from "../scenarios/keys.js";
@@ -215,10 +216,7 @@ export class Simulation {
   #isAtRest(keyId: number): boolean {
     const { registry } = this.#fleet;
     if (this.#options.coordination === "barrier" && registry.fleet?.phase !== "steady") return false;
-    return this.#fleet.live().every((name) => {
-      const report = registry.report(name);
-      return report?.holds.length === 1 && report.holds[0]?.keyId === keyId && (report.sendingOldest === keyId || this.#options.nodes === 1);
-    });
+    return hasConverged(this.#fleet, keyOf(keyId));
   }
 
   #describeStage(): string {

@@ -3,9 +3,10 @@
  * vain is no exception but a fact of the run: under the old behaviour it can be the very symptom.
  */
 import type { FleetPhase, OperatorRequest } from "../../core/fleet/record.js";
-import { includesKey, sameKey, type KeyIdentity } from "../../core/key-id.js";
+import { includesKey, type KeyIdentity } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
 import { splitSpi } from "../../core/spi.js";
+import { hasConverged } from "../checkers/convergence.js";
 import type { SimFleet } from "../fleet.js";
 import { decryptBy, routeVia } from "../model/flow.js";
 import { routesBetween, type SimNode } from "../model/host.js";
@@ -117,11 +118,7 @@ export class Play {
   }
 
   runsOnly(keyId: number, names: readonly string[] = this.fleet.live()): boolean {
-    return names.every((name) => {
-      const report = this.fleet.registry.report(name as NodeName);
-      const isAlone = report?.holds.length === 1 && sameKey(report.holds[0] ?? null, keyOf(keyId));
-      return isAlone && report.sendingOldest === keyId;
-    });
+    return hasConverged(this.fleet, keyOf(keyId), names as readonly NodeName[]);
   }
 
   /** By its own word. */
