@@ -151,6 +151,20 @@ test("tunnels: a second generation does not get the place of one that runs", { s
   await untilReady("server", issuedOnce.get(2)!);
 });
 
+test("tunnels: a route that one of two networks lost is seen, written again, and taken away", { skip }, async () => {
+  const lose = (): string => ip("-n", world.namespaces.server, "route", "del", "10.103.0.0/16");
+  const routeOf = async (): Promise<RouteView> => (await sitesOf.server.run<LinkObservation>("observe", world.link, [])).route;
+  const whole: RouteView = { kind: "hops", hops: [{ pair: 0 as PairIndex, number: 2 }] };
+  assert.deepEqual(await routeOf(), whole);
+  lose();
+  assert.deepEqual(await routeOf(), { kind: "unknown" });
+  const hops = [{ pair: 0, number: 2, slot: 1 }];
+  assert.deepEqual(await sitesOf.server.run<RouteView>("replaceRoute", world.link, "server", hops), whole);
+  lose();
+  await sitesOf.server.run("removeRoute", "a-b");
+  assert.deepEqual(await routeOf(), { kind: "hops", hops: [] });
+});
+
 test("tunnels: a foreign route in the place of ours is told and left alone", { skip }, async () => {
   await sitesOf.server.run("removeRoute", "a-b");
   ip("-n", world.namespaces.server, "route", "add", "10.102.0.0/16", "dev", "lo");

@@ -2,7 +2,7 @@
  * Two sites in two network namespaces on one wire, for tests with real OpenVPN:
  *
  *   NAME-a  10.99.0.1 ─── veth ─── 10.99.0.2  NAME-b
- *   10.101.0.1 (behind a)          10.102.0.1 (behind b)
+ *   10.101.0.1 (behind a)          10.102.0.1 (behind b); a has a route to 10.103.0.0/16 behind b, too
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -34,7 +34,7 @@ export function makeGatewayWorld(name: string): GatewayWorld {
     namespaces: { server: server.name, client: client.name },
     link,
     settings: {
-      server: { ...common, remoteNetworks: [network("10.102.0.0")], preferredSource: "10.101.0.1" },
+      server: { ...common, remoteNetworks: [network("10.102.0.0"), network("10.103.0.0")], preferredSource: "10.101.0.1" },
       client: { ...common, remoteNetworks: [network("10.101.0.0")], preferredSource: "10.102.0.1" },
     },
     async close() {

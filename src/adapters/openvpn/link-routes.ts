@@ -40,7 +40,8 @@ export class LinkRoutes {
   }
 
   /**
-   * The hops of all networks together: one that still leads through an old gateway is seen although the others do not.
+   * The hops of all networks together: one that still leads through an old gateway is seen although the others do not. Where only
+   * some of the networks have our route the rest goes another way, so that what is there is not `hops` of the link.
    * @param owners which generation each device belongs to
    */
   async view(owners: ReadonlyMap<string, RouteHop>): Promise<RouteView> {
@@ -48,9 +49,13 @@ export class LinkRoutes {
     if (foreign !== null) return { kind: "foreign", what: foreign };
     const names = new Map((await this.#table.devices()).map(({ index, name }) => [index, name]));
     const hops = new Map<string, { readonly pair: PairIndex; readonly number: number }>();
+    let missing = 0;
     for (const destination of this.#settings.remoteNetworks) {
       const route = await this.#table.match(destination);
-      if (route === null || !isAt(route, destination)) continue;
+      if (route === null || !isAt(route, destination)) {
+        missing += 1;
+        continue;
+      }
       for (const { interfaceIndex } of route.hops) {
         const name = names.get(interfaceIndex) ?? `device ${interfaceIndex}`;
         const owner = owners.get(name);
@@ -58,7 +63,8 @@ export class LinkRoutes {
         hops.set(name, owner);
       }
     }
-    return { kind: "hops", hops: [...hops.values()] };
+    const isPartial = missing > 0 && missing < this.#settings.remoteNetworks.length;
+    return isPartial ? { kind: "unknown" } : { kind: "hops", hops: [...hops.values()] };
   }
 
   /** A route of somebody else to one of the networks, or into it. */

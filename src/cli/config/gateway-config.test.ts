@@ -69,6 +69,7 @@ const siteFaults: readonly (readonly [string, object, RegExp])[] = [
   ["one name twice", { links: [siteLink, { ...second, name: "a-b" }] }, /links\.1\.name is the name of an earlier link/],
   ["tunnel networks that overlap", { links: [siteLink, { ...second, tunnelNetwork: "169.254.77.0" }] }, /links\.1\.tunnelNetwork overlaps/],
   ["ports that overlap", { links: [siteLink, { ...second, firstPort: 11_971 }] }, /links\.1\.firstPort is within 32 ports/],
+  ["networks of a link that overlap", { links: [{ ...siteLink, remoteNetworks: ["10.102.0.0/16", "10.102.3.0/24"] }] }, /overlap each other/],
   ["networks that overlap", { links: [siteLink, { ...second, remoteNetworks: ["10.102.3.0/24"] }] }, /links\.1\.remoteNetworks overlap/],
   ["a state directory with a blank", { stateDir: "/var/lib/my site" }, /stateDir may have letters, digits/],
   ["a state directory too long for a socket", { stateDir: `/var/lib/${"s".repeat(80)}` }, /stateDir is \d+ bytes as a full path/],

@@ -99,6 +99,9 @@ function checkSiteLink(link: LinkFields, index: number, all: readonly LinkFields
   const networks = earlier.flatMap(({ remoteNetworks }) => remoteNetworks);
   if (link.remoteNetworks.some((network) => networks.some((one) => doOverlap(rangeOf(one), rangeOf(network)))))
     remarks.push(remark("remoteNetworks", "overlap those of an earlier link"));
+  const ranges = link.remoteNetworks.map(rangeOf);
+  if (ranges.some((range, at) => ranges.slice(0, at).some((one) => doOverlap(one, range))))
+    remarks.push(remark("remoteNetworks", "overlap each other: leave the smaller one out"));
   return remarks;
 }
 

@@ -51,7 +51,7 @@ export interface SlotHop extends RouteHop {
   readonly slot: 0 | 1;
 }
 
-/** The kernel's route to the other site's networks, as read back. `foreign`: somebody else's, in our place. */
+/** The kernel's route to the other site's networks, as read back. `unknown` also when only some of them have it; `foreign`: somebody else's, in our place. */
 export type RouteView =
   | { readonly kind: "unknown" }
   | { readonly kind: "hops"; readonly hops: readonly RouteHop[] }

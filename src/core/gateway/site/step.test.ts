@@ -140,7 +140,21 @@ const cases: readonly { name: string; phase: PairPhase | null; views: readonly A
     route: { kind: "foreign", what: "10.0.0.0/8" },
     does: [],
   },
-  { name: "an unknown route removes nothing", phase: "removing", views: all, route: { kind: "unknown" }, does: [] },
+  {
+    name: "an unknown route is written, and removes nothing before it is read back",
+    phase: "removing",
+    views: all,
+    route: { kind: "unknown" },
+    does: ["route 0:8 1:6"],
+  },
+  { name: "an unknown route is written also when nothing is on its way", phase: null, views: atRest, route: { kind: "unknown" }, does: ["route 0:7 1:6"] },
+  {
+    name: "rolling back with nothing to go back to takes an unknown route away",
+    phase: "rolling-back",
+    views: [healthyView("server", 0, fresh)],
+    route: { kind: "unknown" },
+    does: ["remove-route", "start 0 7", "start 1 6"],
+  },
 ];
 
 for (const { name, phase, views, route, does } of cases) {
@@ -148,6 +162,14 @@ for (const { name, phase, views, route, does } of cases) {
     assert.deepEqual(deeds(observationOf(record(phase), views, route)), does);
   });
 }
+
+test("site: a detached link loses its route first, known or not, then its gateways", () => {
+  const detached = { ...record(null), detached: true };
+  assert.deepEqual(deeds(observationOf(detached, atRest, { kind: "unknown" })), ["remove-route"]);
+  assert.deepEqual(deeds(observationOf(detached, atRest, settled)), ["remove-route"]);
+  assert.deepEqual(deeds(observationOf(detached, atRest, hops())), ["remove 0 7", "remove 1 6"]);
+  assert.deepEqual(deeds(observationOf(detached, [], hops())), []);
+});
 
 test("site: nothing is done on an observation that a deed has overtaken, or while a deed is under way", () => {
   const observation = observationOf(record("removing"), all, hops([0, 8], [1, 6]));

@@ -104,14 +104,16 @@ function act(record: LinkRecord, side: Side, pairs: readonly WantedPair[], { obs
     startPair(record, side, pair, gateways, turn);
   }
   const hops = wantedHops(pairs, gateways);
-  if (route.kind === "hops" && hops.length > 0 && !isSameRoute(route, hops)) {
+  if (route.kind !== "foreign" && hops.length > 0 && !isSameRoute(route, hops)) {
     run({ kind: "replace-route", link: record.link, side, hops }, turn);
   }
   const kept = (view: { pair: number; number: number }): boolean =>
     pairs.some(({ index, keep }) => index === view.pair && keep.includes(view.number));
   const surplus = gateways.filter((view) => !kept(view) && view.number <= record.lastNumber);
   const isInRoute = ({ pair, number }: GatewayView): boolean => hopsOf(route).some((hop) => hop.pair === pair && hop.number === number);
-  if (hops.length === 0 && (record.detached ? hopsOf(route).length > 0 : surplus.some(isInRoute))) {
+  const isPartial = route.kind === "unknown";
+  const isInTheWay = record.detached ? isPartial || hopsOf(route).length > 0 : surplus.some((view) => isPartial || isInRoute(view));
+  if (hops.length === 0 && isInTheWay) {
     run({ kind: "remove-route", link: record.link.name }, turn);
     return;
   }
