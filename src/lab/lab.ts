@@ -164,8 +164,9 @@ export class Lab {
     const { dataplane, agent, name } = this.nodes[node]!;
     const before = dataplane.run;
     this.#host.note(`reboot of ${name}'s dataplane`);
-    dataplane.reboot();
-    if (this.#network !== null) await this.#kill(agent);
+    // An agent that lives on would put back what goes with its namespace, as the holder of its UDP socket.
+    if (this.#network !== null) await this.#kill(agent, () => dataplane.reboot());
+    else dataplane.reboot();
     const isBack = (): boolean => dataplane.run !== null && dataplane.run !== before;
     await this.#patience.waitFor(isBack, restartMsMax);
   }
@@ -218,9 +219,7 @@ export class Lab {
     return systemClock.nowMs() - startedMs;
   }
 
-  /**
-   * What is lost as of now, while the fleet runs. Packets of the last moments are not judged yet.
-   */
+  /** What is lost as of now, while the fleet runs. Packets of the last moments are not judged yet. */
   losses(): readonly Loss[] {
     const stagingDelayMs = (node: number): number => {
       return node === this.slowNode ? this.options.slowNodeMs : 0;
@@ -255,16 +254,16 @@ export class Lab {
     });
   }
 
-  /**
-   * Stops all programs and removes the directory, measuring nothing. Calling it twice is harmless.
-   */
+  /** Stops all programs and removes the directory, measuring nothing. Calling it twice is harmless. */
   async abandon(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#load.stop();
     this.view.close();
-    const programs = this.nodes.flatMap(({ agent, dataplane }) => [agent, dataplane]);
-    await Promise.all([...programs, this.controller].map((program) => program.stop(stopGraceMs)));
+    const agents = this.nodes.map(({ agent }) => agent);
+    await Promise.all([...agents, this.controller].map((program) => program.stop(stopGraceMs)));
+    // Only now: an agent puts back what its dataplane lost.
+    await Promise.all(this.nodes.map(({ dataplane }) => dataplane.stop(stopGraceMs)));
     this.#bulk?.close();
     this.#network?.close();
     await this.#registry.stop();
@@ -367,10 +366,12 @@ export class Lab {
     return recordDirectory === null ? [] : ["--record", join(recordDirectory, `${program}.jsonl`)];
   }
 
-  async #kill(program: Program): Promise<void> {
+  /** @param whileDown runs before it is started again */
+  async #kill(program: Program, whileDown: () => void = () => undefined): Promise<void> {
     const { pid } = program;
     this.#host.note(`kill -9 ${program.spec.name}`);
-    program.kill();
+    await program.crash();
+    whileDown();
     const hasRestarted = (): boolean => program.pid !== null && program.pid !== pid;
     await this.#patience.waitFor(hasRestarted, restartMsMax);
   }

@@ -98,11 +98,16 @@ export class Program {
     return this.#child?.kill("SIGKILL") ?? false;
   }
 
+  /** kill -9, as a fault. Resolves when it is down, `restartDelayMs` before it is started again. */
+  async crash(): Promise<void> {
+    this.kill();
+    await this.#closed;
+  }
+
   /** kill -9, and it stays down until it is started again. Resolves when it is down. */
   async takeDown(): Promise<void> {
     this.#isHeld = true;
-    this.kill();
-    await this.#closed;
+    await this.crash();
   }
 
   /** Ends it for good: politely, then by force after `graceMs`. */
