@@ -1,8 +1,6 @@
 /** What an agent's machine looks at for one peer, for tests: contexts, SAs and policies of node 1 towards node 2. */
-import { newFleet } from "../../src/core/fleet/decide.js";
-import type { FleetRecord } from "../../src/core/fleet/record.js";
 import type { KeyIdentity } from "../../src/core/key-id.js";
-import type { RosterEntry, RosterRevision } from "../../src/core/node.js";
+import type { RosterEntry } from "../../src/core/node.js";
 import type { Context } from "../../src/core/rotation/context.js";
 import type { CheckpointNode } from "../../src/core/rotation/durable.js";
 import { heldSa, type HeldPolicy, type HeldSa } from "../../src/core/rotation/held.js";
@@ -30,14 +28,6 @@ export function makeContext(changes: Partial<Context> = {}): Context {
     level: "require",
     ...changes,
   };
-}
-
-export function barrierEvidence(changes: Partial<FleetRecord>, version = 1): Context["evidence"] {
-  return { kind: "barrier", version, record: { ...newFleet, ...changes } };
-}
-
-export function throughMark(key: KeyIdentity, revision: number): FleetRecord["through"][number] {
-  return { key, revision: revision as RosterRevision };
 }
 
 function pathsTo(entry: RosterEntry): readonly Path[] {

@@ -12,7 +12,6 @@ export class LoadCounter {
   writes = 0;
   leaseRenewals = 0;
   watchEvents = 0;
-  listedItems = 0;
   peakEventsPerSecond = 0;
   readonly #nowMs: () => number;
   #window = 0;
@@ -36,7 +35,6 @@ export class LoadCounter {
     this.writes = 0;
     this.leaseRenewals = 0;
     this.watchEvents = 0;
-    this.listedItems = 0;
     this.peakEventsPerSecond = 0;
     this.#eventsInWindow = 0;
   }
@@ -79,7 +77,6 @@ function list<T>(
   counter: LoadCounter,
 ): (event: WatchEvent<T>) => void {
   return (event) => {
-    if (event.kind === "listing") counter.listedItems += event.items.length;
     if (event.kind === "put" || event.kind === "removed") counter.countEvent();
     listener(event);
   };
@@ -92,8 +89,7 @@ function single<T>(
 ): (event: SingleEvent<T>) => void {
   let isFirst = true;
   return (event) => {
-    if (event.kind === "value" && isFirst) counter.listedItems += 1;
-    else if (event.kind === "value") counter.countEvent();
+    if (event.kind === "value" && !isFirst) counter.countEvent();
     isFirst = isFirst && event.kind !== "value";
     listener(event);
   };

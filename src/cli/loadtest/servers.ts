@@ -39,7 +39,7 @@ export function startServer(
     case "etcd":
       return startEtcd(directory);
     case "kubernetes":
-      return startKubernetes();
+      return startKubernetes(directory);
     default:
       return unreachable(kind);
   }
@@ -100,12 +100,13 @@ async function startEtcd(directory: string): Promise<LoadServer> {
 }
 
 /** An API server and its etcd; the API server's time is told, as it does the work. */
-async function startKubernetes(): Promise<LoadServer> {
+async function startKubernetes(directory: string): Promise<LoadServer> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
   const { KubernetesServer } = await import("../../lab/servers/kubernetes.js");
   const { installDefinitions } = await import("../../lab/servers/kubernetes-definitions.js");
   const { ApiClient } = await import("../../adapters/registry/kubernetes/api-client.js");
   const { openAccess } = await import("../../adapters/registry/kubernetes/access.js");
-  const server = await KubernetesServer.start();
+  const server = await KubernetesServer.start([], directory);
   const kubeconfig = server.writeKubeconfig("administrator", "default");
   const place = { kubeconfig, context: null, namespace: null };
   const client = new ApiClient(openAccess(place));

@@ -73,25 +73,12 @@ export class EtcdTotals {
 }
 
 export function addCounters(one: EtcdCounters, other: EtcdCounters): EtcdCounters {
-  return combine(one, other, (left, right) => left + right);
-}
-
-/** What was counted after `before`. */
-export function countersSince(before: EtcdCounters, after: EtcdCounters): EtcdCounters {
-  return combine(after, before, (left, right) => left - right);
-}
-
-function combine(
-  one: EtcdCounters,
-  other: EtcdCounters,
-  operate: (left: number, right: number) => number,
-): EtcdCounters {
   return {
-    watchEvents: operate(one.watchEvents, other.watchEvents),
-    leaseRenewals: operate(one.leaseRenewals, other.leaseRenewals),
-    sentBytes: operate(one.sentBytes, other.sentBytes),
-    receivedBytes: operate(one.receivedBytes, other.receivedBytes),
-    cpuSeconds: operate(one.cpuSeconds, other.cpuSeconds),
+    watchEvents: one.watchEvents + other.watchEvents,
+    leaseRenewals: one.leaseRenewals + other.leaseRenewals,
+    sentBytes: one.sentBytes + other.sentBytes,
+    receivedBytes: one.receivedBytes + other.receivedBytes,
+    cpuSeconds: one.cpuSeconds + other.cpuSeconds,
   };
 }
 
