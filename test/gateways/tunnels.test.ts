@@ -9,6 +9,7 @@ import { findProcesses } from "../../src/adapters/openvpn/processes.js";
 import { sides, type PairIndex, type Side } from "../../src/core/gateway/link.js";
 import { gatewayReadiness } from "../../src/core/gateway/readiness.js";
 import type { RouteView } from "../../src/core/gateway/report.js";
+import { limits } from "../../src/core/limits.js";
 import type { Issued } from "../../src/ports/issuer.js";
 import type { GatewayRef, LinkObservation, ObservedGateway } from "../../src/ports/tunnel.js";
 import { gatewaysMissing } from "../support/gateways.js";
@@ -86,6 +87,30 @@ test("tunnels: a process that a killed site left waiting for its release is rele
     detached: true,
   }).unref();
   sitesOf.client = await startSite("client");
+  for (const side of sides) await untilReady(side, issued);
+});
+
+test("tunnels: the peer's last answer stands unprobed, proves nothing after a miss, and is forgotten after three", { skip }, async () => {
+  const issued = issuedOnce.get(1)!;
+  await untilReady("server", issued);
+  const known = await observe("server", 1, []);
+  assert.equal(verdict("server", known, issued), "ready");
+  // Its OpenVPN goes on, so that the tunnel stays up; nobody answers.
+  await sitesOf.client.kill();
+  const missed = { ...known.peer, answered: 0 };
+  for (let round = 1; round < limits.gatewayProbesMissedMax; round += 1) assert.deepEqual((await observe("server", 1)).peer, missed);
+  assert.deepEqual((await observe("server", 1, [])).peer, missed);
+  const silent = await observe("server", 1);
+  assert.equal(silent.tunnel, "up");
+  assert.equal(silent.peer, null);
+  assert.equal(silent.remoteAddress, null);
+  assert.equal((await observe("server", 1, [])).peer, null);
+  sitesOf.client = await startSite("client");
+  for (const side of sides) await untilReady(side, issued);
+  process.kill((await findProcesses(join(world.directory, "server")))[0]!.pid, "SIGKILL");
+  const dead = await untilDown("server", 1);
+  assert.equal(dead.peer, null, "what is known of a peer ends with the process");
+  await start("server", issued);
   for (const side of sides) await untilReady(side, issued);
 });
 
@@ -212,8 +237,8 @@ async function start(side: Side, { credentials, root }: Issued): Promise<void> {
   await sitesOf[side].run("start", ref(side, credentials.number, credentials.slot), credentials, [root]);
 }
 
-async function observe(side: Side, number: number): Promise<ObservedGateway> {
-  const seen = await sitesOf[side].run<LinkObservation>("observe", world.link, [ref(side, number, 0)]);
+async function observe(side: Side, number: number, probed = [ref(side, number, 0)]): Promise<ObservedGateway> {
+  const seen = await sitesOf[side].run<LinkObservation>("observe", world.link, probed);
   return seen.gateways.find((one) => one.number === number)!;
 }
 
@@ -233,6 +258,16 @@ async function untilReady(side: Side, issued: Issued): Promise<void> {
     await new Promise((next) => setTimeout(next, 100));
   }
   assert.fail(`${side}: ${seen}`);
+}
+
+async function untilDown(side: Side, number: number): Promise<ObservedGateway> {
+  const endMs = performance.now() + 5_000;
+  while (performance.now() < endMs) {
+    const view = await observe(side, number, []);
+    if (view.process === "down") return view;
+    await new Promise((next) => setTimeout(next, 20));
+  }
+  return assert.fail(`${side}: the process does not end`);
 }
 
 async function processIds(): Promise<readonly number[]> {

@@ -34,7 +34,13 @@ export interface Started {
 export interface LiveFacts {
   readonly process: Presence;
   readonly tunnel: Presence;
-  readonly probe: ProbeResult | null;
+  readonly answer: PeerAnswer | null;
+}
+
+/** What the peer said last, and the address that it said so from. */
+export interface PeerAnswer {
+  readonly peer: PeerEcho;
+  readonly address: string;
 }
 
 export class Gateway {
@@ -45,6 +51,9 @@ export class Gateway {
   #process: ProcessRef | null;
   #management: Management | null = null;
   #probe: Promise<Probe | null> | null = null;
+  #answer: PeerAnswer | null = null;
+  /** Rounds of probes that went unanswered since. */
+  #missed = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -88,29 +97,41 @@ export class Gateway {
     }
   }
 
-  /** @param wantsProbe sends probes, where the tunnel is up */
+  /** @param wantsProbe sends probes, where the tunnel is up; without them the last answer stands */
   async observe(wantsProbe: boolean): Promise<LiveFacts> {
     if (!(await this.isRunning())) {
       this.#letGo();
-      return { process: "down", tunnel: "down", probe: null };
+      return { process: "down", tunnel: "down", answer: null };
     }
-    if (!(await this.#connect())) return { process: "up", tunnel: "unknown", probe: null };
+    if (!(await this.#connect())) return { process: "up", tunnel: "unknown", answer: this.#forget() };
     const state = await orNull(this.#management!.state());
     const isUp = state?.name === "CONNECTED";
     const probe = await this.#openProbe();
-    return {
-      process: "up",
-      tunnel: isUp ? "up" : "down",
-      probe: isUp && wantsProbe && probe !== null ? await probe.run() : null,
-    };
+    if (!isUp) return { process: "up", tunnel: "down", answer: this.#forget() };
+    if (wantsProbe) this.#note(probe === null ? null : await probe.run());
+    return { process: "up", tunnel: "up", answer: this.#answer };
+  }
+
+  /** One round of probes that nobody answered may have been lost; the peer is then known, and proves nothing. */
+  #note(result: ProbeResult | null): void {
+    const answer = result === null ? null : this.#answerOf(result);
+    this.#missed = answer === null ? this.#missed + 1 : 0;
+    const last = this.#missed < limits.gatewayProbesMissedMax ? this.#answer : null;
+    this.#answer = answer ?? (last === null ? null : { ...last, peer: { ...last.peer, answered: 0 } });
   }
 
   /** The peer, as far as OpenVPN let it in: only the one certificate that the description names. */
-  echoOf({ identity, answered, fullSize }: ProbeResult): PeerEcho | null {
+  #answerOf({ identity, address, answered, fullSize }: ProbeResult): PeerAnswer | null {
     const { description } = this.#started!;
     if (identity.link !== this.id.link) return null;
     const { site, pair, number, digest } = identity;
-    return { site, pair, number, digest, certificate: description.peerCertificate, answered, fullSize };
+    return { address, peer: { site, pair, number, digest, certificate: description.peerCertificate, answered, fullSize } };
+  }
+
+  #forget(): null {
+    this.#answer = null;
+    this.#missed = 0;
+    return null;
   }
 
   /** Ends the process; its device stays. */
@@ -128,6 +149,7 @@ export class Gateway {
   }
 
   #letGo(): void {
+    this.#forget();
     this.#management?.close();
     this.#management = null;
     void this.#probe?.then((probe) => probe?.close());
@@ -138,8 +160,6 @@ export class Gateway {
   async #connect(): Promise<boolean> {
     if (this.#management !== null) return true;
     const path = this.files.processFiles.managementSocket;
-    // OpenVPN makes it for everybody, whatever the umask; its directory lets only root in.
-    await chmod(path, 0o600).catch(() => undefined);
     const management = await orNull(
       Management.connect(path, {
         event: (event) => {
@@ -153,6 +173,8 @@ export class Gateway {
     );
     if (management === null) return false;
     this.#management = management;
+    // OpenVPN makes it for everybody, whatever the umask; its directory lets only root in. Before the connection it may not be there yet.
+    await chmod(path, 0o600).catch(() => undefined);
     return (await orNull(management.follow().then(() => management.release()))) !== null;
   }
 

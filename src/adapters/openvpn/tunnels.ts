@@ -214,7 +214,6 @@ export class OpenVpnTunnels implements TunnelPort {
         const wantsProbe = probe.some((one) => keyOf(idOf(one)) === keyOf(gateway.id));
         const device = gateway.started === null ? null : await routes.device(gateway.started.place.device);
         const facts = await gateway.inTurn(() => gateway.observe(wantsProbe));
-        const peer = facts.probe === null ? null : gateway.echoOf(facts.probe);
         return {
           pair: gateway.id.pair,
           number: gateway.id.number,
@@ -223,8 +222,8 @@ export class OpenVpnTunnels implements TunnelPort {
           tunnel: facts.tunnel,
           interfaceName: device?.name ?? null,
           localAddress: device === null ? null : localOf(device, addresses),
-          remoteAddress: peer === null ? null : (facts.probe?.address ?? null),
-          peer,
+          remoteAddress: facts.answer?.address ?? null,
+          peer: facts.answer?.peer ?? null,
           bytesIn: device?.receivedBytes ?? 0,
           bytesOut: device?.sentBytes ?? 0,
           observedMs,
