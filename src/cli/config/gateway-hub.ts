@@ -82,13 +82,18 @@ function checkHubLink(link: Link, index: number, all: readonly Link[]): readonly
   return isSecond ? [{ path: [...path, "name"], message: "is the name of an earlier link, too" }] : [];
 }
 
-/** A certificate outlives the round that replaces it, and a root twice its leafs, since a new root begins at half its life. */
+/**
+ * A link is due by itself at half of its certificates' life, past canaries and hold: the round must come first. From a link's turn in
+ * one round to that in the next it is an interval, at most; jitter of either round; and a hold that the next one begins with. A root
+ * lives twice as long as its leafs, since a new root begins at half its life.
+ */
 function checkLifetimes({ rotation, certificates }: HubFields): readonly Remark[] {
-  const longest = rotation.interval + rotation.jitter + rotation.hold;
+  const longest = rotation.interval + 2 * rotation.jitter + rotation.hold;
   const remarks: Remark[] = [];
-  if (certificates.lifetime <= longest) {
-    const parts = `rotation.interval, jitter and hold together (${formatDuration(longest)})`;
-    remarks.push({ path: ["certificates", "lifetime"], message: `must be longer than ${parts}` });
+  if (certificates.lifetime / 2 <= longest) {
+    const sum = `${formatDuration(2 * longest)}, twice the sum of rotation.interval, two jitters and hold`;
+    const why = "at half of it each link is renewed by itself, past canaries and hold";
+    remarks.push({ path: ["certificates", "lifetime"], message: `must be longer than ${sum}: ${why}` });
   }
   if (certificates.rootLifetime < 2 * certificates.lifetime) {
     const twice = formatDuration(2 * certificates.lifetime);
