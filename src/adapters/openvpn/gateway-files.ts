@@ -2,7 +2,7 @@
  * One end of one generation of a pair on disk: a directory of its own that only root enters, with key, request, certificates, OpenVPN's
  * configuration and management socket, and a description that a restarted site reads.
  */
-import { mkdir, readFile, readdir, rm } from "node:fs/promises";
+import { access, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import {
@@ -69,9 +69,9 @@ export class GatewayFiles {
 
   /** The request that lies beside the key, null when one of the two is missing. */
   async readRequest(): Promise<string | null> {
-    const key = await readOrNull(this.processFiles.key);
-    const request = await readOrNull(this.#request);
-    return key === null ? null : request;
+    // The key is not read: a string of it could not be wiped.
+    const isAbsent = (await access(this.processFiles.key).catch(nullWhenAbsent)) === null;
+    return isAbsent ? null : readOrNull(this.#request);
   }
 
   readKey(): Promise<Buffer | null> {
