@@ -17,7 +17,7 @@ export interface TunnelPort {
   /**
    * Stores the certificates beside the key and starts the process, unless it runs with these. Other gateways are not
    * touched. Codes: `GATEWAY_KEY_MISSING` when there is no key (the hub then plans anew), `GATEWAY_CREDENTIALS_REFUSED` when
-   * certificate and key do not belong together, `GATEWAY_START_FAILED`. It ends when the process runs, not when it is up.
+   * certificate and key do not belong together, `OPENVPN_START_FAILED`. It ends when the process runs, not when it is up.
    */
   start(gateway: GatewayRef, credentials: Credentials, roots: readonly TrustRoot[], done: Done<null>): void;
   /**

@@ -186,7 +186,7 @@ test("gateway trap 7: a round that came due while the hub was away is not forgot
   assertHeld({ fleet, checker });
 });
 
-test("gateway trap 10: a lost state directory is noticed, and the link gets new keys by itself", () => {
+test("gateway trap: a lost state directory is noticed, and the link gets new keys by itself", () => {
   const { fleet, checker } = stage();
   checker.excuse(link.name);
   for (const one of fleet.tunnels.of(link.name, "client")) fleet.tunnels.remove(one);

@@ -16,6 +16,7 @@ import type { RouteTable } from "../netlink/route/route-table.js";
 import { isSignedByOneOf, readCertificate } from "../pki/certificate.js";
 import { gatewayName } from "../pki/gateway-name.js";
 import { makeRequest } from "../pki/request.js";
+import { plainFingerprint } from "../pki/root-store.js";
 import { PortError } from "../port-error.js";
 import { settle } from "../registry/settle.js";
 import { renderConfiguration } from "./configuration.js";
@@ -184,7 +185,7 @@ export class OpenVpnTunnels implements TunnelPort {
     try {
       const facts = readCertificate(pem);
       if (!facts.ok) throw refused(facts.error.message);
-      if (hexOf(facts.value.fingerprint) !== fingerprint) throw refused("it has another fingerprint than it should");
+      if (plainFingerprint(facts.value.fingerprint) !== fingerprint) throw refused("it has another fingerprint than it should");
       const name = gatewayName(this.#options.site, link, pair, number);
       if (facts.value.name !== name) throw refused(`it is for ${facts.value.name} and not for ${name}`);
       if (!new X509Certificate(pem).checkPrivateKey(createPrivateKey(key))) throw refused("it is for another key");
@@ -313,13 +314,9 @@ function checkedBundle(roots: readonly TrustRoot[]): readonly string[] {
     } catch {
       throw refused("a root is no certificate");
     }
-    if (hexOf(root.fingerprint256) !== fingerprint) throw refused("a root has another fingerprint than it should");
+    if (plainFingerprint(root.fingerprint256) !== fingerprint) throw refused("a root has another fingerprint than it should");
     return root.toString();
   });
-}
-
-function hexOf(fingerprint: string): string {
-  return fingerprint.replaceAll(":", "").toLowerCase();
 }
 
 function localOf(device: Device, addresses: readonly DeviceAddress[]): string | null {

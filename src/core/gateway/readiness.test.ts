@@ -32,7 +32,7 @@ function withPeer(change: Partial<PeerEcho>): GatewayView {
 const cases: readonly { name: string; view: GatewayView | undefined; ageMs?: number; code: NotReadyCode | null }[] = [
   { name: "all is as it should be", view: healthy, code: null },
   { name: "no entry", view: undefined, code: "GATEWAY_UNKNOWN" },
-  { name: "the zero value", view: zeroView, code: "GATEWAY_PROCESS_DOWN" },
+  { name: "the zero value (trap 46)", view: zeroView, code: "GATEWAY_PROCESS_DOWN" },
   { name: "process down", view: { ...healthy, process: "down" }, code: "GATEWAY_PROCESS_DOWN" },
   { name: "process unknown", view: { ...healthy, process: "unknown" }, code: "GATEWAY_PROCESS_DOWN" },
   { name: "tunnel down", view: { ...healthy, tunnel: "down" }, code: "GATEWAY_TUNNEL_DOWN" },
@@ -46,7 +46,7 @@ const cases: readonly { name: string; view: GatewayView | undefined; ageMs?: num
   { name: "another pair answers", view: withPeer({ pair: pairIndex(1) }), code: "GATEWAY_PEER_UNKNOWN" },
   { name: "too few answers", view: withPeer({ answered: 2 }), code: "GATEWAY_PEER_UNKNOWN" },
   { name: "only small packets pass", view: withPeer({ fullSize: false }), code: "GATEWAY_PEER_UNKNOWN" },
-  { name: "observed 121 s ago", view: healthy, ageMs: 121_000, code: "GATEWAY_OBSERVATION_STALE" },
+  { name: "observed 121 s ago (trap 47)", view: healthy, ageMs: 121_000, code: "GATEWAY_OBSERVATION_STALE" },
   { name: "as old as it may be", view: healthy, ageMs: limits.gatewayObservationMsMax, code: null },
   { name: "a bit older", view: healthy, ageMs: limits.gatewayObservationMsMax + 1, code: "GATEWAY_OBSERVATION_STALE" },
   { name: "other files lie here", view: { ...healthy, digest: "00" as Digest }, code: "GATEWAY_GENERATION_MISMATCH" },
@@ -138,7 +138,7 @@ test("readiness of a link: a pair that this rotation has moved closes the gate f
   assert.equal(gate(moved, reports), "GATEWAY_PROCESS_DOWN server 0");
 });
 
-test("readiness of a link: nothing to look at is not ready (no pairs, no reports, an empty report)", () => {
+test("readiness of a link: nothing to look at is not ready: no pairs, no reports, an empty report (trap 45)", () => {
   assert.equal(gate(recordOf([]), reportsOf(recordOf([]), unchanged)), "GATEWAY_UNKNOWN - -");
   assert.equal(gate(inWork, { server: null, client: null }), "GATEWAY_UNKNOWN server 0");
   assert.equal(gate(inWork, reportsOf(inWork, () => null)), "GATEWAY_UNKNOWN server 0");

@@ -62,7 +62,7 @@ export function tunnelPort(site: SimSite, clock: Clock, world: SimSiteWorld, isA
       if (endpoint === undefined) return fail(failure("GATEWAY_KEY_MISSING", "no key of this generation"));
       endpoint.credentials = credentials;
       endpoint.roots = roots;
-      return world.tunnels.start(endpoint) ? succeed(null) : fail(failure("GATEWAY_START_FAILED", "another process listens there"));
+      return world.tunnels.start(endpoint) ? succeed(null) : fail(failure("OPENVPN_START_FAILED", "another process listens there"));
     }),
     observe: (link, probe, done) => {
       const startedMs = clock.nowMs();

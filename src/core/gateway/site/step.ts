@@ -15,6 +15,7 @@ import { drainOn, isForced } from "./drain.js";
 import { isSameNews, reportOf } from "./report.js";
 import {
   effectId,
+  gatewayId,
   gatewayOf,
   linkOf,
   pairId,
@@ -124,7 +125,7 @@ function act(record: LinkRecord, side: Side, pairs: readonly WantedPair[], { obs
 }
 
 function prepare(record: LinkRecord, side: Side, pair: WantedPair, next: { number: number; slot: 0 | 1 }, turn: Turn): void {
-  if (turn.observation.csrs.has(`${record.link.name} ${pair.index} ${next.number}`)) return;
+  if (turn.observation.csrs.has(gatewayId(record.link.name, pair.index, next.number))) return;
   run({ kind: "prepare", gateway: refOf(record, side, pair.index, next) }, turn);
 }
 
