@@ -196,33 +196,6 @@ test("gateway trap: a lost state directory is noticed, and the link gets new key
   assertHeld({ fleet, checker });
 });
 
-for (const [what, keeps] of [["from an old backup", true], ["with nothing in it", false]] as const) {
-  test(`gateway trap: a registry that comes back ${what} holds no link up for ever`, () => {
-    const { fleet, checker } = stage();
-    const { links, reports } = fleet.registry;
-    const backup = links.get(link.name);
-    for (let round = 0; round < 3; round += 1) assert.notEqual(fleet.rotateAndRest(link, 300_000), null);
-    const version = links.get(link.name)?.version ?? 0;
-    fleet.stopHub();
-    links.clear();
-    reports.clear();
-    if (keeps && backup !== undefined) links.set(link.name, { ...backup, version });
-    for (const { program } of fleet.sites.values()) if (program !== null) fleet.registry.reconnect(program.client);
-    fleet.run(5_000);
-    fleet.startHub();
-    fleet.run(5_000);
-    if (keeps) fleet.rotate(link.name);
-    assert.ok(fleet.runUntil(() => recordOf(fleet).lastNumber > 8, 300_000));
-    assert.deepEqual(fleet.traffic.lost, [], "until then nothing is taken down");
-    // The old tunnels are in no record: they go before the new ones, which may need their places.
-    checker.excuse(link.name);
-    runToRest(fleet);
-    fleet.run(1_000);
-    assert.ok(fleet.traffic.lost.length < 1_000, `${fleet.traffic.lost.length} packets of 200 a second`);
-    assertHeld({ fleet, checker });
-  });
-}
-
 test("gateway trap: a foreign route in our place is not overwritten, and the rotation is undone and says so", () => {
   const { fleet } = stage();
   fleet.rotate(link.name);

@@ -51,16 +51,13 @@ export function begun(record: LinkRecord, due: Due, wallMs: number): LinkRecord 
   return { ...record, answeredRequest, rotation: fresh };
 }
 
-/**
- * Gives the next pair of a running rotation its generation; one at a time, so that the others carry the traffic.
- * @param presentNumber the highest that a site has: above `lastNumber` when the registry came back from an old backup
- */
-export function planned(record: LinkRecord, presentNumber: number): LinkRecord {
+/** Gives the next pair of a running rotation its generation; one at a time, so that the others carry the traffic. */
+export function planned(record: LinkRecord): LinkRecord {
   const { rotation, pairs, lastNumber } = record;
   if (rotation?.outcome !== "running" || pairs.some(({ next }) => next !== null)) return record;
   const index = rotation.planned.find((pair) => !rotation.done.includes(pair));
   if (index === undefined) return record;
-  const number = 1 + Math.max(lastNumber, presentNumber);
+  const number = lastNumber + 1;
   return withPair({ ...record, lastNumber: number }, index, (pair) => {
     const slot = pair.current?.slot === 0 ? 1 : 0;
     return { ...pair, next: { number, slot, phase: "planned", credentials: null, cause: null } };

@@ -129,7 +129,7 @@ function decidePair(stored: StoredLink, pair: PairInWork, turn: Turn): void {
     if (!observation.inFlight.has(issueEffectId(name))) turn.effects.push({ kind: "issue", order: verdict.order });
     return;
   }
-  const next = planned(applied(record, pair, verdict, observation.wallMs), presentNumberOf(record, observation));
+  const next = planned(applied(record, pair, verdict, observation.wallMs));
   if (next === record) return;
   noteVerdict(record, next, pair, verdict, turn);
   const isSwitching = verdict.kind === "enter" && verdict.phase === "switching";
@@ -142,17 +142,12 @@ export function reportsOf({ link }: LinkRecord, { reports }: HubObservation): Li
   return { server: of("server"), client: of("client") };
 }
 
-function presentNumberOf(record: LinkRecord, observation: HubObservation): number {
-  const told = Object.values(reportsOf(record, observation)).flatMap((received) => received?.report.gateways ?? []);
-  return Math.max(0, ...told.map(({ number }) => number));
-}
-
 function write({ version }: StoredLink, record: LinkRecord, { effects }: Turn): void {
   effects.push({ kind: "write-link", record, expectedVersion: version });
 }
 
 function writePlanned(stored: StoredLink, turn: Turn): void {
-  const next = planned(stored.record, presentNumberOf(stored.record, turn.observation));
+  const next = planned(stored.record);
   if (next !== stored.record) write(stored, next, turn);
 }
 
@@ -169,7 +164,7 @@ function beginLink(due: Due, turn: Turn): void {
   const stored = turn.observation.links.get(name);
   const isTouched = turn.effects.some((effect) => "record" in effect && effect.record.link.name === name);
   if (stored === undefined || isTouched || turn.observation.inFlight.has(recordEffectId(name))) return;
-  const record = planned(begun(stored.record, due, turn.observation.wallMs), presentNumberOf(stored.record, turn.observation));
+  const record = planned(begun(stored.record, due, turn.observation.wallMs));
   turn.notes.push({ kind: "rotation", link: name, outcome: "begun", why: due.reason });
   write(stored, record, turn);
 }
