@@ -115,6 +115,14 @@ function perSecond(run: ReportRun, values: readonly number[]): number[] {
   return values.map((value) => (value * 1_000) / run.binMs);
 }
 
+/** What came within the second that ends with each bin, or a bin's average where it is longer: as the figures above count. */
+function withinSecond(run: ReportRun, values: readonly number[]): number[] {
+  const bins = Math.floor(1_000 / run.binMs);
+  if (bins < 1) return perSecond(run, values);
+  let sum = 0;
+  return values.map((value, bin) => (sum += value - (values[bin - bins] ?? 0)));
+}
+
 function drawLosses(run: ReportRun, runs: readonly ReportRun[]): Chart {
   const rates = run.losses.map(({ values }) => perSecond(run, values));
   const all = runs.flatMap((one) => one.losses.map(({ values }) => perSecond(one, values)));
@@ -145,8 +153,8 @@ function sumFrom(levels: readonly (readonly number[])[], first: number, bin: num
 }
 
 function drawRegistry(run: ReportRun, runs: readonly ReportRun[]): Chart {
-  const rate = perSecond(run, run.registryEvents);
-  const peak = largest(runs.map((one) => perSecond(one, one.registryEvents)));
+  const rate = withinSecond(run, run.registryEvents);
+  const peak = largest(runs.map((one) => withinSecond(one, one.registryEvents)));
   const capacity = run.capacityPerSecond;
   const line = Array.from({ length: run.bins }, () => capacity);
   const series = [

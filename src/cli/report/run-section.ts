@@ -68,7 +68,8 @@ function stagingSummary({ staging }: SimulationResult): string {
   const middle = staging[staging.length >> 1];
   if (slowest === undefined || middle === undefined) return "No node staged a key.";
   const of = `${count(slowest.sas)} inbound SAs`;
-  return `Slowest: ${slowest.node}, ${seconds(slowest.stagingMs)} for ${of}. Half of the nodes took at most ${seconds(middle.stagingMs)}.`;
+  const half = middle.stagingMs < 100 ? `${Math.ceil(middle.stagingMs)} ms` : seconds(middle.stagingMs);
+  return `Slowest: ${slowest.node}, ${seconds(slowest.stagingMs)} for ${of}. Half of the nodes took at most ${half}.`;
 }
 
 function rotationTable({ rotations }: SimulationResult): Html {

@@ -7,7 +7,7 @@ import type { NodeName } from "../../core/node.js";
 import type { Prng } from "../../core/prng.js";
 import type { XfrmCounterName } from "../../core/xfrm-counters.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
-import { decryptBy, isDecryptedAsBefore, routeVia, settle, transitMs, type Flow } from "./flow.js";
+import { decryptBy, isDecryptedAsBefore, packetsWithin, routeVia, settle, transitMs, type Flow } from "./flow.js";
 import { routesBetween, type Route, type SimNode } from "./host.js";
 import { LossJudge, type Excuse, type LossWindow } from "./losses.js";
 import type { SimRegistry } from "./registry.js";
@@ -24,6 +24,8 @@ export interface TrafficScene {
 
 export interface PacketCount {
   readonly sent: number;
+  /** Sent, and had no time to arrive. */
+  readonly onTheWay: number;
   readonly delivered: number;
   /** Kept back by a policy, lost or not. */
   readonly blocked: number;
@@ -79,8 +81,19 @@ export class Traffic {
 
   /** All packets so far. Costs what there are flows. */
   count(): PacketCount {
-    for (const flow of this.#flows) this.#settle(flow);
-    return { sent: this.#sent, delivered: this.#delivered, blocked: this.#blocked };
+    const { nowMs } = this.#time;
+    let onTheWay = 0;
+    for (const flow of this.#flows) {
+      this.#settle(flow);
+      const sends = flow.out !== null && typeof flow.out !== "string";
+      if (sends) onTheWay += packetsWithin(nowMs - transitMs, nowMs, flow.phaseMs, this.#intervalMs);
+    }
+    return { sent: this.#sent, onTheWay, delivered: this.#delivered, blocked: this.#blocked };
+  }
+
+  /** Does each pair send? Costs what there are flows. */
+  get isWhole(): boolean {
+    return this.#flows.every(({ out }) => out !== null && typeof out !== "string");
   }
 
   /** To be called whenever a node came, went or got another address. */

@@ -28,9 +28,8 @@ export class Meters {
 
   /** What came before, while the fleet started, does not count. */
   beginCounting(): void {
-    const { registry, traffic } = this.#fleet;
-    const { sent, blocked, delivered } = traffic.count();
-    this.#before = { writes: this.#writes(), events: registry.watchEvents, sent: sent + blocked, received: delivered };
+    const { registry } = this.#fleet;
+    this.#before = { writes: this.#writes(), events: registry.watchEvents, ...this.#count() };
     this.#peakEvents = 0;
   }
 
@@ -77,12 +76,18 @@ export class Meters {
   }
 
   packets(): PacketCounts {
-    const { sent, blocked, delivered } = this.#fleet.traffic.count();
+    const { sent, received } = this.#count();
     const reasons = [...this.#fleet.traffic.lostBy].filter(([, packets]) => packets > 0);
     const lostByReason = Object.fromEntries(reasons.map(([why, packets]) => [lossReason(why), packets]));
     const lost = reasons.reduce((sum, [, packets]) => sum + packets, 0);
-    const { sent: sentBefore, received } = this.#before;
-    return { sent: sent + blocked - sentBefore, received: delivered - received, lost, lostByReason };
+    const before = this.#before;
+    return { sent: sent - before.sent, received: received - before.received, lost, lostByReason };
+  }
+
+  /** What is on its way is not sent yet: of all else it is known whether it arrived. */
+  #count(): { readonly sent: number; readonly received: number } {
+    const { sent, onTheWay, blocked, delivered } = this.#fleet.traffic.count();
+    return { sent: sent - onTheWay + blocked, received: delivered };
   }
 
   registry(): RegistryFigures {

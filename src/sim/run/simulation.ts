@@ -143,7 +143,7 @@ export class Simulation {
     const { nowMs } = this.#fleet.time;
     switch (stage.kind) {
       case "starting":
-        if (this.#isAtRest(1)) return this.#rest();
+        if (this.#isAtRest(1) && this.#fleet.traffic.isWhole) return this.#rest();
         return this.#isLate(patienceMs) ? this.#giveUp("the fleet does not start") : stage;
       case "resting":
         if (nowMs < stage.untilMs || this.#bound?.isIdle === false) return stage;
