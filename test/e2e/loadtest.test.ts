@@ -1,9 +1,13 @@
 /** `spindle loadtest` on real registries: each way of rotating converges, and costs what it must. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { LoadRun } from "../../src/cli/loadtest/run.js";
 import { skipWithoutEtcd } from "../support/etcd.js";
-import { runSpindle, summaryOf } from "../support/lab.js";
+import { runSpindle, startSpindle, summaryOf } from "../support/lab.js";
 
 interface Result {
   readonly registry: string;
@@ -28,8 +32,8 @@ for (const registry of ["embedded", "etcd"]) {
     assert.deepEqual({ ok, ...told }, { ok: true, schemaVersion: 1, registry, agents });
     assert.deepEqual(runs.map(({ name }) => name), [
       "pairwise",
-      "pairwise, jitter",
-      "pairwise, slotted",
+      "pairwise-jitter",
+      "pairwise-slotted",
       "barrier",
     ]);
     for (const run of runs) assertMeasured(run, registry);
@@ -57,6 +61,7 @@ const refused: readonly (readonly [readonly string[], RegExp])[] = [
   [["--agents", "1"], /from 2 to 2000/],
   [["--registry", "zookeeper"], /embedded, etcd, kubernetes/],
   [["--jitter", "never"], /duration such as/],
+  [["--runs", "barrier,mesh"], /some of pairwise, pairwise-jitter, pairwise-slotted, barrier/],
 ];
 
 for (const [words, says] of refused) {
@@ -71,5 +76,28 @@ for (const [words, says] of refused) {
 test("loadtest: a fleet that does not come to rest in time is said so, with exit code 1", async () => {
   const { code, stderr } = await runSpindle("loadtest", "--agents", "5", "--timeout", "50ms");
   assert.equal(code, 1);
-  assert.match(stderr, /LAB_START_TIMEOUT.*5 agents were not at rest after 50 ms/);
+  assert.match(stderr, /LAB_START_TIMEOUT.*pairwise: 5 agents were not at rest after 50 ms/);
+});
+
+test("loadtest: SIGINT ends the threads, the registry and the command", async (t) => {
+  const temporary = mkdtempSync(join(tmpdir(), "loadtest-ends-"));
+  t.after(() => rmSync(temporary, { recursive: true, force: true }));
+  // Two threads of agents.
+  const child = startSpindle(["loadtest", "--agents", "260", "--runs", "barrier"], temporary);
+  let stderr = "";
+  const started = new Promise<void>((resolve) => {
+    child.stderr?.on("data", (chunk: Buffer) => {
+      stderr += chunk.toString();
+      if (stderr.includes("barrier: starting, ")) resolve();
+    });
+  });
+  const ended = once(child, "exit");
+  await Promise.race([started, ended]);
+  const [folder = ""] = readdirSync(temporary);
+  const registry = Number(readFileSync(join(temporary, folder, "run-0/registry.pid"), "utf8"));
+  child.kill("SIGINT");
+  assert.deepEqual(await ended, [1, null], stderr);
+  assert.match(stderr, /LAB_INTERRUPTED/);
+  assert.deepEqual(readdirSync(temporary), [], "its files are gone");
+  assert.throws(() => process.kill(registry, 0), /ESRCH/);
 });

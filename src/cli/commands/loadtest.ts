@@ -1,6 +1,6 @@
 /**
- * `spindle loadtest`: many real agents over simulated kernels in this process, one rotation each way
- * against a real registry, and what it cost in one table.
+ * `spindle loadtest`: many real agents over simulated kernels in threads of this process, one rotation
+ * each way against a real registry, and what it cost in one table.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ import { systemClock } from "../../adapters/system/clock.js";
 import { LabError } from "../../lab/lab-error.js";
 import { formatDuration, parseDuration } from "../duration.js";
 import { CliError } from "../exit.js";
-import { runKinds, runLoad, type LoadRun } from "../loadtest/run.js";
+import { runKinds, runLoad, type LoadRun, type RunKind } from "../loadtest/run.js";
 import { startServer, type LoadedRegistry } from "../loadtest/servers.js";
 import {
   addOutputOptions,
@@ -23,13 +23,14 @@ import {
 } from "../output.js";
 import { startProgress } from "../progress.js";
 import type { Shell } from "../shell.js";
-import { heapBytesFor, runWithHeap } from "../simulate/heap.js";
+import { checkMemory, heapBytesFor } from "../simulate/heap.js";
 
 interface LoadtestFlags extends OutputOptions {
   readonly agents: number;
   readonly registry: LoadedRegistry;
   readonly jitter: number;
   readonly timeout: number;
+  readonly runs: readonly RunKind[];
 }
 
 const agentsMax = 2_000;
@@ -42,11 +43,12 @@ const spindle = [process.execPath, fileURLToPath(new URL("../main.js", import.me
 const help = `
 Every agent has a connection of its own, and is at rest when the registry has its report on the new
 key alone. Writes are those of agents and controller together, without lease renewals; events are
-what their watches were told.
+what their watches were told. SIGINT ends everything and shows the runs that were done.
 
 Examples:
   $ spindle loadtest --agents 200 --registry etcd
   $ spindle loadtest --agents 500 --jitter 30s -o json
+  $ spindle loadtest --agents 1000 --registry kubernetes --runs barrier --timeout 20m
 Exit codes: 0 every run converged; 1 one did not; 2 bad usage.`;
 
 export function makeCommand(shell: Shell): Command {
@@ -60,6 +62,11 @@ export function makeCommand(shell: Shell): Command {
         .default("embedded"),
     )
     .addOption(duration("--jitter <time>", "over which jittered runs spread", jitterMsDefault))
+    .addOption(
+      new Option("--runs <names>", `which of ${namesOf(runKinds)}, with commas between`)
+        .argParser(parseRuns)
+        .default(runKinds, "all of them"),
+    )
     .addOption(duration("--timeout <time>", "for joining, and for each rotation", timeoutMsDefault));
   return addOutputOptions(command)
     .addHelpText("after", help)
@@ -68,53 +75,67 @@ export function makeCommand(shell: Shell): Command {
 
 async function act(flags: LoadtestFlags, shell: Shell): Promise<void> {
   const { agents, registry } = flags;
-  if (await runWithHeap(heapBytesFor(agents, agents - 1), shell)) return;
-  const runs = await runAll(flags, shell);
-  const ok = runs.every(({ convergeMs, forcedRetires }) => convergeMs !== null && forcedRetires === 0);
+  checkMemory(heapBytesFor(agents, agents - 1));
+  const { runs, fault } = await runAll(flags, shell);
+  const isRight = ({ convergeMs, forcedRetires }: LoadRun): boolean => convergeMs !== null && forcedRetires === 0;
+  const ok = fault === null && runs.every(isRight);
   const result = { schemaVersion: 1, registry, agents, runs, ok };
+  if (fault !== null && runs.length === 0) throw fault;
   await printResult(shell.stdout, formatOf(flags), result, (wide) =>
     formatTable(columns, runs, shell.stdout, wide),
   );
+  if (fault !== null) throw fault;
   if (!ok) shell.exitWith(1);
 }
 
-async function runAll(flags: LoadtestFlags, shell: Shell): Promise<readonly LoadRun[]> {
+/** A run that cannot be ends the test; those before it are told. */
+async function runAll(
+  flags: LoadtestFlags,
+  shell: Shell,
+): Promise<{ readonly runs: readonly LoadRun[]; readonly fault: Error | null }> {
   const directory = await mkdtemp(join(tmpdir(), "spindle-loadtest-"));
   const signal = shell.interrupted();
   const startedMs = systemClock.nowMs();
-  let now = "starting";
-  const lines = (): readonly string[] => [
-    `${now}, ${Math.round((systemClock.nowMs() - startedMs) / 1_000)} s`,
-  ];
-  const progress = startProgress({ stream: shell.stderr, lines });
+  let doing = "starting";
+  const seconds = (): number => Math.round((systemClock.nowMs() - startedMs) / 1_000);
+  const progress = startProgress({ stream: shell.stderr, lines: () => [`${doing}, ${seconds()} s`] });
   const runs: LoadRun[] = [];
   try {
-    for (const [number, kind] of runKinds.entries()) {
-      now = `run ${number + 1} of ${runKinds.length}: ${kind.name}`;
-      runs.push(await runOne(kind, join(directory, `run-${number}`), flags, signal));
-      if (signal.aborted) throw interrupted();
+    for (const [number, kind] of flags.runs.entries()) {
+      const now = (what: string): void => {
+        doing = `run ${number + 1} of ${flags.runs.length}: ${kind.name}: ${what}`;
+      };
+      runs.push(await runOne(kind, join(directory, `run-${number}`), flags, signal, now));
     }
-    return runs;
+    return { runs, fault: null };
   } catch (cause) {
-    if (signal.aborted) throw interrupted();
-    if (!(cause instanceof LabError)) throw cause;
-    throw new CliError({ exitCode: 1, code: cause.code, message: cause.message }, { cause });
+    return { runs, fault: faultOf(cause, signal) };
   } finally {
     progress.stop();
     await rm(directory, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
+function faultOf(cause: unknown, signal: AbortSignal): Error {
+  if (signal.aborted) return interrupted();
+  if (!(cause instanceof LabError)) return cause instanceof Error ? cause : new Error(String(cause));
+  return new CliError({ exitCode: 1, code: cause.code, message: cause.message }, { cause });
+}
+
 /** Each run begins with an empty registry. */
 async function runOne(
-  kind: (typeof runKinds)[number],
+  kind: RunKind,
   directory: string,
   { agents, registry, jitter: jitterMaxMs, timeout: timeoutMs }: LoadtestFlags,
   signal: AbortSignal,
+  now: (doing: string) => void,
 ): Promise<LoadRun> {
+  now("starting the registry");
   const server = await startServer(registry, directory, spindle);
   try {
-    return await runLoad(kind, server, { agents, jitterMaxMs, timeoutMs, signal });
+    const run = await runLoad(kind, server, { agents, jitterMaxMs, timeoutMs, signal, now });
+    if (signal.aborted) throw interrupted();
+    return run;
   } finally {
     await server.stop();
   }
@@ -163,6 +184,18 @@ function parseTime(text: string): number {
   const durationMs = parseDuration(text);
   if (durationMs !== null && durationMs > 0 && durationMs <= durationMsMax) return durationMs;
   throw new InvalidArgumentError("It must be a duration such as 500ms or 30s, at most 1h.");
+}
+
+function parseRuns(text: string): readonly RunKind[] {
+  return text.split(",").map((name) => {
+    const kind = runKinds.find((known) => known.name === name.trim());
+    if (kind === undefined) throw new InvalidArgumentError(`It must be some of ${namesOf(runKinds)}.`);
+    return kind;
+  });
+}
+
+function namesOf(kinds: readonly RunKind[]): string {
+  return kinds.map(({ name }) => name).join(", ");
 }
 
 function parseAgents(text: string): number {

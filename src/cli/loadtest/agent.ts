@@ -2,14 +2,12 @@
  * One real agent of a load test: the loop, the steps and the registry connection of `spindle agent`,
  * over a simulated kernel, disk and key file. What the simulated parts take of time is real time.
  */
-import { randomBytes } from "node:crypto";
 import { connectRegistry, type RegistryTarget } from "../../adapters/registry/connect.js";
 import { systemClock } from "../../adapters/system/clock.js";
-import { assert } from "../../core/assert.js";
 import type { JitterOptions } from "../../core/jitter.js";
 import type { KeyIdentity } from "../../core/key-id.js";
 import { limits } from "../../core/limits.js";
-import { parseIncarnationId, type IncarnationId, type NodeName } from "../../core/node.js";
+import type { IncarnationId, NodeAddresses, NodeName } from "../../core/node.js";
 import type { Report } from "../../core/report.js";
 import type { KeyFileReading, KeystorePort } from "../../ports/keystore.js";
 import type { Log } from "../../ports/log.js";
@@ -18,10 +16,14 @@ import { AgentLoop, type AgentLoopOptions } from "../../runtime/agent-loop.js";
 import type { VirtualTime } from "../../sim/engine/virtual-time.js";
 import { SimDisk, storageOf } from "../../sim/model/disk.js";
 import { SimKernel } from "../../sim/model/kernel.js";
-import { countingRegistry, type LoadCounter } from "./counting-registry.js";
+import { randomIncarnationId } from "./incarnation.js";
+import { countingRegistry } from "./counting-registry.js";
+import type { LoadCounter } from "./load-counter.js";
 
 export interface LoadAgentOptions {
   readonly index: number;
+  /** The one that it was admitted with. */
+  readonly incarnationId: IncarnationId;
   readonly coordination: "barrier" | "pairwise";
   readonly jitter: JitterOptions;
   readonly target: RegistryTarget;
@@ -57,7 +59,7 @@ export class LoadAgent {
       registry: this.#registry,
       storage: storageOf(new SimDisk(), time, () => true, () => diskMs),
       log: silent,
-      randomIncarnationId,
+      randomIncarnationId: incarnations(options.incarnationId),
       chance: Math.random,
     });
     this.#loop.start(options.failed);
@@ -83,13 +85,13 @@ export class LoadAgent {
     return held?.keyId === key.keyId && others.length === 0 && sends;
   }
 
-  get forcedRetires(): number {
-    return this.#loop.inspect()?.forcedRetires ?? 0;
+  /** It knows who else is there. */
+  get hasRoster(): boolean {
+    return this.#loop.inspect()?.world.registryConnected ?? false;
   }
 
-  stop(): void {
-    this.#loop.stop();
-    this.#registry.close();
+  get forcedRetires(): number {
+    return this.#loop.inspect()?.forcedRetires ?? 0;
   }
 
   /** Keeps the last report that the registry took. */
@@ -119,11 +121,15 @@ export function nodeNameOf(index: number): NodeName {
   return `node-${index + 1}` as NodeName;
 }
 
+/** 198.18.0.0/15 is for benchmarks (RFC 2544): nobody is there. */
+export function addressesOf(index: number): NodeAddresses {
+  return { ipv4: `198.18.${index >> 8}.${index & 255}`, ipv6: null, udpPort: 4500 };
+}
+
 function loopOptions({ index, coordination, jitter }: LoadAgentOptions): AgentLoopOptions {
   return {
     name: nodeNameOf(index),
-    // 198.18.0.0/15 is for benchmarks (RFC 2544): nobody is there.
-    addresses: { ipv4: `198.18.${index >> 8}.${index & 255}`, ipv6: null, udpPort: 4500 },
+    addresses: addressesOf(index),
     coordination,
     ring: 255,
     jitter,
@@ -137,10 +143,14 @@ function loopOptions({ index, coordination, jitter }: LoadAgentOptions): AgentLo
   };
 }
 
-const silent: Log = { write: () => undefined };
-
-function randomIncarnationId(): IncarnationId {
-  const parsed = parseIncarnationId(randomBytes(16).toString("hex"));
-  assert(parsed.ok, "128 random bits are an incarnation id");
-  return parsed.value;
+/** The one that it was admitted with, then others. */
+function incarnations(first: IncarnationId): () => IncarnationId {
+  let next = first;
+  return () => {
+    const id = next;
+    next = randomIncarnationId();
+    return id;
+  };
 }
+
+const silent: Log = { write: () => undefined };

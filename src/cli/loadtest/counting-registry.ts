@@ -4,48 +4,14 @@
  */
 import type { Done, Stop } from "../../ports/failure.js";
 import type { RegistryPort, SingleEvent, WatchEvent } from "../../ports/registry.js";
-
-const windowMs = 1_000;
-
-/** Counts of all programs of a run together. */
-export class LoadCounter {
-  writes = 0;
-  leaseRenewals = 0;
-  watchEvents = 0;
-  peakEventsPerSecond = 0;
-  readonly #nowMs: () => number;
-  #window = 0;
-  #eventsInWindow = 0;
-
-  constructor(nowMs: () => number) {
-    this.#nowMs = nowMs;
-  }
-
-  countEvent(): void {
-    this.watchEvents += 1;
-    const window = Math.floor(this.#nowMs() / windowMs);
-    if (window !== this.#window) this.#eventsInWindow = 0;
-    this.#window = window;
-    this.#eventsInWindow += 1;
-    this.peakEventsPerSecond = Math.max(this.peakEventsPerSecond, this.#eventsInWindow);
-  }
-
-  /** Everything from zero: a new span of time. */
-  reset(): void {
-    this.writes = 0;
-    this.leaseRenewals = 0;
-    this.watchEvents = 0;
-    this.peakEventsPerSecond = 0;
-    this.#eventsInWindow = 0;
-  }
-}
+import type { LoadCounter } from "./load-counter.js";
 
 /** A write counts when it succeeded. */
 export function countingRegistry(registry: RegistryPort, counter: LoadCounter): RegistryPort {
   const write =
     <T>(done: Done<T>): Done<T> =>
     (result) => {
-      if (result.ok) counter.writes += 1;
+      if (result.ok) counter.countWrite();
       done(result);
     };
   return {
@@ -63,7 +29,7 @@ export function countingRegistry(registry: RegistryPort, counter: LoadCounter): 
     listRotations: (done) => registry.listRotations(done),
     renewLease: (name, incarnationId, leaseMs, done) =>
       registry.renewLease(name, incarnationId, leaseMs, (result) => {
-        if (result.ok) counter.leaseRenewals += 1;
+        if (result.ok) counter.countLeaseRenewal();
         done(result);
       }),
     listLeases: (done) => registry.listLeases(done),

@@ -8,24 +8,28 @@ import { systemClock } from "../../adapters/system/clock.js";
 import { limits } from "../../core/limits.js";
 import type { JitterOptions } from "../../core/jitter.js";
 import type { CheckValue, KeyId, KeyIdentity } from "../../core/key-id.js";
+import type { IncarnationId } from "../../core/node.js";
+import type { Stop } from "../../ports/failure.js";
 import type { Log } from "../../ports/log.js";
+import type { RegistryPort } from "../../ports/registry.js";
 import { LabError } from "../../lab/lab-error.js";
 import { ControllerLoop, type ControllerLoopOptions } from "../../runtime/controller-loop.js";
-import { VirtualTime } from "../../sim/engine/virtual-time.js";
-import { LoadAgent } from "./agent.js";
-import { countingRegistry, LoadCounter } from "./counting-registry.js";
+import { admitNodes } from "./admission.js";
+import { countingRegistry } from "./counting-registry.js";
+import { LoadFleet, type FleetPlan } from "./fleet.js";
+import { LoadCounter } from "./load-counter.js";
 import type { LoadServer } from "./servers.js";
 
 export interface RunKind {
-  readonly name: "pairwise" | "pairwise, jitter" | "pairwise, slotted" | "barrier";
+  readonly name: "pairwise" | "pairwise-jitter" | "pairwise-slotted" | "barrier";
   readonly coordination: "barrier" | "pairwise";
   readonly jitter: "off" | JitterOptions["mode"];
 }
 
 export const runKinds: readonly RunKind[] = [
   { name: "pairwise", coordination: "pairwise", jitter: "off" },
-  { name: "pairwise, jitter", coordination: "pairwise", jitter: "uniform" },
-  { name: "pairwise, slotted", coordination: "pairwise", jitter: "slotted" },
+  { name: "pairwise-jitter", coordination: "pairwise", jitter: "uniform" },
+  { name: "pairwise-slotted", coordination: "pairwise", jitter: "slotted" },
   { name: "barrier", coordination: "barrier", jitter: "off" },
 ];
 
@@ -34,6 +38,8 @@ export interface LoadRunOptions {
   readonly jitterMaxMs: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Told what it does at the moment, for people. */
+  readonly now: (doing: string) => void;
 }
 
 export interface LoadRun {
@@ -56,133 +62,102 @@ export interface LoadRun {
 
 const firstKey = keyOf(1);
 const secondKey = keyOf(2);
-/** How often the simulated parts are driven along. */
-const tickMs = 5;
-const lookMs = 20;
-/** Joins in one go: a scale-up. */
-const joinBatch = 50;
+const lookMs = 50;
 
-export async function runLoad(
-  kind: RunKind,
-  server: LoadServer,
-  options: LoadRunOptions,
-): Promise<LoadRun> {
-  const time = new VirtualTime();
-  time.runUntil(systemClock.nowMs());
-  const ticking = setInterval(() => time.runUntil(systemClock.nowMs()), tickMs);
+export async function runLoad(kind: RunKind, server: LoadServer, options: LoadRunOptions): Promise<LoadRun> {
   const counter = new LoadCounter(systemClock.nowMs);
-  const agents: LoadAgent[] = [];
-  const controller = await startController(kind, server.target, counter);
+  const registry = countingRegistry(await connectRegistry(server.target), counter);
+  const stopLeading = startController(kind, server.target, registry);
   try {
-    return await measure(kind, server, options, { time, counter, agents });
+    const startedMs = systemClock.nowMs();
+    options.now("admitting nodes");
+    const incarnationIds = await admitNodes(registry, options.agents, options.signal);
+    const fleet = new LoadFleet(planOf(kind, server.target, incarnationIds, options), counter);
+    try {
+      if (!(await untilAtRest(fleet, firstKey, options, "starting"))) throw notStarted(kind, options);
+      const joinMs = Math.round(systemClock.nowMs() - startedMs);
+      return { name: kind.name, joinMs, ...(await rotate(fleet, counter, server, options)) };
+    } finally {
+      await fleet.stop();
+    }
   } finally {
-    for (const agent of agents) agent.stop();
-    controller();
-    clearInterval(ticking);
+    stopLeading();
+    registry.close();
   }
 }
 
-interface Scene {
-  readonly time: VirtualTime;
-  readonly counter: LoadCounter;
-  readonly agents: LoadAgent[];
+function notStarted({ name }: RunKind, { agents, timeoutMs }: LoadRunOptions): LabError {
+  const message = `${name}: ${agents} agents were not at rest after ${timeoutMs} ms`;
+  return new LabError("LAB_START_TIMEOUT", message);
 }
 
-async function measure(
-  kind: RunKind,
+function planOf(
+  { coordination, jitter: mode }: RunKind,
+  target: RegistryTarget,
+  incarnationIds: readonly IncarnationId[],
+  { jitterMaxMs: maxMs }: LoadRunOptions,
+): FleetPlan {
+  const jitter = { enabled: mode !== "off", mode: mode === "off" ? "uniform" : mode, maxMs, minNodes: 2 } as const;
+  return { incarnationIds, coordination, jitter, target, keys: [firstKey] };
+}
+
+async function rotate(
+  fleet: LoadFleet,
+  counter: LoadCounter,
   server: LoadServer,
   options: LoadRunOptions,
-  scene: Scene,
-): Promise<LoadRun> {
-  const { counter, agents } = scene;
-  const joinedMs = systemClock.nowMs();
-  await join(kind, server.target, options, scene);
-  if (!(await allAtRest(agents, firstKey, options))) {
-    const message = `${options.agents} agents were not at rest after ${options.timeoutMs} ms`;
-    throw new LabError("LAB_START_TIMEOUT", message);
-  }
+): Promise<Omit<LoadRun, "name" | "joinMs">> {
   const startedMs = systemClock.nowMs();
   const before = await server.usage();
   counter.reset();
-  for (const agent of agents) agent.offer([firstKey, secondKey]);
-  const isDone = await allAtRest(agents, secondKey, options);
+  fleet.offer([firstKey, secondKey]);
+  const isDone = await untilAtRest(fleet, secondKey, options, "rotating");
   const convergeMs = isDone ? Math.round(systemClock.nowMs() - startedMs) : null;
   const after = await server.usage();
+  const { writes, watchEvents, peakEventsPerSecond, leaseRenewals } = counter;
   return {
-    name: kind.name,
-    joinMs: Math.round(startedMs - joinedMs),
     convergeMs,
-    writes: counter.writes,
-    writesPerAgent: counter.writes / options.agents,
-    watchEvents: counter.watchEvents,
-    watchEventsPerAgent: counter.watchEvents / options.agents,
-    peakEventsPerSecond: counter.peakEventsPerSecond,
-    leaseRenewals: counter.leaseRenewals,
+    writes,
+    writesPerAgent: writes / options.agents,
+    watchEvents,
+    watchEventsPerAgent: watchEvents / options.agents,
+    peakEventsPerSecond,
+    leaseRenewals,
     cpuSeconds: difference(before.cpuSeconds, after.cpuSeconds),
     sentBytes: difference(before.sentBytes, after.sentBytes),
-    forcedRetires: agents.reduce((sum, agent) => sum + agent.forcedRetires, 0),
+    forcedRetires: fleet.forcedRetires,
   };
-}
-
-async function join(
-  kind: RunKind,
-  target: RegistryTarget,
-  { agents: count, jitterMaxMs, signal }: LoadRunOptions,
-  { time, counter, agents }: Scene,
-): Promise<void> {
-  const mode = kind.jitter === "off" ? "uniform" : kind.jitter;
-  const jitter = { enabled: kind.jitter !== "off", mode, maxMs: jitterMaxMs, minNodes: 2 };
-  const failed = (message: string): never => {
-    throw new Error(message);
-  };
-  while (agents.length < count && !signal.aborted) {
-    const first = agents.length;
-    const size = Math.min(joinBatch, count - first);
-    const batch = Array.from({ length: size }, (_, offset) => {
-      const { coordination } = kind;
-      const agent = { index: first + offset, coordination, jitter, target, counter, time, failed };
-      return LoadAgent.start(agent, [firstKey]);
-    });
-    agents.push(...(await Promise.all(batch)));
-  }
 }
 
 /** False when the time is over or the run was interrupted. */
-async function allAtRest(
-  agents: readonly LoadAgent[],
+async function untilAtRest(
+  fleet: LoadFleet,
   key: KeyIdentity,
-  { agents: count, timeoutMs, signal }: LoadRunOptions,
+  { agents, timeoutMs, signal, now }: LoadRunOptions,
+  doing: string,
 ): Promise<boolean> {
   const untilMs = systemClock.nowMs() + timeoutMs;
   while (systemClock.nowMs() < untilMs && !signal.aborted) {
-    if (agents.every((agent) => agent.isAtRest(key, count - 1))) return true;
+    const atRest = fleet.atRestOn(key);
+    now(`${doing}, ${atRest} of ${agents} at rest`);
+    if (atRest === agents) return true;
     await sleep(lookMs);
   }
   return false;
 }
 
 /**
- * The controller of a barrier run, with a connection of its own; on Kubernetes also in a pairwise
- * run, as the one that leads admits the nodes. Returns how it ends.
+ * The controller of a barrier run; on Kubernetes also in a pairwise run, as the one that leads admits the nodes. Returns
+ * how it ends.
  */
-async function startController(
-  { coordination }: RunKind,
-  target: RegistryTarget,
-  counter: LoadCounter,
-): Promise<() => void> {
-  const isNeeded = coordination === "barrier" || target.kind === "kubernetes";
-  if (!isNeeded) return () => undefined;
-  const registry = countingRegistry(await connectRegistry(target), counter);
-  if (coordination === "pairwise") {
-    registry.campaign(controllerOptions.name, controllerOptions.leaseMs, () => undefined);
-    return () => registry.close();
+function startController({ coordination }: RunKind, target: RegistryTarget, registry: RegistryPort): Stop {
+  if (coordination === "barrier") {
+    const loop = new ControllerLoop(controllerOptions, { clock: systemClock, registry, log: silent });
+    loop.start();
+    return () => loop.stop();
   }
-  const loop = new ControllerLoop(controllerOptions, { clock: systemClock, registry, log: silent });
-  loop.start();
-  return () => {
-    loop.stop();
-    registry.close();
-  };
+  if (target.kind !== "kubernetes") return () => undefined;
+  return registry.campaign(controllerOptions.name, controllerOptions.leaseMs, () => undefined);
 }
 
 const controllerOptions: ControllerLoopOptions = {

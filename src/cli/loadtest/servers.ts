@@ -7,6 +7,7 @@ import { unreachable } from "../../core/assert.js";
 import { Program } from "../../lab/fleet/program.js";
 import { EtcdLabRegistry } from "../../lab/registry/etcd.js";
 import { EtcdTotals } from "../../lab/registry/etcd-metrics.js";
+import { sentBytesOf } from "../../lab/registry/kubernetes-metrics.js";
 
 export type LoadedRegistry = "embedded" | "etcd" | "kubernetes";
 
@@ -113,16 +114,19 @@ async function startKubernetes(directory: string): Promise<LoadServer> {
   try {
     await installDefinitions(client);
   } catch (cause) {
+    client.close();
     await server.stop();
     throw cause;
-  } finally {
-    client.close();
   }
-  return {
-    target: { kind: "kubernetes", ...place },
-    usage: () => Promise.resolve({ cpuSeconds: cpuSecondsOf(server.processId), sentBytes: null }),
-    stop: () => server.stop(),
+  const usage = async (): Promise<ServerUsage> => {
+    const sentBytes = sentBytesOf(await client.fetchText("/metrics"));
+    return { cpuSeconds: cpuSecondsOf(server.processId), sentBytes };
   };
+  const stop = (): Promise<void> => {
+    client.close();
+    return server.stop();
+  };
+  return { target: { kind: "kubernetes", ...place }, usage, stop };
 }
 
 /** User and system time (proc(5)); null where there is no /proc. */

@@ -30,7 +30,7 @@ export function heapBytesFor(nodes: number, peers: number): number {
  */
 export async function runWithHeap(bytes: number, shell: Shell): Promise<boolean> {
   if (bytes <= getHeapStatistics().heap_size_limit) return false;
-  if (bytes > totalmem() * shareMax) throw tooLarge(bytes);
+  checkMemory(bytes);
   if (process.execArgv.some((argument) => argument.startsWith(heapFlag))) return false;
   const flag = `${heapFlag}${Math.ceil(bytes / mebibyte)}`;
   const child = spawn(process.execPath, [flag, ...process.argv.slice(1)], { stdio: "inherit" });
@@ -42,6 +42,11 @@ export async function runWithHeap(bytes: number, shell: Shell): Promise<boolean>
   });
   shell.exitWith(exitCodes.find((known) => known === code) ?? 1);
   return true;
+}
+
+/** @throws CliError `FLEET_TOO_LARGE` when this machine has not that much memory */
+export function checkMemory(bytes: number): void {
+  if (bytes > totalmem() * shareMax) throw tooLarge(bytes);
 }
 
 const heapFlag = "--max-old-space-size=";

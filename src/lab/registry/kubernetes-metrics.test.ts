@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countsOf } from "./kubernetes-metrics.js";
+import { countsOf, sentBytesOf } from "./kubernetes-metrics.js";
 
 const lines = [
   "# TYPE apiserver_request_total counter",
@@ -14,6 +14,10 @@ const lines = [
   'apiserver_request_total{code="201",resource="namespaces",verb="POST"} 6',
   'apiserver_watch_events_total{group="spindle.dev",kind="SpindleNode",version="v1alpha1"} 25',
   'apiserver_watch_events_total{group="",kind="Secret",version="v1"} 1000',
+  'apiserver_watch_events_sizes_sum{group="spindle.dev",kind="SpindleReport",version="v1alpha1"} 30000',
+  'apiserver_watch_events_sizes_sum{group="",kind="Secret",version="v1"} 99',
+  'apiserver_watch_events_sizes_count{group="spindle.dev",kind="SpindleReport",version="v1alpha1"} 20',
+  'apiserver_response_sizes_sum{component="apiserver",group="spindle.dev",resource="spindlereports",verb="LIST"} 1.5e+06',
   "process_cpu_seconds_total 12.5",
 ];
 
@@ -24,4 +28,8 @@ test("metrics of an API server: writes taken by class, renewals and our events",
     leaseRenewals: 70,
     watchEvents: 25,
   });
+});
+
+test("metrics of an API server: bytes of our objects, in watches and answers", () => {
+  assert.equal(sentBytesOf(lines.join("\n")), 1_530_000);
 });

@@ -30,6 +30,16 @@ export function countsOf(text: string): RegistryCounts {
   return { writes, writesByClass, leaseRenewals, watchEvents };
 }
 
+/**
+ * Bytes of our objects that the API server sent, before TLS and compression: in watches, and in answers.
+ * @param text in Prometheus text format
+ */
+export function sentBytesOf(text: string): number {
+  const sums = ["apiserver_watch_events_sizes_sum", "apiserver_response_sizes_sum"];
+  const isOurs = ({ name, labels }: Sample): boolean => sums.includes(name) && labels["group"] === "spindle.dev";
+  return [...samplesOf(text)].filter(isOurs).reduce((sum, { value }) => sum + value, 0);
+}
+
 /** One that was refused, as by a conflict, changed nothing. */
 function isWrite(labels: Readonly<Record<string, string>>): boolean {
   return writingVerbs.has(labels["verb"] ?? "") && (labels["code"] ?? "").startsWith("2");

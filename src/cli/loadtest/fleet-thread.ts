@@ -1,0 +1,64 @@
+/**
+ * A part of a load test's fleet in a thread of its own: a thousand agents in one heap would stop each other for every
+ * collection of garbage. Starts its agents, hands them new key files, and says in shared memory how many are at rest.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { systemClock } from "../../adapters/system/clock.js";
+import { assert } from "../../core/assert.js";
+import type { KeyIdentity } from "../../core/key-id.js";
+import { VirtualTime } from "../../sim/engine/virtual-time.js";
+import { LoadAgent } from "./agent.js";
+import type { Offer, ThreadPlan } from "./fleet.js";
+import { LoadCounter } from "./load-counter.js";
+
+/** How often the simulated parts are driven along. */
+const tickMs = 5;
+const lookMs = 20;
+/** Agents that start together: the next ones wait until these have heard of the roster. */
+const startBatch = 10;
+
+async function run(plan: ThreadPlan): Promise<void> {
+  const time = new VirtualTime();
+  time.runUntil(systemClock.nowMs());
+  setInterval(() => time.runUntil(systemClock.nowMs()), tickMs);
+  const agents: LoadAgent[] = [];
+  let { keys } = plan;
+  parentPort?.on("message", (offer: Offer) => {
+    keys = offer.keys;
+    for (const agent of agents) agent.offer(keys);
+  });
+  setInterval(() => show(agents, keys, plan), lookMs);
+  await startAll(plan, time, agents);
+}
+
+async function startAll(plan: ThreadPlan, time: VirtualTime, agents: LoadAgent[]): Promise<void> {
+  const counter = new LoadCounter(systemClock.nowMs, plan.counts);
+  const failed = (message: string): never => {
+    throw new Error(message);
+  };
+  while (agents.length < plan.incarnationIds.length) {
+    const from = agents.length;
+    const ids = plan.incarnationIds.slice(from, from + startBatch);
+    const starting = ids.map((incarnationId, offset) => {
+      const { coordination, jitter, target } = plan;
+      const index = plan.first + from + offset;
+      return LoadAgent.start({ index, incarnationId, coordination, jitter, target, counter, time, failed }, plan.keys);
+    });
+    const batch = await Promise.all(starting);
+    agents.push(...batch);
+    while (!batch.every((agent) => agent.hasRoster)) await sleep(lookMs);
+  }
+}
+
+function show(agents: readonly LoadAgent[], keys: readonly KeyIdentity[], plan: ThreadPlan): void {
+  const standing = new Int32Array(plan.standing);
+  Atomics.store(standing, 0, agents.reduce((sum, agent) => sum + agent.forcedRetires, 0));
+  for (const key of keys) {
+    const atRest = agents.filter((agent) => agent.isAtRest(key, plan.agents - 1)).length;
+    Atomics.store(standing, key.keyId, atRest);
+  }
+}
+
+assert(parentPort !== null, "this is a thread");
+await run(workerData as ThreadPlan);
