@@ -3,6 +3,7 @@ import { agentPhases } from "../../core/rotation/state.js";
 import { xfrmCounters, type XfrmCounterName, type XfrmCounters } from "../../core/xfrm-counters.js";
 import type { AgentStatus } from "../status.js";
 import {
+  coordinations,
   makeMetrics,
   oneOf,
   perEntry,
@@ -52,6 +53,13 @@ export const agentMetricRows: readonly MetricRow<AgentStatus>[] = [
     help: "1 for the phase this node is in, 0 for the others.",
     labels: ["phase"],
     read: (status) => oneOf("phase", agentPhases, status.phase),
+  },
+  {
+    kind: "gauge",
+    name: "spindle_coordination",
+    help: "1 for how the fleet is coordinated, 0 for the other way.",
+    labels: ["coordination"],
+    read: (status) => oneOf("coordination", coordinations, status.coordination),
   },
   {
     kind: "gauge",

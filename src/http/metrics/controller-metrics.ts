@@ -2,6 +2,7 @@
 import type { FleetPhase } from "../../core/fleet/record.js";
 import type { ControllerStatus } from "../status.js";
 import {
+  coordinations,
   makeMetrics,
   oneOf,
   perEntry,
@@ -12,10 +13,11 @@ import {
 } from "./series.js";
 
 export function makeControllerMetrics(status: () => ControllerStatus): Metrics {
-  return makeMetrics(controllerMetricRows, status);
+  return makeMetrics(status().coordination === "barrier" ? controllerMetricRows : programMetricRows, status);
 }
 
-export const controllerMetricRows: readonly MetricRow<ControllerStatus>[] = [
+/** Of what a controller decides upon: in pairwise coordination it sees no fleet, and zeros would be claims. */
+const fleetMetricRows: readonly MetricRow<ControllerStatus>[] = [
   {
     kind: "gauge",
     name: "spindle_fleet_phase",
@@ -87,6 +89,16 @@ export const controllerMetricRows: readonly MetricRow<ControllerStatus>[] = [
     labels: [],
     read: (status) => single(status.registry.connected ? 1 : 0),
   },
+];
+
+const programMetricRows: readonly MetricRow<ControllerStatus>[] = [
+  {
+    kind: "gauge",
+    name: "spindle_coordination",
+    help: "1 for how the fleet is coordinated, 0 for the other way.",
+    labels: ["coordination"],
+    read: (status) => oneOf("coordination", coordinations, status.coordination),
+  },
   {
     kind: "counter",
     name: "spindle_registry_writes_total",
@@ -102,6 +114,8 @@ export const controllerMetricRows: readonly MetricRow<ControllerStatus>[] = [
     read: (status) => [{ labels: { version: status.version }, value: 1 }],
   },
 ];
+
+export const controllerMetricRows: readonly MetricRow<ControllerStatus>[] = [...fleetMetricRows, ...programMetricRows];
 
 /** A record, so that a new phase fails to compile until it is here. */
 const fleetPhases: Readonly<Record<FleetPhase, true>> = {

@@ -150,3 +150,12 @@ for (const [section, rows] of [
     assert.deepEqual(shown, expected);
   });
 }
+
+test("metrics: in pairwise coordination a controller shows nothing of a fleet that it does not see", async () => {
+  const shown = async (coordination: "barrier" | "pairwise"): Promise<readonly string[]> => {
+    const series = lines(await makeControllerMetrics(() => ({ ...controllerStatus, coordination })).render());
+    return [...new Set(series.map((line) => /^\w+/.exec(line)?.[0] ?? ""))];
+  };
+  assert.deepEqual(await shown("pairwise"), ["spindle_coordination", "spindle_registry_writes_total", "spindle_build_info"]);
+  assert.deepEqual(await shown("barrier"), controllerMetricRows.map(({ name }) => name));
+});

@@ -25,6 +25,9 @@ export interface Metrics {
   render(): Promise<string>;
 }
 
+/** Of the label `coordination`: an alert on leaders asks for it, as pairwise there are none. */
+export const coordinations = ["barrier", "pairwise"] as const;
+
 export function makeMetrics<Status>(
   rows: readonly MetricRow<Status>[],
   status: () => Status,
