@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PortError } from "../../src/adapters/port-error.js";
 import { listObjects } from "../../src/adapters/registry/kubernetes/list-objects.js";
+import { NodeLeases } from "../../src/adapters/registry/kubernetes/node-leases.js";
 import { ObjectReader } from "../../src/adapters/registry/kubernetes/object-reader.js";
 import type { KvEvent } from "../../src/adapters/registry/kv.js";
 import { rosterPrefix } from "../../src/adapters/registry/keys.js";
@@ -13,6 +14,7 @@ import {
   ScriptedApiServer,
   status,
   watchAnswer,
+  type Answer,
 } from "../support/scripted-api-server.js";
 
 const timeout = 20_000;
@@ -197,3 +199,21 @@ async function eventuallyAsked(server: ScriptedApiServer, count: number): Promis
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
+
+test("kubernetes client: a lease whose renewal waits for its answer is not renewed once more", { timeout }, async (context) => {
+  const answers: (() => void)[] = [];
+  const late: Answer = (response, request) => answers.push(() => answer(200, object("lease", 7))(response, request));
+  const { server, client } = await ScriptedApiServer.start(context, [late]);
+  const leases = new NodeLeases(client);
+  const renewals = [1, 2, 3].map(() => leases.renewLease("node-1", "life", 10_000));
+  while (answers.length === 0) await new Promise(setImmediate);
+  answers[0]?.();
+  await Promise.all(renewals);
+  assert.equal(server.asked.length, 1);
+  // One that was answered is over.
+  const next = leases.renewLease("node-1", "life", 10_000);
+  while (answers.length === 1) await new Promise(setImmediate);
+  answers[1]?.();
+  await next;
+  assert.equal(server.asked.length, 2);
+});

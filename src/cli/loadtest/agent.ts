@@ -126,7 +126,7 @@ export function addressesOf(index: number): NodeAddresses {
   return { ipv4: `198.18.${index >> 8}.${index & 255}`, ipv6: null, udpPort: 4500 };
 }
 
-function loopOptions({ index, coordination, jitter }: LoadAgentOptions): AgentLoopOptions {
+function loopOptions({ index, coordination, jitter, target }: LoadAgentOptions): AgentLoopOptions {
   return {
     name: nodeNameOf(index),
     addresses: addressesOf(index),
@@ -139,7 +139,7 @@ function loopOptions({ index, coordination, jitter }: LoadAgentOptions): AgentLo
     reportIntervalMs: limits.reportIntervalMsDefault,
     resyncMs: limits.resyncMs,
     massDeletionShare: limits.massDeletionShareDefault,
-    leaseMs: limits.leaseMsDefault,
+    leaseMs: target.kind === "kubernetes" ? limits.kubernetesLeaseMsDefault : limits.leaseMsDefault,
   };
 }
 

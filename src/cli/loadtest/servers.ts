@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RegistryTarget } from "../../adapters/registry/connect.js";
+import type { ApiClient } from "../../adapters/registry/kubernetes/api-client.js";
 import { unreachable } from "../../core/assert.js";
 import { Program } from "../../lab/fleet/program.js";
 import { EtcdLabRegistry } from "../../lab/registry/etcd.js";
@@ -105,14 +106,14 @@ async function startKubernetes(directory: string): Promise<LoadServer> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const { KubernetesServer } = await import("../../lab/servers/kubernetes.js");
   const { installDefinitions } = await import("../../lab/servers/kubernetes-definitions.js");
-  const { ApiClient } = await import("../../adapters/registry/kubernetes/api-client.js");
+  const { ApiClient: Client } = await import("../../adapters/registry/kubernetes/api-client.js");
   const { openAccess } = await import("../../adapters/registry/kubernetes/access.js");
-  const server = await KubernetesServer.start([], directory);
-  const kubeconfig = server.writeKubeconfig("administrator", "default");
-  const place = { kubeconfig, context: null, namespace: null };
-  const client = new ApiClient(openAccess(place));
+  const server = await KubernetesServer.start([agentUser], directory);
+  const administrator = server.writeKubeconfig("administrator", "default");
+  const client = new Client(openAccess({ kubeconfig: administrator, context: null, namespace: null }));
   try {
     await installDefinitions(client);
+    await grantAll(client);
   } catch (cause) {
     client.close();
     await server.stop();
@@ -126,7 +127,29 @@ async function startKubernetes(directory: string): Promise<LoadServer> {
     client.close();
     return server.stop();
   };
-  return { target: { kind: "kubernetes", ...place }, usage, stop };
+  const kubeconfig = server.writeKubeconfig(agentUser.user, "default");
+  return { target: { kind: "kubernetes", kubeconfig, context: null, namespace: null }, usage, stop };
+}
+
+/**
+ * A service account as in a cluster: the API server bounds and queues the requests of those, and of administrators it takes
+ * as many as come.
+ */
+const agentUser = {
+  user: "system:serviceaccount:default:spindle",
+  groups: ["system:serviceaccounts", "system:serviceaccounts:default"],
+};
+
+async function grantAll(client: ApiClient): Promise<void> {
+  const group = "rbac.authorization.k8s.io";
+  const body = {
+    apiVersion: `${group}/v1`,
+    kind: "ClusterRoleBinding",
+    metadata: { name: "loadtest" },
+    roleRef: { apiGroup: group, kind: "ClusterRole", name: "cluster-admin" },
+    subjects: [{ apiGroup: group, kind: "User", name: agentUser.user }],
+  };
+  await client.send({ method: "POST", path: `/apis/${group}/v1/clusterrolebindings`, body });
 }
 
 /** User and system time (proc(5)); null where there is no /proc. */

@@ -23,12 +23,23 @@ interface Sighting {
 export class NodeLeases implements KvLeases {
   readonly #client: ApiClient;
   #sightings = new Map<string, Sighting>();
+  /** Under way: a server that is too slow for its renewals would else get more of them for each that waits. */
+  readonly #renewals = new Map<string, Promise<void>>();
 
   constructor(client: ApiClient) {
     this.#client = client;
   }
 
-  async renewLease(name: string, holder: string, leaseMs: number): Promise<void> {
+  renewLease(name: string, holder: string, leaseMs: number): Promise<void> {
+    const id = `${name} ${holder}`;
+    const underWay = this.#renewals.get(id);
+    if (underWay !== undefined) return underWay;
+    const renewal = this.#renew(name, holder, leaseMs).finally(() => this.#renewals.delete(id));
+    this.#renewals.set(id, renewal);
+    return renewal;
+  }
+
+  async #renew(name: string, holder: string, leaseMs: number): Promise<void> {
     const path = leasesPath(this.#client.namespace);
     const metadata = { name: namePrefix + name, labels: { [label]: "node" } };
     const body = leaseObject(metadata, holder, leaseMs);
@@ -36,7 +47,7 @@ export class NodeLeases implements KvLeases {
     if (renewed.kind === "object") return;
     const created = await this.#client.send({ method: "POST", path, body });
     // Another client of the same node made it in between.
-    if (created.kind === "conflict") return this.renewLease(name, holder, leaseMs);
+    if (created.kind === "conflict") return this.#renew(name, holder, leaseMs);
     if (created.kind === "absent") throw noNamespace(this.#client.namespace);
   }
 
