@@ -1,6 +1,6 @@
 /**
- * Listening on loopback or a unix socket. There is no TLS here yet, so any other address is
- * refused: what a node says of its peers and keys is not for the network.
+ * Listening on loopback or a unix socket, elsewhere with TLS only: what a node says of its peers and
+ * keys is not for everybody on the network.
  */
 import { chmod, lstat, unlink } from "node:fs/promises";
 import type { Server } from "node:http";
@@ -30,13 +30,14 @@ export function formatServiceAddress(address: ServiceAddress): string {
 /**
  * Starts `server`, with mode 0600 on a unix socket.
  * @returns where it listens, with the port that the system chose for port 0; or HTTP_LISTEN_REFUSED
- * for an address that is not loopback, HTTP_LISTEN_FAILED for one that cannot be bound
+ * for an address that is not loopback without TLS, HTTP_LISTEN_FAILED for one that cannot be bound
  */
 export async function listen(
   server: Server,
   address: ServiceAddress,
+  isSecure: boolean,
 ): Promise<Result<ServiceAddress, PortFailure>> {
-  if (address.kind === "tcp" && !isLoopback(address.host)) return fail(refused(address));
+  if (address.kind === "tcp" && !isSecure && !isLoopback(address.host)) return fail(refused(address));
   try {
     if (address.kind === "unix") await removeStaleSocket(address.path);
     await bind(server, address);

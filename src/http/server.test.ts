@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
-import { existsSync, linkSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
+import { request as secureRequest } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import type { TLSSocket } from "node:tls";
 import type { ServiceAddress } from "../ports/service-address.js";
 import { formatServiceAddress, isLoopback } from "./listen.js";
 import { makeAgentMetrics } from "./metrics/agent-metrics.js";
 import { makeRoutes, startStatusServer, type StatusServer, type StatusSource } from "./server.js";
+import type { ServiceTls } from "./tls.js";
+import { TestAuthority, type Issued } from "../../test/support/certificates.js";
 import { agentStatus } from "../../test/support/status.js";
 
 const source: StatusSource = {
@@ -133,5 +137,70 @@ test("status server: a socket in use and a file that is no socket stay", async (
     const second = await startStatusServer({ kind: "unix", path }, source);
     assert.equal(!second.ok && second.error.code, "HTTP_LISTEN_FAILED");
     assert.ok(existsSync(path));
+  }
+});
+
+function tlsOf({ certificateFile, keyFile }: Issued, clientAuthorityFile: string | null = null): ServiceTls {
+  return { certificateFile, keyFile, clientAuthorityFile };
+}
+
+async function startSecure(context: TestContext, tls: ServiceTls, rereadMs = 60_000): Promise<StatusServer> {
+  // Not loopback by its address, though nobody else reaches it here.
+  const started = await startStatusServer({ kind: "tcp", host: "0.0.0.0", port: 0 }, source, { tls, rereadMs });
+  if (!started.ok) return assert.fail(started.error.message);
+  context.after(() => started.value.close());
+  return started.value;
+}
+
+/** The status code and the serial number of the server's certificate; the code of what failed otherwise. */
+function getSecurely({ address }: StatusServer, caFile: string, client?: Issued): Promise<string> {
+  assert.ok(address.kind === "tcp");
+  const [ca, cert, key] = [caFile, client?.certificateFile, client?.keyFile].map((path) =>
+    path === undefined ? undefined : readFileSync(path),
+  );
+  const options = { host: "127.0.0.1", port: address.port, path: "/healthz", ca, cert, key, agent: false };
+  return new Promise((resolve) => {
+    const asked = secureRequest(options, (response) => {
+      const { serialNumber } = (response.socket as TLSSocket).getPeerCertificate();
+      response.resume();
+      resolve(`${response.statusCode} ${serialNumber}`);
+    });
+    asked.on("error", (error: NodeJS.ErrnoException) => resolve(String(error.code)));
+    asked.end();
+  });
+}
+
+test("status server: beyond loopback with TLS, and only for clients of its authority", async (context) => {
+  const folder = makeFolder(context);
+  const authority = new TestAuthority(folder);
+  const stranger = new TestAuthority(folder, "stranger").issue("unknown");
+  const server = await startSecure(context, tlsOf(authority.issue("server"), authority.caFile));
+  assert.match(await getSecurely(server, authority.caFile, authority.issue("prometheus")), /^200 /);
+  assert.doesNotMatch(await getSecurely(server, authority.caFile), /^200 /);
+  assert.doesNotMatch(await getSecurely(server, authority.caFile, stranger), /^200 /);
+});
+
+test("status server: a renewed certificate is served without a restart, a broken one is not taken", async (context) => {
+  const folder = makeFolder(context);
+  const authority = new TestAuthority(folder);
+  const [served, renewed] = [authority.issue("served"), authority.issue("renewed")];
+  const server = await startSecure(context, tlsOf(served), 5);
+  const before = await getSecurely(server, authority.caFile);
+  assert.match(before, /^200 /);
+  // Neither file alone belongs to the other: what is half written is not served.
+  copyFileSync(renewed.keyFile, served.keyFile);
+  assert.equal(await getSecurely(server, authority.caFile), before);
+  copyFileSync(renewed.certificateFile, served.certificateFile);
+  let after = before;
+  while (after === before) after = await getSecurely(server, authority.caFile);
+  assert.match(after, /^200 /);
+});
+
+test("status server: certificate and key that do not belong together are HTTP_TLS_UNREADABLE", async (context) => {
+  const authority = new TestAuthority(makeFolder(context));
+  const [one, other] = [authority.issue("one"), authority.issue("other")];
+  for (const keyFile of [other.keyFile, "/nowhere/key.pem"]) {
+    const started = await startStatusServer(anyPort, source, { tls: tlsOf({ ...one, keyFile }) });
+    assert.equal(!started.ok && started.error.code, "HTTP_TLS_UNREADABLE");
   }
 });

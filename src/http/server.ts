@@ -2,7 +2,8 @@
  * The status server of an agent or a controller: probes, metrics and status, read-only. It answers
  * from the status that it is given and keeps nothing itself.
  */
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
+import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import { getRequestListener } from "@hono/node-server";
 import { Hono, type Context } from "hono";
 import { limits } from "../core/limits.js";
@@ -12,6 +13,7 @@ import type { ServiceAddress } from "../ports/service-address.js";
 import { listen } from "./listen.js";
 import type { Metrics } from "./metrics/series.js";
 import type { AgentStatus, ControllerStatus, Verdict } from "./status.js";
+import { isSameMaterial, readMaterial, type ServiceTls, type TlsMaterial } from "./tls.js";
 
 /** What the server answers from. Each is called for each request, so it must be cheap. */
 export interface StatusSource {
@@ -29,16 +31,27 @@ export interface StatusServer {
   close(): Promise<void>;
 }
 
-/** Fails with HTTP_LISTEN_REFUSED or HTTP_LISTEN_FAILED. */
+export interface StatusServerOptions {
+  /** Null: plain HTTP, on loopback or a unix socket only. */
+  readonly tls: ServiceTls | null;
+  /** How often the files of `tls` are read again. */
+  readonly rereadMs?: number;
+}
+
+/** Fails with HTTP_LISTEN_REFUSED, HTTP_LISTEN_FAILED or HTTP_TLS_UNREADABLE. */
 export async function startStatusServer(
   at: ServiceAddress,
   source: StatusSource,
+  { tls, rereadMs = limits.httpCertificateReadMs }: StatusServerOptions = { tls: null },
 ): Promise<Result<StatusServer, PortFailure>> {
   // Over a unix socket a request may come without a host name.
   const listener = getRequestListener(makeRoutes(source).fetch, { hostname: "localhost" });
-  const server = createServer((request, response) => void listener(request, response));
+  const answerTo: RequestListener = (request, response) => void listener(request, response);
+  const secured = tls === null ? null : await secure(tls, answerTo, rereadMs);
+  if (secured?.ok === false) return fail(secured.error);
+  const server = secured === null ? createServer(answerTo) : secured.value;
   server.maxConnections = limits.httpConnectionsMax;
-  const bound = await listen(server, at);
+  const bound = await listen(server, at, tls !== null);
   if (!bound.ok) return fail(bound.error);
   const close = (): Promise<void> =>
     new Promise((resolve) => {
@@ -46,6 +59,30 @@ export async function startStatusServer(
       server.closeAllConnections();
     });
   return succeed({ address: bound.value, close });
+}
+
+async function secure(
+  tls: ServiceTls,
+  listener: RequestListener,
+  rereadMs: number,
+): Promise<Result<SecureServer, PortFailure>> {
+  let material: TlsMaterial;
+  try {
+    material = await readMaterial(tls);
+  } catch (cause) {
+    const message = `the status server's certificate cannot be used: ${String(cause)}`;
+    return fail({ code: "HTTP_TLS_UNREADABLE", message, retryable: false });
+  }
+  const isAsked = tls.clientAuthorityFile !== null;
+  const server = createSecureServer({ ...material, requestCert: isAsked, rejectUnauthorized: isAsked }, listener);
+  const reread = async (): Promise<void> => {
+    const read = await readMaterial(tls).catch(() => null);
+    if (read === null || isSameMaterial(read, material)) return;
+    material = read;
+    server.setSecureContext(read);
+  };
+  const timer = setInterval(() => void reread(), rereadMs).unref();
+  return succeed(server.once("close", () => clearInterval(timer)));
 }
 
 /** The routes without a socket. */

@@ -35,6 +35,7 @@ import {
   defaultMs,
   keyRingField,
   logSection,
+  checkMetrics,
   metricsSection,
   toMetrics,
   type LogConfig,
@@ -116,7 +117,7 @@ export const agentSchema = z.strictObject({
     .strictObject({ interval: durationField({ min: 100 }).default(limits.reportIntervalMsDefault) })
     .prefault({}),
   lease: z
-    .strictObject({ duration: durationField({ min: 1_000 }).default(limits.leaseMsDefault) })
+    .strictObject({ duration: durationField({ min: 1_000 }).optional() })
     .prefault({}),
   ready: z
     .strictObject({
@@ -144,6 +145,7 @@ export function checkAgent(fields: AgentFields, folder: string): readonly Remark
     ...checkDataplane(fields.dataplane, folder),
     ...checkPolicy(fields.policy, fields),
     ...checkDeadlines(fields.rotation),
+    ...checkMetrics(fields.metrics),
   ];
 }
 
@@ -158,7 +160,7 @@ export function warnAboutAgent(fields: AgentFields): readonly Remark[] {
       message: `is above rotation.duration and is capped at ${cap}`,
     });
   }
-  if (lease.duration >= limits.silentMsDefault) {
+  if (lease.duration !== undefined && lease.duration >= limits.silentMsDefault) {
     const silent = formatDuration(limits.silentMsDefault);
     remarks.push({
       path: ["lease", "duration"],
@@ -195,12 +197,16 @@ export function toAgentConfig(fields: AgentFields, folder: string): AgentConfig 
       emergencyDeadlineMs: rotation.emergencyDeadline,
     },
     report: { intervalMs: fields.report.interval },
-    lease: { durationMs: fields.lease.duration },
+    lease: { durationMs: fields.lease.duration ?? leaseMsDefaultOf(registry) },
     ready: { share: fields.ready.share, timeoutMs: fields.ready.timeout },
     roster: fields.roster,
     metrics: toMetrics(fields.metrics, folder),
     log: fields.log,
   };
+}
+
+function leaseMsDefaultOf({ kind }: AgentFields["registry"]): number {
+  return kind === "kubernetes" ? limits.kubernetesLeaseMsDefault : limits.leaseMsDefault;
 }
 
 /**

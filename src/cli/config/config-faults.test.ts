@@ -134,6 +134,21 @@ const agentFaults: readonly (readonly [string, string, RegExp])[] = [
   ["listen without port", "metrics: { listen: 127.0.0.1 }", /metrics\.listen must be HOST:PORT/],
   ["listen by name", "metrics: { listen: 'localhost:9470' }", /metrics\.listen must be HOST:PORT/],
   [
+    "listen beyond loopback without a certificate",
+    "metrics: { listen: '0.0.0.0:9470' }",
+    /metrics\.listen is not a loopback address: it needs metrics\.tls/,
+  ],
+  [
+    "a certificate on a unix socket",
+    "metrics: { listen: ./s, tls: { certificate: c, key: k } }",
+    /metrics\.tls has no effect on a unix socket/,
+  ],
+  [
+    "a certificate without its key",
+    "metrics: { listen: '0.0.0.0:9470', tls: { certificate: c } }",
+    /metrics\.tls\.key is missing|metrics\.tls\.key/,
+  ],
+  [
     "listen port too large",
     "metrics: { listen: '127.0.0.1:70000' }",
     /metrics\.listen must be HOST:PORT/,

@@ -36,7 +36,7 @@ test("config: an agent needs six fields, the rest has defaults", async () => {
     lease: { durationMs: 10_000 },
     ready: { share: 0.95, timeoutMs: 60_000 },
     roster: { massDeletionShare: 0.5 },
-    metrics: { listen: { kind: "tcp", host: "127.0.0.1", port: 0 } },
+    metrics: { listen: { kind: "tcp", host: "127.0.0.1", port: 0 }, tls: null },
     log: { level: "info" },
   });
 });
@@ -66,7 +66,7 @@ test("config: a controller needs three fields, the rest has defaults", async () 
     stragglers: { slow: "wait", silent: "exclude", silentAfterMs: 30_000, excludeShareMax: 0.1 },
     preflight: { jitterMaxMs: 150_000, jitterMinNodes: 50, keyDistributionMs: 5_000 },
     lease: { durationMs: 10_000 },
-    metrics: { listen: { kind: "tcp", host: "127.0.0.1", port: 0 } },
+    metrics: { listen: { kind: "tcp", host: "127.0.0.1", port: 0 }, tls: null },
     log: { level: "info" },
   });
 });
@@ -121,9 +121,23 @@ test("config: the status server can be off, or on a unix socket", async () => {
   const unix = await loadAgent([...agentLines, "metrics: { listen: ./status.sock }"]);
   assert.deepEqual(unix.config.metrics, {
     listen: { kind: "unix", path: join(folder, "status.sock") },
+    tls: null,
   });
   const six = await loadAgent([...agentLines, "metrics: { listen: '[::1]:9470' }"]);
-  assert.deepEqual(six.config.metrics, { listen: { kind: "tcp", host: "::1", port: 9470 } });
+  assert.deepEqual(six.config.metrics, { listen: { kind: "tcp", host: "::1", port: 9470 }, tls: null });
+});
+
+test("config: beyond loopback the status server has a certificate", async () => {
+  const tls = "tls: { certificate: s.pem, key: s.key, clientCa: /etc/prometheus-ca.pem }";
+  const { config } = await loadController([...controllerLines, `metrics: { listen: '192.0.2.1:9470', ${tls} }`]);
+  assert.deepEqual(config.metrics, {
+    listen: { kind: "tcp", host: "192.0.2.1", port: 9470 },
+    tls: {
+      certificateFile: join(folder, "s.pem"),
+      keyFile: join(folder, "s.key"),
+      clientAuthorityFile: "/etc/prometheus-ca.pem",
+    },
+  });
 });
 
 test("config: the kernel's dataplane sends plain ESP and needs no socket", async () => {

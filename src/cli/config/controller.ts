@@ -21,6 +21,7 @@ import {
   defaultMs,
   keyRingField,
   logSection,
+  checkMetrics,
   metricsSection,
   toMetrics,
   type LogConfig,
@@ -116,6 +117,7 @@ export function checkController(fields: ControllerFields, folder: string): reado
     ...checkControllerRegistry(fields.registry, folder),
     ...checkDeadlines(fields.rotation),
     ...checkLease(fields),
+    ...checkMetrics(fields.metrics),
   ];
 }
 

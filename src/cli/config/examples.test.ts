@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
+import { limits } from "../../core/limits.js";
 import { faultOf, printFault } from "../exit.js";
 import { agentSchema } from "./agent.js";
 import { controllerSchema } from "./controller.js";
@@ -65,9 +66,10 @@ test("examples: what has a default shows it, agent", () => {
     keyFile: { path: keyFile.path },
     dataplane: { socket: dataplane.socket },
   });
-  // A default that depends on another field.
+  // Defaults that depend on other fields.
   const max = smallest.rotation.duration / 2;
-  assert.deepEqual(agent, { ...smallest, jitter: { ...smallest.jitter, max } });
+  const lease = { duration: limits.leaseMsDefault };
+  assert.deepEqual(agent, { ...smallest, jitter: { ...smallest.jitter, max }, lease });
 });
 
 test("examples: what has a default shows it, controller", () => {

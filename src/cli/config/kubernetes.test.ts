@@ -27,6 +27,13 @@ test("config: a registry on Kubernetes, in a pod and from outside", async () => 
   assert.deepEqual(controller.config.registry, { role: "connect", target: outside });
 });
 
+test("config: on Kubernetes a lease is longer, unless the file says how long", async () => {
+  const inside = await loadAgent(agentWith("kubernetes: {}"));
+  assert.deepEqual(inside.config.lease, { durationMs: 24_000 });
+  const shorter = await loadAgent([...agentWith("kubernetes: {}"), "lease: { duration: 6s }"]);
+  assert.deepEqual(shorter.config.lease, { durationMs: 6_000 });
+});
+
 const faults: readonly (readonly [string, string, RegExp])[] = [
   ["no section", "", /registry\.kubernetes is missing: registry\.kind is kubernetes$/],
   ["a context of nothing", "kubernetes: { context: c }", /context has no effect without kubeconfig$/],

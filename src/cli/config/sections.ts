@@ -4,6 +4,8 @@ import { z } from "zod";
 import { limits } from "../../core/limits.js";
 import type { LogLevel } from "../../ports/log.js";
 import type { ServiceAddress } from "../../ports/service-address.js";
+import { isLoopback } from "../../http/listen.js";
+import type { ServiceTls } from "../../http/tls.js";
 import { formatDuration } from "../duration.js";
 import type { FieldPath } from "./document.js";
 import { hostField, listenField, logLevelField, pathField, portField } from "./fields.js";
@@ -18,6 +20,9 @@ export const metricsSection = z
   .strictObject({
     enabled: z.boolean().default(true),
     listen: listenField.prefault("127.0.0.1:0"),
+    tls: z
+      .strictObject({ certificate: pathField, key: pathField, clientCa: pathField.optional() })
+      .optional(),
   })
   .prefault({});
 
@@ -42,6 +47,7 @@ export interface Place {
 
 export interface MetricsConfig {
   readonly listen: ServiceAddress;
+  readonly tls: ServiceTls | null;
 }
 
 export interface LogConfig {
@@ -53,11 +59,32 @@ export function toMetrics(
   section: z.output<typeof metricsSection>,
   folder: string,
 ): MetricsConfig | null {
-  const { enabled, listen } = section;
+  const { enabled, listen, tls } = section;
   if (!enabled) return null;
   return {
     listen: listen.kind === "tcp" ? listen : { kind: "unix", path: resolve(folder, listen.path) },
+    tls: tls === undefined ? null : toServiceTls(tls, folder),
   };
+}
+
+function toServiceTls(
+  { certificate, key, clientCa }: NonNullable<z.output<typeof metricsSection>["tls"]>,
+  folder: string,
+): ServiceTls {
+  return {
+    certificateFile: resolve(folder, certificate),
+    keyFile: resolve(folder, key),
+    clientAuthorityFile: clientCa === undefined ? null : resolve(folder, clientCa),
+  };
+}
+
+export function checkMetrics({ listen, tls }: z.output<typeof metricsSection>): readonly Remark[] {
+  if (listen.kind === "unix") {
+    return tls === undefined ? [] : [{ path: ["metrics", "tls"], message: "has no effect on a unix socket" }];
+  }
+  if (tls !== undefined || isLoopback(listen.host)) return [];
+  const message = "is not a loopback address: it needs metrics.tls, best with a clientCa";
+  return [{ path: ["metrics", "listen"], message }];
 }
 
 /** @param place one that `checkPlace` found nothing wrong with */

@@ -20,10 +20,10 @@ export async function serveStatus(
 ): Promise<() => Promise<void>> {
   if (config === null) return async () => undefined;
   const { startStatusServer } = await import("../../http/server.js");
-  const server = await startStatusServer(config.listen, await makeSource());
+  const server = await startStatusServer(config.listen, await makeSource(), { tls: config.tls });
   if (!server.ok) {
     const { code, message } = server.error;
-    throw new CliError({ exitCode: 2, code, message, hint: "change metrics.listen in the configuration" });
+    throw new CliError({ exitCode: 2, code, message, hint: "change metrics.listen or metrics.tls in the configuration" });
   }
   log.write("info", "status served", { at: formatServiceAddress(server.value.address) });
   return () => server.value.close();
