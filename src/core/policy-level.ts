@@ -7,14 +7,15 @@ import type { PolicyAction } from "./sa.js";
 import type { Spi } from "./spi.js";
 
 /**
- * `accept`: takes both kinds and sends plain. `prefer`: sends encrypted where the pair is covered, and
- * still takes plain. `require`: neither sends nor takes plain packets.
+ * From plain to strict. `off`: nothing is installed. `accept`: takes both kinds and sends plain. `prefer`: sends encrypted
+ * where the pair is covered, and still takes plain. `require`: neither sends nor takes plain packets.
  */
-export const policyLevels = ["accept", "prefer", "require"] as const;
+export const policyLevels = ["off", "accept", "prefer", "require"] as const;
 export type PolicyLevel = (typeof policyLevels)[number];
 
-/** From a peer. */
-export function inboundAction(level: PolicyLevel): PolicyAction {
+/** From a peer; null for no policy. */
+export function inboundAction(level: PolicyLevel): PolicyAction | null {
+  if (level === "off") return null;
   return { kind: level === "require" ? "accept" : "accept-any" };
 }
 
@@ -23,7 +24,18 @@ export function coveredAction(level: PolicyLevel, spi: Spi): PolicyAction {
   return level === "accept" ? { kind: "pass" } : { kind: "protect", spi };
 }
 
-/** Towards a peer with which no key is covered. */
-export function uncoveredAction(level: PolicyLevel): PolicyAction {
+/** Towards a peer with which no key is covered; null for no policy. */
+export function uncoveredAction(level: PolicyLevel): PolicyAction | null {
+  if (level === "off") return null;
   return { kind: level === "require" ? "block" : "pass" };
+}
+
+export function isBelow(level: PolicyLevel, other: PolicyLevel): boolean {
+  return policyLevels.indexOf(level) < policyLevels.indexOf(other);
+}
+
+/** The neighbour of `level` on the way to `wanted`; null when it is there. */
+export function nextLevel(level: PolicyLevel, wanted: PolicyLevel): PolicyLevel | null {
+  if (level === wanted) return null;
+  return policyLevels[policyLevels.indexOf(level) + (isBelow(level, wanted) ? 1 : -1)] ?? null;
 }

@@ -4,6 +4,7 @@
  */
 import { includesKey, type KeyId, type KeyIdentity } from "./key-id.js";
 import type { IncarnationId, NodeName, RosterEntry, RosterRevision } from "./node.js";
+import type { PolicyLevel } from "./policy-level.js";
 
 export interface Report {
   readonly schemaVersion: 1;
@@ -30,6 +31,17 @@ export interface Report {
   readonly waitingMs: number | null;
   /** The last key this node retired, and how. */
   readonly retired: RetiredKey | null;
+  /**
+   * Barrier, once the fleet record has `levels`: absent before that, and while some policy, read back, is of another level.
+   * Of the record that `exclusionEpoch` names.
+   */
+  readonly level?: ReportedLevel | undefined;
+}
+
+export interface ReportedLevel {
+  readonly applied: PolicyLevel;
+  /** Packets to some counted peer go plain, and `require` is wanted. */
+  readonly sendsPlain: boolean;
 }
 
 export interface RetiredKey {

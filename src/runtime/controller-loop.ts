@@ -13,6 +13,7 @@ import type {
   ControllerOptions,
   ControllerState,
 } from "../core/fleet/controller-state.js";
+import { isSettled, sameLevels } from "../core/fleet/levels.js";
 import type { FleetRecord } from "../core/fleet/record.js";
 import type { Clock } from "../ports/clock.js";
 import type { Done, PortFailure, Stop } from "../ports/failure.js";
@@ -100,19 +101,22 @@ export class ControllerLoop {
   #take(input: ControllerInput): void {
     if (this.#isStopped) return;
     const atMs = this.#ports.clock.nowMs();
-    const before = this.#machine.fleetRecord?.phase;
+    const before = this.#machine.fleetRecord;
     this.#ports.recorder?.write({ atMs, input });
     this.#machine.take(input, atMs);
-    this.#tellPhase(before);
+    this.#tellRecord(before);
     if ("event" in input && input.event.kind === "disconnected") return;
     if (input.kind !== "failed") this.#queueTurn();
   }
 
-  #tellPhase(before: FleetRecord["phase"] | undefined): void {
+  #tellRecord(before: FleetRecord | null): void {
     const record = this.#machine.fleetRecord;
-    if (record === null || record.phase === before) return;
-    const { rotation, phase, target } = record;
-    logControllerNote(this.#ports.log, { kind: "fleet-phase", rotation, phase, target });
+    if (record === null || record === before) return;
+    const { rotation, phase, target, levels } = record;
+    if (phase !== before?.phase) logControllerNote(this.#ports.log, { kind: "fleet-phase", rotation, phase, target });
+    if (levels === undefined || sameLevels(levels, before?.levels)) return;
+    const { level, wanted } = levels;
+    logControllerNote(this.#ports.log, { kind: "fleet-level", level, wanted, isApplied: isSettled(levels) });
   }
 
   #lead(leads: boolean): void {

@@ -25,6 +25,8 @@ export function logNote(log: Log, note: Note): void {
       return log.write("warn", "key refused", { ...keyFields(note.key), why: note.why });
     case "purged":
       return log.write("info", "refused key deleted", keyFields(note.key));
+    case "level-changed":
+      return log.write("info", "level changed", { from: note.from, to: note.to });
     case "node-departed":
       return log.write("info", "departed node removed", { peer: note.entry.name, index: note.entry.index });
     case "deletions-held":
@@ -43,6 +45,8 @@ export function logControllerNote(log: Log, note: ControllerNote): void {
         phase: note.phase,
         keyId: note.target?.keyId ?? null,
       });
+    case "fleet-level":
+      return log.write("info", "fleet level changed", { level: note.level, wanted: note.wanted, applied: note.isApplied });
     case "excluded":
       return log.write("warn", "node excluded", { peer: note.node });
     case "included":

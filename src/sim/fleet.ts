@@ -35,6 +35,8 @@ export interface LogLine {
 }
 
 export class SimFleet {
+  /** Of `SimOptions`. */
+  readonly isOpen: boolean;
   readonly time = new VirtualTime();
   readonly prng: Prng;
   readonly registry: SimRegistry;
@@ -48,6 +50,7 @@ export class SimFleet {
 
   constructor(options: SimOptions) {
     this.#options = options;
+    this.isOpen = options.isOpen ?? false;
     this.prng = makePrng(options.seed);
     this.#clockPrng = makePrng(options.seed + 1);
     const draw = options.registryDelayMs ?? ((prng) => 1 + prng.below(20));

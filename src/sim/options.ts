@@ -24,6 +24,8 @@ export interface SimOptions {
   readonly clockRate?: (prng: Prng) => number;
   /** Time between two packets of one pair. */
   readonly packetIntervalMs?: number;
+  /** What no policy matches goes plain: nothing guards the nodes' networks. Default false. */
+  readonly isOpen?: boolean;
   /** Instead of the real machines: a mutant, or a checker around them. Chosen per node. */
   readonly step?: (name: NodeName) => StepAgent | undefined;
   readonly controllerStep?: StepController;

@@ -48,6 +48,7 @@ export function reportOf(entry: RosterEntry, through: number, ...keyIds: number[
     waitingFor: null,
     waitingMs: null,
     retired: null,
+    level: { applied: "prefer", sendsPlain: true },
   };
 }
 
@@ -68,6 +69,12 @@ export function fleetRecord(rotation: number, currentId = 1): FleetRecord {
     retireMs: 1_000,
     drainMs: 100,
     answer: null,
+    levels: {
+      level: "prefer",
+      wanted: "require",
+      applied: false,
+      asked: { by: "tester", at: "2026-11-21T00:00:00.000Z", reason: "migration" },
+    },
   };
 }
 

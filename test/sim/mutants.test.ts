@@ -30,6 +30,8 @@ const caughtBySwarm: Readonly<Record<string, Invariant>> = {
   "abort-after-retire": "S1",
   "abandon-reported": "S1",
   "never-abandon": "L1",
+  "level-before-applied": "S1",
+  "level-skipped": "S1",
 };
 
 /** What catches the others, by the file under test/sim and the name of the test in it. */
@@ -39,6 +41,9 @@ const caughtByTrace: Readonly<Record<string, readonly [file: string, trace: stri
   "two-leaders-no-cas": ["coordination-traces.test.ts", "two-leaders-no-cas aborts"],
   "keep-skipped": ["traces.test.ts", "skip-bound-key: the mutant"],
   "taken-spi-kept": ["failed-operations.test.ts", "taken-spi-kept waits"],
+  "level-without-drain": ["level-moves.test.ts", "level-without-drain deletes"],
+  "require-while-plain": ["level-moves.test.ts", "require-while-plain cuts"],
+  "begins-plain-while-closing": ["level-moves.test.ts", "begins-plain-while-closing lets"],
   "exclude-after-outage": ["traces.test.ts", "exclude-after-outage: the mutant"],
 };
 

@@ -1,6 +1,6 @@
 /** Packets one by one, as slow as it gets: what the flows of a fleet must come to. It looks, and changes nothing. */
 import type { SimFleet } from "../../src/sim/fleet.js";
-import { decryptBy, routeVia, transitMs, type Flow } from "../../src/sim/model/flow.js";
+import { receive, routeVia, transitMs, type Flow, type Plain } from "../../src/sim/model/flow.js";
 import type { SimSa } from "../../src/sim/model/sa-table.js";
 
 export class PacketReference {
@@ -40,21 +40,21 @@ export class PacketReference {
   }
 
   #send(flow: Flow, isCounted: boolean): void {
-    const sa = routeVia(flow.near, flow.local);
+    const sa = routeVia(flow.near, flow.local, flow.isOpen);
     if (typeof sa === "string") {
       this.blocked += 1;
       return;
     }
     this.sent += 1;
-    if (isCounted) increase(this.counted, sa);
+    if (isCounted && typeof sa === "object") increase(this.counted, sa);
     this.#fleet.time.at(this.#fleet.time.nowMs + transitMs, () => this.#receive(flow, sa, isCounted));
   }
 
-  #receive(flow: Flow, sent: SimSa, isCounted: boolean): void {
-    const sa = decryptBy(flow.far, sent);
+  #receive(flow: Flow, sent: SimSa | Plain, isCounted: boolean): void {
+    const sa = receive(flow.far, sent, flow.isOpen);
     if (typeof sa === "string") return increase(this.dropped, sa);
     this.delivered += 1;
-    if (isCounted) increase(this.counted, sa);
+    if (isCounted && typeof sa === "object") increase(this.counted, sa);
   }
 }
 

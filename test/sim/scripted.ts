@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import type { FleetPhase } from "../../src/core/fleet/record.js";
 import { includesKey, sameKey, type KeyIdentity } from "../../src/core/key-id.js";
+import { isSettled } from "../../src/core/fleet/levels.js";
+import type { PolicyLevel } from "../../src/core/policy-level.js";
 import type { NodeName } from "../../src/core/node.js";
 import { SimFleet } from "../../src/sim/fleet.js";
 import type { SimOptions } from "../../src/sim/options.js";
@@ -61,6 +63,17 @@ export function isPhase(fleet: SimFleet, phase: FleetPhase): boolean {
 
 export function giveKeys(fleet: SimFleet, name: string, ...keyIds: readonly number[]): void {
   fleet.setKeys(name as NodeName, keyIds.map((keyId) => testKey(keyId)));
+}
+
+export function askLevel(fleet: SimFleet, level: PolicyLevel): void {
+  const texts = { id: `level-${level}-${fleet.time.nowMs}`, reason: "script", by: "script", at: "" };
+  fleet.registry.setRequest({ schemaVersion: 1, ...texts, kind: "level", compromised: null, abort: null, level });
+}
+
+/** The record says that everybody is at the level that was asked for last. */
+export function isAtLevel(fleet: SimFleet, level: PolicyLevel): boolean {
+  const levels = fleet.registry.fleet?.levels;
+  return levels?.level === level && isSettled(levels);
 }
 
 export function ask(fleet: SimFleet, kind: "rotate" | "abort", key: KeyIdentity): void {

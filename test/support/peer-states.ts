@@ -26,6 +26,7 @@ export function makeContext(changes: Partial<Context> = {}): Context {
     evidence: { kind: "pairwise" },
     mayDelete: true,
     level: "require",
+    isClosing: false,
     ...changes,
   };
 }

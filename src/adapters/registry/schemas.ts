@@ -20,6 +20,7 @@ import type { Report } from "../../core/report.js";
 import type { NumberLedger } from "../../core/roster-allotment.js";
 import type { IncarnationNumber, NodeIndex } from "../../core/spi.js";
 import { canonicalIpv6 } from "../ip-address.js";
+import { policyLevels } from "../../core/policy-level.js";
 import { parsed } from "./parsed-field.js";
 
 const count = z.number().int().nonnegative();
@@ -100,6 +101,8 @@ export const rosterMetaSchema = z.object({
 
 export const releasedIndexSchema = z.object({ schemaVersion, index, after: revision });
 
+const policyLevel = z.enum(policyLevels);
+
 export const reportSchema: z.ZodType<Report> = z.object({
   schemaVersion,
   node: nodeName,
@@ -115,6 +118,7 @@ export const reportSchema: z.ZodType<Report> = z.object({
   waitingFor: key.nullable(),
   waitingMs: z.number().nonnegative().nullable(),
   retired: z.object({ key, forced: z.boolean(), errors: count }).nullable(),
+  level: z.object({ applied: policyLevel, sendsPlain: z.boolean() }).optional(),
 });
 
 const fleetPhase = z.enum(["steady", "staging", "staged", "draining", "aborting"]);
@@ -137,17 +141,26 @@ export const fleetRecordSchema: z.ZodType<FleetRecord> = z.object({
   answer: z
     .object({ requestId: text, accepted: z.boolean(), why: text, code: text.optional() })
     .nullable(),
+  levels: z
+    .object({
+      level: policyLevel.nullable(),
+      wanted: policyLevel,
+      applied: z.boolean(),
+      asked: z.object({ by: text, at: text, reason: text }),
+    })
+    .optional(),
 });
 
 export const operatorRequestSchema: z.ZodType<OperatorRequest> = z.object({
   schemaVersion,
   id: text.min(1),
-  kind: z.enum(["rotate", "abort"]),
+  kind: z.enum(["rotate", "abort", "level"]),
   reason: text,
   by: text,
   at: text,
   compromised: key.nullable(),
   abort: key.nullable(),
+  level: policyLevel.optional(),
 });
 
 export const rotationRecordSchema: z.ZodType<RotationRecord> = z.object({

@@ -107,6 +107,7 @@ function loopOptions(config: AgentConfig): AgentLoopOptions {
     resyncMs: limits.resyncMs,
     massDeletionShare: config.roster.massDeletionShare,
     policyLevel: config.policy.level,
+    followsLevels: config.dataplane.kind === "kernel",
     leaseMs: config.lease.durationMs,
   };
 }

@@ -1,6 +1,7 @@
 /** What the controller knows and carries. All that matters is in the fleet record; the rest can be lost in a crash. */
 import type { KeyIdentity, KeyRing } from "../key-id.js";
 import type { IncarnationId, NodeName } from "../node.js";
+import type { PolicyLevel } from "../policy-level.js";
 import type { Report } from "../report.js";
 import type { Roster } from "../roster.js";
 import type { FleetPhase, FleetRecord, OperatorRequest, RotationRecord } from "./record.js";
@@ -51,6 +52,16 @@ export interface Beat {
   readonly sinceMs: number;
 }
 
+export interface LevelSeen {
+  readonly level: PolicyLevel | null;
+  readonly wanted: PolicyLevel;
+  /** The record's `exclusionEpoch`. */
+  readonly epoch: number;
+  readonly sinceMs: number;
+  /** Since when nothing has held up the next step; null while something does. */
+  readonly appliedMs: number | null;
+}
+
 export interface ControllerState {
   /** When this process saw each lease change last. */
   readonly beats: ReadonlyMap<NodeName, Beat>;
@@ -58,6 +69,8 @@ export interface ControllerState {
   readonly seen: { readonly rotation: number; readonly phase: FleetPhase; readonly sinceMs: number } | null;
   /** Rotation start on this process's clock; after a fail-over it continues from the last stored phase. */
   readonly started: { readonly rotation: number; readonly atMs: number } | null;
+  /** The level that this process saw last; null while the record names none. */
+  readonly level: LevelSeen | null;
   readonly audit: RotationRecord | null;
   /** How long the last staging took here, without jitter; null before the first. */
   readonly stagingMs: number | null;
@@ -68,6 +81,7 @@ export const newController: ControllerState = {
   beats: new Map(),
   seen: null,
   started: null,
+  level: null,
   audit: null,
   stagingMs: null,
   conditions: [],
@@ -87,6 +101,7 @@ export type ControllerEffect =
 
 export type ControllerNote =
   | { readonly kind: "fleet-phase"; readonly rotation: number; readonly phase: FleetPhase; readonly target: KeyIdentity | null }
+  | { readonly kind: "fleet-level"; readonly level: PolicyLevel | null; readonly wanted: PolicyLevel; readonly isApplied: boolean }
   | { readonly kind: "excluded"; readonly node: NodeName }
   | { readonly kind: "included"; readonly node: NodeName }
   | { readonly kind: "condition"; readonly condition: Condition }

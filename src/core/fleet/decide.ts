@@ -16,6 +16,7 @@ import {
   raiseThrough,
   type CountedNode,
 } from "./barrier.js";
+import { isBelow } from "../policy-level.js";
 import type { Condition, ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
 import { checkPreflight } from "./preflight.js";
 import type { FleetRecord, OperatorRequest } from "./record.js";
@@ -86,7 +87,11 @@ function decideSteady(
   const { request } = observation;
   const raised = record.current === null ? record : raise(record, observation, nodes, record.current);
   if (request?.kind === "abort") return decided(answer(raised, request, false, "no rotation is running"));
-  if (request === null && options.start === "manual") return decided(raised);
+  if (record.levels?.level === "off") {
+    const why = "the fleet is at level off, where no key is in use: see spindle level";
+    return decided(request === null ? raised : answer(raised, request, false, why));
+  }
+  if (request === null && options.start === "manual" && !needsFirstKey(record)) return decided(raised);
   const target = newestOffered(record, nodes, options);
   if (target === null) {
     const why = "no node offers a newer key: run `spindle keyfile next` and distribute the file";
@@ -100,6 +105,11 @@ function decideSteady(
   if (!preflight.fits && !emergency) return refusePreflight(raised, request, preflight.notes);
   const begun = begin(raised, target, emergency, options);
   return decided(request === null ? begun : answer(begun, request, true, `rotation ${begun.rotation} started`));
+}
+
+/** Who asked for encryption asked for the key that it takes. */
+function needsFirstKey({ current, levels }: FleetRecord): boolean {
+  return current === null && levels !== undefined && isBelow("accept", levels.wanted);
 }
 
 function refusePreflight(record: FleetRecord, request: OperatorRequest | null, notes: readonly string[]): Decision {

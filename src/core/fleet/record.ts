@@ -4,6 +4,7 @@
  */
 import { sameKey, type KeyIdentity } from "../key-id.js";
 import type { IncarnationId, NodeName, RosterRevision } from "../node.js";
+import type { PolicyLevel } from "../policy-level.js";
 
 /**
  * - steady: everyone sends with `current`.
@@ -35,7 +36,10 @@ export interface FleetRecord {
   readonly target: KeyIdentity | null;
   readonly through: readonly ThroughMark[];
   readonly excluded: readonly ExcludedNode[];
-  /** Raised whenever an excluded node counts again. A report answers a barrier only when it was made knowing it. */
+  /**
+   * Raised whenever an excluded node counts again and whenever `levels` changes what agents do. A report answers a barrier
+   * only when it was made knowing it.
+   */
   readonly exclusionEpoch: number;
   /** At the second barrier somebody was excluded and may send with the old key still: it goes at the deadline only. */
   readonly leftBehind: boolean;
@@ -50,6 +54,19 @@ export interface FleetRecord {
   readonly drainMs: number;
   /** The controller's answer to the last operator request. */
   readonly answer: RequestAnswer | null;
+  /** Absent until an operator first asks for a level: each agent goes by its own configuration. */
+  readonly levels?: FleetLevels | undefined;
+}
+
+/** How strict the fleet is with plain packets, and where it moves to, one level at a time. */
+export interface FleetLevels {
+  /** That agents apply; null while they are asked which one their configurations set. */
+  readonly level: PolicyLevel | null;
+  readonly wanted: PolicyLevel;
+  /** Every counted node has applied `level`, knowing what is wanted. */
+  readonly applied: boolean;
+  /** Who asked for `wanted`, when (wall clock, ISO 8601, only shown) and why. */
+  readonly asked: { readonly by: string; readonly at: string; readonly reason: string };
 }
 
 export interface RequestAnswer {
@@ -64,11 +81,16 @@ export function throughOf(record: FleetRecord, key: KeyIdentity): RosterRevision
   return record.through.find((mark) => sameKey(mark.key, key))?.revision ?? null;
 }
 
+/** Everybody has applied `require`, and it is to stay: from here on nothing goes plain. */
+export function isClosed({ levels }: FleetRecord): boolean {
+  return levels?.level === "require" && levels.wanted === "require" && levels.applied;
+}
+
 /** What an operator asks for; the controller (barrier) or every agent (pairwise) acts on it. */
 export interface OperatorRequest {
   readonly schemaVersion: 1;
   readonly id: string;
-  readonly kind: "rotate" | "abort";
+  readonly kind: "rotate" | "abort" | "level";
   readonly reason: string;
   readonly by: string;
   /** Wall clock, ISO 8601, only shown. */
@@ -77,6 +99,8 @@ export interface OperatorRequest {
   readonly compromised: KeyIdentity | null;
   /** abort: the key that must not come into use. */
   readonly abort: KeyIdentity | null;
+  /** level: where the fleet is to move to. */
+  readonly level?: PolicyLevel | undefined;
 }
 
 export interface StragglerNote {

@@ -15,6 +15,8 @@ import type {
 } from "./controller-state.js";
 import { decideFleet, newFleet } from "./decide.js";
 import { updateAudit } from "./audit.js";
+import { countedNodes } from "./barrier.js";
+import { askLevel, decideLevel, seeLevel } from "./levels.js";
 import type { NodeName } from "../node.js";
 import type { FleetRecord } from "./record.js";
 import { decideExclusions, observeBeats } from "./stragglers.js";
@@ -28,7 +30,7 @@ export function stepController(
   const watched: ControllerState = { ...before, beats: observeBeats(before, observation, nowMs) };
   if (!mayDecide(observation)) return { state: watched, effects: [], notes: [], wakeAtMs: null };
   const record = observation.fleet?.record ?? newFleet;
-  const state = seePhase(watched, record, nowMs);
+  const state = seePhase(watched, record, observation, nowMs);
   const notes: ControllerNote[] = [];
   const decision = decide(record, state, observation, nowMs, options, notes);
   const effects: ControllerEffect[] = [];
@@ -47,11 +49,13 @@ function mayDecide(observation: ControllerObservation): boolean {
   return observation.roster.revision >= promised;
 }
 
-/** Remembers when this process first saw the phase, so that a deadline is counted on one clock. */
-function seePhase(state: ControllerState, record: FleetRecord, nowMs: number): ControllerState {
+/** Remembers when this process first saw phase and level, so that a deadline is counted on one clock. */
+function seePhase(state: ControllerState, record: FleetRecord, observation: ControllerObservation, nowMs: number): ControllerState {
+  const nodes = countedNodes(observation.roster, observation.reports, record.excluded);
+  const level = seeLevel(state.level, record, nodes, nowMs);
   const { seen } = state;
-  if (seen?.rotation === record.rotation && seen.phase === record.phase) return state;
-  return { ...state, seen: { rotation: record.rotation, phase: record.phase, sinceMs: nowMs } };
+  if (seen?.rotation === record.rotation && seen.phase === record.phase) return level === state.level ? state : { ...state, level };
+  return { ...state, level, seen: { rotation: record.rotation, phase: record.phase, sinceMs: nowMs } };
 }
 
 function decide(
@@ -67,12 +71,29 @@ function decide(
   const { excluded, held } = decideExclusions(record, state, observation, nowMs, options);
   if (!observation.inFlight.has("write-fleet")) noteExclusions(record, excluded, notes);
   const counted = withExclusions(record, excluded);
-  const phaseMs = nowMs - (state.seen?.sinceMs ?? nowMs);
-  const decision = decideFleet(counted, state, withoutAnswered(observation, record), phaseMs, options);
+  const decision = decideCounted(counted, state, withoutAnswered(observation, record), nowMs, options);
   const tooMany = held.map((node): Condition => {
     return { code: "TOO_MANY_SILENT", message: `node ${node} is silent, but too many are to exclude it`, node };
   });
   return { record: decision.record, conditions: [...tooMany, ...decision.conditions] };
+}
+
+/** One thing at a time: a level that moves is written first, and what else there is to decide is decided after it. */
+function decideCounted(
+  record: FleetRecord,
+  state: ControllerState,
+  observation: ControllerObservation,
+  nowMs: number,
+  options: ControllerOptions,
+): { readonly record: FleetRecord; readonly conditions: readonly Condition[] } {
+  const { request } = observation;
+  if (request?.kind === "level") return { record: askLevel(record, request), conditions: [] };
+  const nodes = countedNodes(observation.roster, observation.reports, record.excluded);
+  const moved = decideLevel(record, nodes, state.level, nowMs, options);
+  if (moved.record !== record) return moved;
+  const phaseMs = nowMs - (state.seen?.sinceMs ?? nowMs);
+  const decision = decideFleet(record, state, observation, phaseMs, options);
+  return { record: decision.record, conditions: [...moved.conditions, ...decision.conditions] };
 }
 
 /** A node that is there and of which nothing is known may hold no key and send with any: no barrier is passed then. */

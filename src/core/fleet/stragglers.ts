@@ -7,6 +7,7 @@ import { includesKey, type KeyIdentity } from "../key-id.js";
 import type { NodeName, RosterEntry } from "../node.js";
 import { isEvidence } from "../report.js";
 import type { Beat, ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
+import { whyNotApplied } from "./levels.js";
 import { throughOf, type ExcludedNode, type FleetRecord, type StragglerNote } from "./record.js";
 
 /** A node that joins or begins a new life is heard of by that alone; one that left is forgotten. */
@@ -89,7 +90,7 @@ function sameOr(record: FleetRecord, excluded: readonly ExcludedNode[]): readonl
   return isSame ? record.excluded : excluded;
 }
 
-/** Heard of again, and it has restaged every key that anyone may send with. */
+/** Heard of again, it has restaged every key that anyone may send with, and it is at the fleet's level. */
 function mayReturn(
   record: FleetRecord,
   state: ControllerState,
@@ -100,6 +101,7 @@ function mayReturn(
 ): boolean {
   if (silenceMs(state, observation, entry.name, nowMs) >= options.silentMs) return false;
   const report = observation.reports.get(entry.name);
+  if (report?.incarnationId === entry.incarnationId && whyNotApplied(record, report) !== null) return false;
   return neededKeys(record).every((key) => {
     return isEvidence(report, entry, key) && (report?.through ?? 0) >= (throughOf(record, key) ?? 0);
   });

@@ -23,7 +23,7 @@ export function newestFleet(durable: DurableState, observed: Observation["fleet"
 export function barrierDirective(durable: DurableState, usable: readonly KeyIdentity[], waited: boolean): Directive | null {
   if (durable.fleet === null) return null;
   const { version, record } = durable.fleet;
-  if (record.current === null && record.target === null) return null;
+  if (record.current === null && record.target === null && record.levels === undefined) return null;
   const isGone = (key: KeyIdentity): boolean => sameKey(key, durable.retired);
   const hold = wantedKeys(record, waited).filter((key) => !isGone(key));
   const aborting = record.phase === "aborting";

@@ -26,6 +26,8 @@ export interface Context {
   /** False while the listing is incomplete or would delete too much. */
   readonly mayDelete: boolean;
   readonly level: PolicyLevel;
+  /** At `prefer`, with `require` to come: no pair begins to be plain any more. */
+  readonly isClosing: boolean;
 }
 
 export type EvidenceSource =
@@ -85,7 +87,8 @@ export function sameContext(one: Context | null, other: Context | null): boolean
     sameKeys(one.refused, other.refused) &&
     sameSource(one, other) &&
     one.mayDelete === other.mayDelete &&
-    one.level === other.level
+    one.level === other.level &&
+    one.isClosing === other.isClosing
   );
 }
 

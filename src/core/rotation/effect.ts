@@ -2,6 +2,7 @@
 import type { KeyIdentity } from "../key-id.js";
 import type { IncarnationId, NodeAddresses, NodeName, RosterEntry } from "../node.js";
 import type { PersistentMap } from "../persistent-map.js";
+import type { PolicyLevel } from "../policy-level.js";
 import type { Report } from "../report.js";
 import type { Operation } from "../sa.js";
 import type { CheckpointNode, DurableState } from "./durable.js";
@@ -33,5 +34,6 @@ export type Note =
   | { readonly kind: "retired"; readonly key: KeyIdentity; readonly forced: boolean; readonly errors: number }
   | { readonly kind: "refused"; readonly key: KeyIdentity; readonly why: string }
   | { readonly kind: "purged"; readonly key: KeyIdentity }
+  | { readonly kind: "level-changed"; readonly from: PolicyLevel; readonly to: PolicyLevel }
   | { readonly kind: "node-departed"; readonly entry: RosterEntry }
   | { readonly kind: "deletions-held"; readonly departed: number; readonly known: number };

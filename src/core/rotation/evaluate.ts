@@ -6,6 +6,7 @@ import { includesKey } from "../key-id.js";
 import { limits } from "../limits.js";
 import { sameEntry, type NodeName, type RosterEntry, type RosterRevision } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
+import { isClosing, levelOf } from "./level.js";
 import { sameContext, type Context, type Directive, type EvidenceSource } from "./context.js";
 import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { Note } from "./effect.js";
@@ -24,9 +25,9 @@ export function contextOf(
   state: AgentState,
   observation: Observation,
   directive: Directive | null,
-  { name, policyLevel = "require" }: AgentOptions,
+  options: AgentOptions,
 ): Context | null {
-  const self = observation.roster.entries.get(name);
+  const self = observation.roster.entries.get(options.name);
   if (directive === null || self === undefined) return null;
   if (self.incarnationId !== state.durable.incarnation?.id) return null;
   const { rosterComplete, selfIncarnationId } = observation.kernel.recognisedWith;
@@ -41,7 +42,8 @@ export function contextOf(
     refused: directive.refused,
     evidence: directive.evidence,
     mayDelete: observation.roster.complete && observation.roster.unreadable.size === 0 && !state.deletionsHeld,
-    level: policyLevel,
+    level: levelOf(state.durable, options),
+    isClosing: isClosing(state.durable, options),
   });
 }
 
@@ -68,6 +70,9 @@ export function evaluate(
   }
   const { touched } = observation;
   const isSame = sameContext(context, state.context);
+  if (state.context !== null && state.context.level !== context.level) {
+    notes.push({ kind: "level-changed", from: state.context.level, to: context.level });
+  }
   const looking = context === state.context ? state : { ...state, context };
   if (isSame && touched !== "all" && touched.size === 0) return holdDeletions(looking, options, notes);
   const names = isSame && touched !== "all" ? touched : everyName(state, observation);

@@ -5,7 +5,7 @@
  */
 import { includesKey, type KeyId, type KeyIdentity } from "../key-id.js";
 import type { AddressFamily, RosterEntry } from "../node.js";
-import { inboundAction, uncoveredAction } from "../policy-level.js";
+import { inboundAction, uncoveredAction, type PolicyLevel } from "../policy-level.js";
 import type { Report } from "../report.js";
 import { keyIdOf } from "../spi.js";
 import { isCovered, type Context } from "./context.js";
@@ -28,7 +28,11 @@ export interface PathView {
   readonly absent: readonly KeyIdentity[];
   /** The inbound policy is there: without it nothing is received, whatever the SAs. */
   readonly accepts: boolean;
-  /** The inbound policy is not that of the node's level. Either kind accepts what was decrypted. */
+  /** Whose policies belong here. */
+  readonly level: PolicyLevel;
+  /** The outbound policy lets packets go plain. */
+  readonly isPlain: boolean;
+  /** The inbound policy is not that of the level. Either kind accepts what was decrypted. */
   readonly isOffLevel: boolean;
   /**
    * The key that the outbound policy selects, null when it selects none or an SA of another lifetime. At level `accept`
@@ -66,14 +70,27 @@ function viewPath(context: Context, entry: RosterEntry, inputs: PeerInputs, fami
   const policy = findPolicy(kernel.policies, "out", entry, family);
   const sending = selectedKey(context, entry, inputs, family, policy);
   const inbound = accept?.action.kind;
+  const isPlain = policy?.action.kind === "pass";
+  const isOpen = isPlain || sending !== null;
+  const level = context.isClosing && !isOpen ? closedLevel(context, entry, inputs.report) : context.level;
   return {
     family,
     absent: absentKeys(context, entry, kernel, family),
     accepts: inbound === "accept" || inbound === "accept-any",
-    isOffLevel: inbound !== inboundAction(context.level).kind,
+    level,
+    isPlain,
+    isOffLevel: inbound !== inboundAction(level)?.kind,
     sending,
-    outbound: viewOutbound(context, entry, inputs, family, policy, sending),
+    outbound: viewOutbound(context, entry, inputs, family, level, policy, sending),
   };
+}
+
+/**
+ * A pair that carries nothing yet while the fleet closes begins as it would at `require`: what began plain then could be cut
+ * off by a controller that had not heard of it.
+ */
+function closedLevel(context: Context, entry: RosterEntry, report: Report | undefined): PolicyLevel {
+  return context.candidates.some((key) => isCovered(context, entry, report, key)) ? context.level : "require";
 }
 
 export function hasWork(context: Context, { absent, isOffLevel, outbound }: PathView): boolean {
@@ -130,6 +147,7 @@ function viewOutbound(
   entry: RosterEntry,
   { kernel, report, recorded }: PeerInputs,
   family: AddressFamily,
+  level: PolicyLevel,
   policy: HeldPolicy | undefined,
   sending: KeyId | null,
 ): Outbound {
@@ -138,10 +156,10 @@ function viewOutbound(
   const isReady = wanted !== null && hasSa(context, entry, kernel, family, "out", wanted.keyId);
   const isKnown = wanted !== null && isRecorded(context, entry, recorded, wanted);
   if (wanted !== null && isReady && isKnown) {
-    const isDone = wanted.keyId === sending && (policy?.action.kind === "pass") === (context.level === "accept");
+    const isDone = wanted.keyId === sending && (policy?.action.kind === "pass") === (level === "accept");
     return isDone ? nothing : { ...nothing, selects: wanted };
   }
-  const blocks = used === null && policy?.action.kind !== uncoveredAction(context.level).kind;
+  const blocks = used === null && policy?.action.kind !== uncoveredAction(level)?.kind;
   if (wanted === null || isReady) return blocks ? blocked : nothing;
   const adds = !isKnown && includesKey(context.installable, wanted) ? wanted : null;
   return { blocks, selects: null, adds, lost: isKnown };

@@ -128,9 +128,9 @@ export function findPolicy(
   return undefined;
 }
 
-export function policyTo(peer: RosterEntry, path: Path, direction: Direction, action: PolicyAction): Operation {
-  return {
-    kind: "set-policy",
-    policy: { direction, peer: peer.name, family: path.family, remote: path.remote, action },
-  };
+/** @param action null for no policy */
+export function policyTo(peer: RosterEntry, path: Path, direction: Direction, action: PolicyAction | null): Operation {
+  const { family, remote } = path;
+  if (action === null) return { kind: "delete-policy", policy: { direction, family, remote } };
+  return { kind: "set-policy", policy: { direction, peer: peer.name, family, remote, action } };
 }

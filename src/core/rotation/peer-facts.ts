@@ -37,6 +37,8 @@ export const fact = {
   work: 1 << 19,
   /** An inbound SA of a held key is missing. */
   incomplete: 1 << 20,
+  /** Some address family's packets go plain. */
+  plain: 1 << 21,
 } as const;
 
 export type FactName = keyof typeof fact;

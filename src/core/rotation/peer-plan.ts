@@ -62,12 +62,12 @@ function planPath(context: Context, entry: RosterEntry, kernel: PeerKernel, view
   for (const key of view.absent) {
     if (includesKey(context.installable, key)) replaceSa(context, entry, kernel, path, "in", key.keyId, draft.inbound);
   }
-  if (view.isOffLevel) draft.inbound.push(policyTo(entry, path, "in", inboundAction(context.level)));
-  if (blocks) draft.block.push(policyTo(entry, path, "out", uncoveredAction(context.level)));
+  if (view.isOffLevel) draft.inbound.push(policyTo(entry, path, "in", inboundAction(view.level)));
+  if (blocks) draft.block.push(policyTo(entry, path, "out", uncoveredAction(view.level)));
   if (adds !== null) replaceSa(context, entry, kernel, path, "out", adds.keyId, draft.outbound);
   if (selects === null) return;
   const spi = senderSpi(context, entry, "out", selects.keyId);
-  draft.switch.push(policyTo(entry, path, "out", coveredAction(context.level, spi)));
+  draft.switch.push(policyTo(entry, path, "out", coveredAction(view.level, spi)));
 }
 
 /** What is in the slot and is not it makes room in the same stage. */

@@ -63,6 +63,7 @@ function kernelBits(context: Context, entry: RosterEntry, kernel: PeerKernel, pa
     bitIf(lacksCurrent || lacksNext, "incomplete") |
     bitIf(next !== null && paths.some(({ sending }) => sending === next.keyId), "usesNext") |
     bitIf(paths.some(({ outbound }) => outbound.lost), "outboundLost") |
+    bitIf(paths.some(({ isPlain }) => isPlain), "plain") |
     bitIf(!isDone, "work")
   );
 }

@@ -4,6 +4,7 @@ import type { RosterRevision } from "../node.js";
 import type { Report } from "../report.js";
 import { nodeShare } from "../jitter.js";
 import type { Context } from "./context.js";
+import { levelOf, reportedLevel } from "./level.js";
 import type { Observation } from "./observation.js";
 import { fact } from "./peer-facts.js";
 import type { AgentOptions, AgentState } from "./state.js";
@@ -27,11 +28,12 @@ export function draftReport(state: AgentState, observation: Observation, options
   const { holds, through } = heldThrough(state, observation);
   const waiting = state.phase === "waiting" ? state.wait : null;
   const oldest = oldestSent(state);
+  const level = reportedLevel(state, options);
   return {
     schemaVersion: 1,
     node: options.name,
     incarnationId: self.incarnationId,
-    available: observation.keys.available,
+    available: levelOf(durable, options) === "off" ? [] : observation.keys.available,
     holds,
     sendingOldest: oldest?.keyId ?? null,
     sendingNewest: tally.usingNext > 0 ? (context?.next?.keyId ?? null) : (oldest?.keyId ?? null),
@@ -42,6 +44,7 @@ export function draftReport(state: AgentState, observation: Observation, options
     waitingFor: waiting?.key ?? null,
     waitingMs: waiting?.lengthMs ?? null,
     retired: durable.lastRetired,
+    ...(level === undefined ? {} : { level }),
   };
 }
 
@@ -120,7 +123,7 @@ export function publishAtMs(
 ): number | null {
   const last = observation.publishedReport;
   if (last === null) return nowMs;
-  if (sameReport(last, report)) return null;
+  if (sameReport(last, report) || isBetweenLevels(last, report)) return null;
   const spacingMs = options.reportIntervalMs * (1 + nodeShare(options.name) / 2);
   const spacedMs = (observation.publishedAtMs ?? 0) + spacingMs;
   if (sameReport({ ...last, through: report.through }, report)) return spacedMs;
@@ -128,6 +131,12 @@ export function publishAtMs(
   if (spreadMs === 0) return nowMs;
   const slotMs = (state.unsaidSinceMs ?? nowMs) + Math.floor(nodeShare(options.name) * spreadMs);
   return last.through === report.through ? slotMs : Math.min(slotMs, spacedMs);
+}
+
+/** A level was named and is not applied yet: what there is to say comes when it is. */
+function isBetweenLevels(last: Report, report: Report): boolean {
+  const { exclusionEpoch, level } = report;
+  return level === undefined && last.level !== undefined && sameReport({ ...last, exclusionEpoch, level }, report);
 }
 
 /**
@@ -158,6 +167,8 @@ export function sameReport(one: Report, other: Report): boolean {
     one.sendingNewest === other.sendingNewest &&
     one.exclusionEpoch === other.exclusionEpoch &&
     one.through === other.through &&
+    one.level?.applied === other.level?.applied &&
+    one.level?.sendsPlain === other.level?.sendsPlain &&
     sameKey(one.waitingFor, other.waitingFor) &&
     sameKey(one.retired?.key ?? null, other.retired?.key ?? null)
   );

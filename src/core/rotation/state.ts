@@ -26,8 +26,10 @@ export interface AgentOptions {
   readonly reportIntervalMs: number;
   readonly resyncMs: number;
   readonly massDeletionShare: number;
-  /** Default `require`; recordings of earlier versions do not have it. */
+  /** While the fleet record names no level. Default `require`; recordings of earlier versions do not have it. */
   readonly policyLevel?: PolicyLevel;
+  /** Default true. False where the dataplane knows no plain packets: the level is the node's own whatever the record says. */
+  readonly followsLevels?: boolean;
 }
 
 export interface AgentState {

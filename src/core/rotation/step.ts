@@ -16,6 +16,7 @@ import { contextOf, evaluate } from "./evaluate.js";
 import { settleIncarnation } from "./incarnation.js";
 import type { Observation } from "./observation.js";
 import { decidePairwise, isCompromised, pairwiseDirective } from "./pairwise.js";
+import { levelOf, withoutKeys } from "./level.js";
 import { heldThrough } from "./publish.js";
 import { giveWord, hasGivenWord } from "./word.js";
 import { advanceRetirement, retireWithoutEvidence } from "./retire.js";
@@ -145,9 +146,11 @@ function awaitedKey(state: AgentState, options: AgentOptions): KeyIdentity | nul
 function directiveOf(state: AgentState, observation: Observation, options: AgentOptions): Directive | null {
   const awaited = awaitedKey(state, options);
   const waited = awaited === null || sameKey(state.durable.staging, awaited);
-  return options.coordination === "barrier"
-    ? barrierDirective(state.durable, observation.keys.usable, waited)
-    : pairwiseDirective(state, observation, waited, options);
+  const directive =
+    options.coordination === "barrier"
+      ? barrierDirective(state.durable, observation.keys.usable, waited)
+      : pairwiseDirective(state, observation, waited, options);
+  return directive !== null && levelOf(state.durable, options) === "off" ? withoutKeys(directive) : directive;
 }
 
 /** Decisions that follow from the facts: our word to send only with `next`, and the end of the old key. */

@@ -26,6 +26,8 @@ export interface Tally {
   readonly boundToOther: number;
   readonly refusedAndOlder: number;
   readonly coveredForCurrent: number;
+  /** Peers that are sent plain packets. */
+  readonly plain: number;
   /** Packets that passed the inbound SAs of `current`, excluded peers included. */
   readonly currentPackets: number;
   readonly sasIn: number;
@@ -56,6 +58,7 @@ export const noTally: Tally = {
   boundToOther: 0,
   refusedAndOlder: 0,
   coveredForCurrent: 0,
+  plain: 0,
   currentPackets: 0,
   sasIn: 0,
   sasOut: 0,
@@ -101,4 +104,5 @@ function countCounted(counts: Counts, bits: number, sign: 1 | -1): void {
   if ((bits & fact.boundToOther) !== 0) counts.boundToOther += sign;
   if ((bits & fact.refusedAndOlder) !== 0) counts.refusedAndOlder += sign;
   if ((bits & fact.coveredForCurrent) !== 0) counts.coveredForCurrent += sign;
+  if ((bits & fact.plain) !== 0) counts.plain += sign;
 }

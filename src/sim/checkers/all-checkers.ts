@@ -26,7 +26,7 @@ export function allCheckers(watch: Watch): readonly Checker[] {
   return [
     new LossChecker(fleet, history, label),
     new EarlyRetireChecker(fleet, history, watch),
-    new PlaintextChecker(history),
+    new PlaintextChecker(fleet, history),
     new CounterReuseChecker(fleet),
     new SpentKeyChecker(fleet),
     new ForeignChecker(history),

@@ -1,4 +1,5 @@
 /** L1: when faults stop, every node ends on the newest key, with nothing left of who departed and nothing missing. */
+import { isSettled } from "../../core/fleet/levels.js";
 import { sameKey, type KeyIdentity } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
 import { splitSpi } from "../../core/spi.js";
@@ -9,6 +10,8 @@ import { seconds, violationsMax, type Checker, type Violation } from "./checker.
 /** Does each of these nodes hold and send with `key` and nothing else, by its own word? */
 export function hasConverged(fleet: SimFleet, key: KeyIdentity, names: readonly NodeName[] = fleet.live()): boolean {
   const isAlone = fleet.live().length === 1;
+  const { levels } = fleet.registry.fleet ?? {};
+  if (levels !== undefined && !isSettled(levels)) return false;
   return names.every((name) => rests(fleet, name, key, isAlone));
 }
 
@@ -72,9 +75,10 @@ function leftovers(fleet: SimFleet, node: SimNode, key: KeyIdentity): readonly s
   const expected = 2 * families * others.length;
   const slots = [...node.kernel.slots()];
   const policies = [...node.kernel.policies()];
+  const sent = fleet.registry.fleet?.levels?.level === "accept" ? "pass" : "protect";
   const oldSa = slots.find((slot) => splitSpi(slot.spi).keyId !== key.keyId);
   const strange = policies.find(({ remote, direction, action }) => {
-    return !addresses.has(remote.address) || (direction === "out" && action.kind !== "protect");
+    return !addresses.has(remote.address) || (direction === "out" && action.kind !== sent);
   });
   const known = checkpointNames(node);
   const findings = [

@@ -66,7 +66,10 @@ export class EarlyRetireChecker implements Checker {
     return isForcedAt(key.from.name) || isForcedAt(key.to.name);
   }
 
-  /** A drain is owed to the older key of a rotation; an aborted key was refused, and only its use must have ended. */
+  /**
+   * A drain is owed to the older key of a rotation, and to one that goes because nothing is encrypted any more; an aborted
+   * key was refused, and only its use must have ended.
+   */
   #mayStillUse(sender: NodeName, { spi, destination, key }: SaSpec, atMs: number): string | null {
     const sent = this.#history.life(sender, { direction: "out", spi, remote: destination });
     if (sent === null || !sameKeyRef(sent.spec.key, key)) return null;
@@ -74,7 +77,8 @@ export class EarlyRetireChecker implements Checker {
     if (selection?.spi === spi) return `${sender} has sent with it since ${seconds(selection.sinceMs)}`;
     const newer = selection === null || selection.spi === null ? 0 : splitSpi(selection.spi).keyId;
     const untilMs = this.#history.deselectedMs(sender, destination.address, spi);
-    if (untilMs === null || newer <= key.keyId || atMs - untilMs >= this.#rules.drainMs) return null;
+    const isOwed = newer > key.keyId || this.#fleet.registry.fleet?.levels?.level === "off";
+    if (untilMs === null || !isOwed || atMs - untilMs >= this.#rules.drainMs) return null;
     return `${sender} sent with it until ${seconds(untilMs)}, and the drain takes ${this.#rules.drainMs} ms`;
   }
 

@@ -10,6 +10,10 @@ import type { SimNode } from "./host.js";
 import type { LossWindow } from "./losses.js";
 import { saIn, type Remote, type SimSa } from "./sa-table.js";
 
+/** Of a packet that nothing encrypts. */
+export const plain = Symbol("plain");
+export type Plain = typeof plain;
+
 export interface Flow {
   readonly from: SimNode;
   readonly to: SimNode;
@@ -20,16 +24,20 @@ export interface Flow {
   readonly far: Remote;
   /** A packet leaves whenever this much more than a whole number of intervals has passed. */
   readonly phaseMs: number;
+  /** What no policy matches goes plain: nothing guards the nodes' networks. */
+  readonly isOpen: boolean;
   /** Every how many packets the SAs that they pass count one. */
   readonly everyPackets: number;
   /** What encrypts now, or the counter of what keeps packets back; null when the flow has ended. */
-  out: SimSa | XfrmCounterName | null;
+  out: SimSa | Plain | XfrmCounterName | null;
   /** What encrypted the packets that arrive now; null while none arrive. */
-  arriving: SimSa | null;
+  arriving: SimSa | Plain | null;
   /** What decrypts them, or the counter of what drops them. */
-  verdict: SimSa | XfrmCounterName | null;
+  verdict: SimSa | Plain | XfrmCounterName | null;
   /** All packets before this time are counted. */
   settledMs: number;
+  /** Both ends know each other, and agree on plain packets. */
+  isAgreed: boolean;
   /** Whether packets got through since `verdict` is what it is. */
   isProven: boolean;
   /** The roster revisions of both ends when packets last got through in the lifetimes that the roster shows. */
@@ -49,11 +57,11 @@ export function packetsWithin(fromMs: number, toMs: number, phaseMs: number, int
 
 /**
  * The outbound half of the packet path: the SA that encrypts, or the counter of what keeps the packet back. An SA of another
- * source address does not match; what no policy matches is blocked. Plain packets are not modelled: where a policy lets them
- * pass, they count as blocked.
+ * source address does not match.
  */
-export function routeVia(near: Remote | undefined, local: Endpoint): SimSa | XfrmCounterName {
+export function routeVia(near: Remote | undefined, local: Endpoint, isOpen: boolean): SimSa | Plain | XfrmCounterName {
   const action = near?.policyOut?.action;
+  if (action?.kind === "pass" || (action === undefined && isOpen)) return plain;
   if (near === undefined || action?.kind !== "protect") return "XfrmOutPolBlock";
   for (const sa of near.sas) {
     if (sa.spec.spi !== action.spi || sa.spec.direction !== "out") continue;
@@ -75,10 +83,28 @@ export function decryptBy(far: Remote | undefined, sent: SimSa): SimSa | XfrmCou
   return far.policyIn === null ? "XfrmInNoPols" : sa;
 }
 
+/** The inbound half for what came plain. A policy that wants it encrypted has a template that it does not match. */
+export function takePlain(far: Remote | undefined, isOpen: boolean): Plain | XfrmCounterName {
+  const action = far?.policyIn?.action;
+  if (action === undefined) return isOpen ? plain : "XfrmInPolBlock";
+  if (action.kind === "accept-any") return plain;
+  return action.kind === "accept" ? "XfrmInTmplMismatch" : "XfrmInPolBlock";
+}
+
+export function agreesOnPlain({ near, far }: Flow): boolean {
+  return near.policyOut?.action.kind === "pass" && far.policyIn?.action.kind === "accept-any";
+}
+
+/** What takes a packet of this kind, or the counter of what drops it. */
+export function receive(far: Remote | undefined, sent: SimSa | Plain, isOpen: boolean): SimSa | Plain | XfrmCounterName {
+  return sent === plain ? takePlain(far, isOpen) : decryptBy(far, sent);
+}
+
 /** A change of the receiver's kernel that leaves the SA and the policy alone changes nothing for packets that got through. */
-export function isDecryptedAsBefore({ arriving, verdict, far }: Flow): boolean {
+export function isTakenAsBefore({ arriving, verdict, far, isOpen }: Flow): boolean {
   if (arriving === null) return true;
-  return verdict !== null && typeof verdict !== "string" && far.policyIn !== null && saIn(far, verdict.spec) === verdict;
+  if (arriving === plain) return verdict === takePlain(far, isOpen);
+  return typeof verdict === "object" && verdict !== null && far.policyIn !== null && saIn(far, verdict.spec) === verdict;
 }
 
 /** Counts the packets up to `nowMs`, with what the flow says that they meet. */
@@ -89,10 +115,10 @@ export function settle(flow: Flow, nowMs: number, intervalMs: number): Settled {
   const arrived = flow.arriving === null ? 0 : packetsWithin(sinceMs, untilMs, phaseMs, intervalMs);
   const countedMs = intervalMs * everyPackets;
   const { out, verdict } = flow;
-  if (out !== null && typeof out !== "string") out.packets += packetsWithin(settledMs, nowMs, phaseMs, countedMs);
-  if (verdict !== null && typeof verdict !== "string" && arrived > 0) {
+  if (out !== null && typeof out === "object") out.packets += packetsWithin(settledMs, nowMs, phaseMs, countedMs);
+  if (verdict !== null && typeof verdict === "object" && arrived > 0) {
     verdict.packets += packetsWithin(sinceMs, untilMs, phaseMs, countedMs);
-    verdict.follows = flow.arriving;
+    if (flow.arriving !== plain) verdict.follows = flow.arriving;
   }
   flow.settledMs = nowMs;
   return { sent, arrived };

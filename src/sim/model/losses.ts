@@ -2,10 +2,10 @@
  * What was lost, and the verdict on it: excused with a reason that S1 names, or a loss. A loss is a window of time in which
  * one flow loses whatever is sent: also one that was too short to meet a packet, as another time it will meet one.
  */
-import type { IncarnationId, NodeName } from "../../core/node.js";
+import type { IncarnationId, NodeName, RosterEntry } from "../../core/node.js";
 import type { XfrmCounterName } from "../../core/xfrm-counters.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
-import type { Flow } from "./flow.js";
+import { plain, type Flow, type Plain } from "./flow.js";
 import type { SimNode } from "./host.js";
 import type { SimRegistry } from "./registry.js";
 import type { SimSa } from "./sa-table.js";
@@ -22,7 +22,7 @@ export type Excuse = "peer-down" | "departed" | "excluded" | "forced" | "tampere
 export interface LossWindow {
   readonly from: NodeName;
   readonly to: NodeName;
-  /** 0 for packets that a policy kept back. */
+  /** 0 for packets that a policy kept back, and for plain ones. */
   readonly keyId: number;
   readonly reason: XfrmCounterName;
   readonly excuse: Excuse | null;
@@ -79,16 +79,30 @@ export class LossJudge {
     return isDown ? "peer-down" : this.#fleetExcuse(flow, null);
   }
 
-  /** Packets that were sent with `sa`, and that the receiver drops. */
-  ofDropped(flow: Flow, sa: SimSa): Excuse | null {
+  /**
+   * Packets that were sent with `sa`, and that the receiver drops. Plain ones are lost as those that were kept back are.
+   * @returns undefined when they are not
+   */
+  ofDropped(flow: Flow, sa: SimSa | Plain): Excuse | null | undefined {
     const { from, to, local } = flow;
     if (from.departed || to.departed) return "departed";
+    if (sa === plain) return this.ofKept(flow, "XfrmOutPolBlock");
     if (to.kernel.isTampered({ direction: "in", spi: sa.spec.spi, remote: local })) return "tampered";
     const meant = sa.spec.key.to;
     const isUnaware = !this.#hadTime(from, meant.name, meant.incarnationId);
     if (meant.name !== to.name && isUnaware) return "departed";
     if (to.lostIncarnations.has(meant.incarnationId) && isUnaware) return "peer-down";
     return this.#fleetExcuse(flow, sa.spec.key.keyId);
+  }
+
+  /**
+   * Do two nodes that exchange plain packets count as able to? Not before they know each other, but where nothing is installed
+   * at all; nor who came when the fleet closes already, and is blocked until covered as at `require`.
+   */
+  isPlainPair({ isAgreed }: Flow, from: RosterEntry, to: RosterEntry): boolean {
+    const { closingAtRevision, fleet } = this.#registry;
+    if (closingAtRevision !== null && Math.max(from.revision, to.revision) > closingAtRevision) return false;
+    return isAgreed || fleet?.levels?.level === "off";
   }
 
   #fleetExcuse({ from, to }: Flow, keyId: number | null): Excuse | null {

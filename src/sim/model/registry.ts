@@ -70,6 +70,8 @@ export class SimRegistry {
   #nextIndex = 1;
   #fleet: { version: number; value: FleetRecord | null } = { version: 0, value: null };
   #request: OperatorRequest | null = null;
+  /** Its revision when the record first said that no pair begins to be plain any more; null while one may. */
+  closingAtRevision: number | null = null;
   #leader: { candidate: string; untilMs: number } | null = null;
   readonly writes = { roster: 0, report: 0, fleet: 0, lease: 0, rotation: 0 };
   watchEvents = 0;
@@ -247,6 +249,7 @@ export class SimRegistry {
     this.#revision += 1;
     this.writes.fleet += 1;
     this.#fleet = { version: this.#revision, value: record };
+    this.closingAtRevision = mayBeginPlain(record) ? null : (this.closingAtRevision ?? this.#revision);
     const event = this.#fleetEvent();
     for (const watcher of this.#audiences.fleet.everyone()) this.#deliver(watcher, event);
     return succeed(this.#revision);
@@ -342,6 +345,11 @@ export class SimRegistry {
       else if (!watcher.hasGap) watcher.waiting.push(() => watcher.send(event));
     });
   }
+}
+
+function mayBeginPlain({ levels }: FleetRecord): boolean {
+  if (levels === undefined || levels.level === null) return true;
+  return levels.level !== "require" && !(levels.level === "prefer" && levels.wanted === "require");
 }
 
 function conflict(): ReturnType<typeof fail<{ code: string; message: string; retryable: boolean }>> {

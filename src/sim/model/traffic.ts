@@ -7,7 +7,7 @@ import type { NodeName } from "../../core/node.js";
 import type { Prng } from "../../core/prng.js";
 import type { XfrmCounterName } from "../../core/xfrm-counters.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
-import { decryptBy, isDecryptedAsBefore, packetsWithin, routeVia, settle, transitMs, type Flow } from "./flow.js";
+import { agreesOnPlain, isTakenAsBefore, packetsWithin, plain, receive, routeVia, settle, transitMs, type Flow, type Plain } from "./flow.js";
 import { routesBetween, type Route, type SimNode } from "./host.js";
 import { LossJudge, type Excuse, type LossWindow } from "./losses.js";
 import type { SimRegistry } from "./registry.js";
@@ -15,6 +15,8 @@ import type { Remote, SimSa } from "./sa-table.js";
 
 /** Where the packets are. */
 export interface TrafficScene {
+  /** Of `Flow`. */
+  readonly isOpen: boolean;
   readonly time: VirtualTime;
   readonly registry: SimRegistry;
   node(name: NodeName): SimNode;
@@ -124,7 +126,9 @@ export class Traffic {
     const turned: Flow[] = [];
     for (const { flowTo, flowFrom } of remotes) {
       if (flowTo !== null && this.#turn(flowTo)) turned.push(flowTo);
-      if (flowFrom !== null && !isDecryptedAsBefore(flowFrom)) {
+      if (flowTo !== null) this.#agree(flowTo);
+      if (flowFrom !== null) this.#agree(flowFrom);
+      if (flowFrom !== null && !isTakenAsBefore(flowFrom)) {
         this.#settle(flowFrom);
         this.#judgeDropped(flowFrom);
       }
@@ -132,9 +136,16 @@ export class Traffic {
     this.#landLater(turned);
   }
 
+  #agree(flow: Flow): void {
+    const isAgreed = agreesOnPlain(flow);
+    if (isAgreed === flow.isAgreed) return;
+    this.#settle(flow);
+    flow.isAgreed = isAgreed;
+  }
+
   /** @returns does it send otherwise than before? */
   #turn(flow: Flow): boolean {
-    const out = routeVia(flow.near, flow.local);
+    const out = routeVia(flow.near, flow.local, flow.isOpen);
     if (out === flow.out) return false;
     this.#settle(flow);
     flow.out = out;
@@ -151,7 +162,7 @@ export class Traffic {
     });
   }
 
-  #land(flow: Flow, arriving: SimSa | null): void {
+  #land(flow: Flow, arriving: SimSa | Plain | null): void {
     this.#settle(flow);
     if (flow.arriving !== arriving) flow.verdict = null;
     flow.arriving = arriving;
@@ -188,10 +199,17 @@ export class Traffic {
     this.#lostBy.set(why, (this.#lostBy.get(why) ?? 0) + packets);
   }
 
-  #prove(flow: Flow, { spec: { key } }: SimSa): void {
-    flow.isProven = true;
+  #prove(flow: Flow, verdict: SimSa | Plain): void {
     const from = this.#registry.entry(flow.from.name);
     const to = this.#registry.entry(flow.to.name);
+    if (verdict === plain) {
+      if (from === undefined || to === undefined || !this.#judge.isPlainPair(flow, from, to)) return;
+      flow.isProven = true;
+      flow.provenFor = { from: from.revision, to: to.revision };
+      return;
+    }
+    flow.isProven = true;
+    const { key } = verdict.spec;
     const isPresent = from?.incarnationId === key.from.incarnationId && to?.incarnationId === key.to.incarnationId;
     if (isPresent) flow.provenFor = { from: from.revision, to: to.revision };
   }
@@ -212,14 +230,16 @@ export class Traffic {
   #judgeDropped(flow: Flow): void {
     const { arriving } = flow;
     const before = flow.verdict;
-    const verdict = arriving === null ? null : decryptBy(flow.far, arriving);
+    const verdict = arriving === null ? null : receive(flow.far, arriving, flow.isOpen);
     flow.verdict = verdict;
     if (verdict !== before) flow.isProven = false;
-    if (arriving === null || typeof verdict !== "string") flow.dropped = null;
+    const isLost = arriving !== null && typeof verdict === "string";
+    const excuse = isLost ? this.#judge.ofDropped(flow, arriving) : undefined;
+    if (!isLost || excuse === undefined) flow.dropped = null;
     else {
-      const excuse = this.#judge.ofDropped(flow, arriving);
       const sentMs = this.#time.nowMs - transitMs;
-      flow.dropped = this.#windowOf(flow, flow.dropped, verdict, arriving.spec.key.keyId, excuse, sentMs);
+      const keyId = arriving === plain ? 0 : arriving.spec.key.keyId;
+      flow.dropped = this.#windowOf(flow, flow.dropped, verdict, keyId, excuse, sentMs);
     }
     this.#mark(flow);
   }
@@ -292,17 +312,20 @@ export class Traffic {
       remote,
       near,
       far,
+      isOpen: this.#scene.isOpen,
       phaseMs: this.#prng.share() * this.#intervalMs,
       everyPackets: everyChoices[this.#prng.below(everyChoices.length)] ?? 1,
       out: null,
       arriving: null,
       verdict: null,
       settledMs: this.#time.nowMs,
+      isAgreed: false,
       isProven: false,
       provenFor,
       kept: null,
       dropped: null,
     };
+    flow.isAgreed = agreesOnPlain(flow);
     near.flowTo = flow;
     far.flowFrom = flow;
     if (this.#turn(flow)) this.#landLater([flow]);

@@ -2,6 +2,7 @@
 import { abandonmentMutants } from "./abandonment.js";
 import { coordinationMutants } from "./coordination.js";
 import { evidenceMutants } from "./evidence.js";
+import { levelMutants } from "./levels.js";
 import { lifecycleMutants } from "./lifecycle.js";
 import type { Mutant } from "./mutant.js";
 import { retirementMutants } from "./retirement.js";
@@ -12,6 +13,7 @@ const all: readonly Mutant[] = [
   ...lifecycleMutants,
   ...coordinationMutants,
   ...abandonmentMutants,
+  ...levelMutants,
 ];
 
 export const mutants: ReadonlyMap<string, Mutant> = new Map(all.map((mutant) => [mutant.name, mutant] as const));

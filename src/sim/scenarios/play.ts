@@ -136,8 +136,8 @@ export class Play {
 /** Would a packet get through now, by what both kernels hold? */
 function canSend(from: SimNode, to: SimNode, keyId: number): boolean {
   return routesBetween(from, to).every((route) => {
-    const sa = routeVia(from.kernel.find(route.remote), route.local);
-    if (typeof sa === "string" || sa.spec.key.keyId !== keyId) return false;
+    const sa = routeVia(from.kernel.find(route.remote), route.local, false);
+    if (typeof sa !== "object" || sa.spec.key.keyId !== keyId) return false;
     return typeof decryptBy(to.kernel.find(route.local), sa) !== "string";
   });
 }

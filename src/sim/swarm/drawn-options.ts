@@ -1,10 +1,13 @@
 /** What a seed makes a fleet of: coordination, speeds, jitter, address families. */
 import { makePrng, type Prng } from "../../core/prng.js";
+import type { PolicyLevel } from "../../core/policy-level.js";
 import type { SimFleet } from "../fleet.js";
 import type { SimOptions } from "../options.js";
 
 export interface SwarmOptions {
   readonly sim: SimOptions;
+  /** The operator moves the fleet between levels, and at last here; null for a fleet that stays at `require`. */
+  readonly level: PolicyLevel | null;
   readonly isDualStack: boolean;
 }
 
@@ -31,7 +34,17 @@ export function drawOptions(seed: number, prng: Prng): SwarmOptions {
     packetIntervalMs: 10,
     ...drawHosts(makePrng(seed * 104_729 + 3)),
   };
-  return { sim, isDualStack: prng.below(4) === 0 };
+  const isDualStack = prng.below(4) === 0;
+  const levels = coordination === "barrier" ? drawLevels(makePrng(seed * 130_363 + 7)) : null;
+  if (levels === null) return { sim, level: null, isDualStack };
+  return { sim: { ...sim, isOpen: true, agent: { ...sim.agent, policyLevel: levels.first } }, level: levels.last, isDualStack };
+}
+
+/** In every fourth barrier fleet levels move. Of its own, so that they change nothing in the others. */
+function drawLevels(prng: Prng): { readonly first: PolicyLevel; readonly last: PolicyLevel } | null {
+  if (prng.below(4) > 0) return null;
+  const draw = (choices: readonly PolicyLevel[]): PolicyLevel => choices[prng.below(choices.length)] ?? "require";
+  return { first: draw(["off", "accept", "accept", "prefer", "require"]), last: draw(["accept", "prefer", "require", "require"]) };
 }
 
 /**
@@ -49,7 +62,8 @@ function drawHosts(prng: Prng): Pick<SimOptions, "clockRate" | "saveMs" | "reque
   };
 }
 
-export function describeOptions({ sim, isDualStack }: SwarmOptions, fleet: SimFleet): string {
+export function describeOptions({ sim, level, isDualStack }: SwarmOptions, fleet: SimFleet): string {
   const families = isDualStack ? ", IPv4 and IPv6" : "";
-  return `${sim.coordination}, ${fleet.nodes.size} nodes, ${fleet.controllers.length} controllers${families}`;
+  const levels = level === null ? "" : `, levels from ${sim.agent?.policyLevel ?? ""} to ${level}`;
+  return `${sim.coordination}, ${fleet.nodes.size} nodes, ${fleet.controllers.length} controllers${families}${levels}`;
 }

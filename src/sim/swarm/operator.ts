@@ -6,6 +6,7 @@ import { derivePairwise } from "../../core/fleet/pairwise-view.js";
 import type { OperatorRequest } from "../../core/fleet/record.js";
 import { includesKey, sameKey, type KeyIdentity } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
+import type { PolicyLevel } from "../../core/policy-level.js";
 import { agentDefaults } from "../defaults.js";
 import type { SimFleet } from "../fleet.js";
 import { keyOf } from "../scenarios/keys.js";
@@ -85,11 +86,15 @@ export class Operator {
     this.#ask("abort", { abort: this.newest });
   }
 
+  moveTo(level: PolicyLevel): void {
+    this.#ask("level", { level });
+  }
+
   withdraw(): void {
     this.#fleet.registry.setRequest(null);
   }
 
-  #ask(kind: OperatorRequest["kind"], keys: Partial<Pick<OperatorRequest, "compromised" | "abort">>): void {
+  #ask(kind: OperatorRequest["kind"], keys: Partial<Pick<OperatorRequest, "compromised" | "abort" | "level">>): void {
     this.#requests += 1;
     this.#fleet.registry.setRequest({
       schemaVersion: 1,

@@ -2,6 +2,7 @@
  * One seed, one run: a fleet with drawn options and drawn faults at drawn times (safety), then a phase without faults in
  * which it must come to rest on a new key (liveness). Everything is drawn from the seed, so a seed replays byte for byte.
  */
+import { policyLevels, type PolicyLevel } from "../../core/policy-level.js";
 import { packetsOf } from "../model/losses.js";
 import { makePrng, type Prng } from "../../core/prng.js";
 import { allCheckers } from "../checkers/all-checkers.js";
@@ -64,6 +65,8 @@ const weights: Readonly<Record<FaultName, number>> = {
 };
 
 const settleMs = 3_000;
+/** Within the safety phase, most of the time. */
+const levelsUntilMs = 14_000;
 const lookEveryMs = 250;
 const convergenceMsMax = 45_000;
 const violationsShown = 6;
@@ -84,12 +87,13 @@ export function runSwarmSeed(seed: number, options: SwarmSeedOptions = {}): Swar
   const scene = makeScene(fleet, prng, drawn);
   const run: Run = { scene, checkers: checkersOf(scene, history, mutant), actions: [], counts: {} };
   const plan = describeOptions(drawn, fleet);
+  if (drawn.level !== null) moveLevels(run, makePrng(seed * 15_485_863 + 5));
   runFor(run, settleMs);
   for (let left = 6 + prng.below(12); left > 0; left -= 1) {
     injectOne(run);
     runFor(run, prng.below(800));
   }
-  comeToRest(run);
+  comeToRest(run, drawn.level);
   const violations = run.checkers.flatMap((checker) => checker.finish());
   const { sent } = fleet.traffic.count();
   const excused = packetsOf(fleet.traffic.lost.filter(({ excuse }) => excuse !== null));
@@ -121,6 +125,19 @@ function makeScene(fleet: SimFleet, prng: Prng, { sim, isDualStack }: SwarmOptio
   return { fleet, operator, prng, coordination, isDualStack };
 }
 
+/** Every few seconds the operator asks for a level, whatever else happens. */
+function moveLevels(run: Run, prng: Prng): void {
+  const { scene, actions } = run;
+  const { fleet, operator } = scene;
+  for (let atMs = 2_000 + prng.below(2_000); atMs < levelsUntilMs; atMs += 500 + prng.below(5_000)) {
+    const level = policyLevels[prng.below(policyLevels.length)] ?? "require";
+    fleet.time.at(atMs, () => {
+      operator.moveTo(level);
+      actions.push(`${atMs} ms: level ${level} is asked for`);
+    });
+  }
+}
+
 function injectOne({ scene, actions, counts }: Run): void {
   const name = drawFault(scene.prng);
   const done = faults[name](scene);
@@ -142,7 +159,7 @@ function drawFault(prng: Prng): FaultName {
 }
 
 /** Everybody comes back, the operator mends the key files, and one more rotation must end. */
-function comeToRest(run: Run): void {
+function comeToRest(run: Run, level: PolicyLevel | null): void {
   const { fleet, operator, coordination } = run.scene;
   runFor(run, 10_000);
   operator.withdraw();
@@ -153,6 +170,8 @@ function comeToRest(run: Run): void {
   for (const { link } of fleet.controllers) fleet.registry.heal(link);
   if (coordination === "barrier" && !fleet.controllers.some(({ alive }) => alive)) fleet.addController();
   runFor(run, settleMs);
+  if (level !== null) operator.moveTo(level);
+  if (level !== null) runFor(run, 2 * settleMs);
   operator.repair();
   const endMs = fleet.time.nowMs + convergenceMsMax;
   while (!hasConverged(fleet, operator.newest) && fleet.time.nowMs < endMs) runFor(run, lookEveryMs);

@@ -1,0 +1,39 @@
+/**
+ * Which level this node is at: the fleet record's, or its own configuration's while the record names none. What it reports
+ * of it is true when it is said: every policy was read back, and none is of another level.
+ */
+import type { FleetLevels } from "../fleet/record.js";
+import type { PolicyLevel } from "../policy-level.js";
+import type { ReportedLevel } from "../report.js";
+import type { Directive } from "./context.js";
+import type { DurableState } from "./durable.js";
+import type { AgentOptions, AgentState } from "./state.js";
+
+export function levelOf(durable: DurableState, options: AgentOptions): PolicyLevel {
+  return followed(durable, options)?.level ?? options.policyLevel ?? "require";
+}
+
+/** Does no pair begin to be plain any more? Those that are stay so until they are covered. */
+export function isClosing(durable: DurableState, options: AgentOptions): boolean {
+  const levels = followed(durable, options);
+  return levels?.level === "prefer" && levels.wanted === "require";
+}
+
+/** At `off` there is no key to hold, to send with or to retire. */
+export function withoutKeys(directive: Directive): Directive {
+  const none = { current: null, next: null, hold: [], installable: [], candidates: [] };
+  return { ...directive, ...none, drainAllowed: false, aborting: false };
+}
+
+/** Undefined where there is nothing to say, or not yet. */
+export function reportedLevel(state: AgentState, options: AgentOptions): ReportedLevel | undefined {
+  const { context, durable, toDo, tally } = state;
+  if (context === null || followed(durable, options) === undefined) return undefined;
+  if (toDo.size > 0 || tally.outboundLost > 0) return undefined;
+  return { applied: context.level, sendsPlain: context.isClosing && tally.plain > 0 };
+}
+
+/** The record that the node acts on, which it has on disk. */
+function followed({ fleet }: DurableState, { coordination, followsLevels = true }: AgentOptions): FleetLevels | undefined {
+  return coordination === "barrier" && followsLevels ? fleet?.record.levels : undefined;
+}
