@@ -125,6 +125,7 @@ export function sameKeyRef(one: KeyRef | null, other: KeyRef | null): boolean {
 }
 
 function sameKeyEnd(one: KeyEnd, other: KeyEnd): boolean {
+  if (one === other) return true;
   return one.name === other.name && one.index === other.index && one.incarnationId === other.incarnationId;
 }
 

@@ -11,8 +11,7 @@ import type { Report } from "../core/report.js";
 import { noDurableState, type CheckpointNode, type DurableState } from "../core/rotation/durable.js";
 import type { Effect } from "../core/rotation/effect.js";
 import type { AgentOptions } from "../core/rotation/state.js";
-import type { PeerKernel } from "../core/rotation/observation.js";
-import type { KeyEnd, Operation } from "../core/sa.js";
+import type { Operation } from "../core/sa.js";
 import type { RegisterRequest } from "../ports/registry.js";
 import type { AgentInput } from "../runtime/agent-input.js";
 import { AgentMachine, type StepAgent } from "../runtime/agent-machine.js";
@@ -200,17 +199,6 @@ export function nodeText(node: NodeState, renaming: Renaming | null = null): str
 
 const noId = "" as IncarnationId;
 
-/** Ends by what they are equal by: a roster entry that stands for one says more than that. */
-function peersText(peers: ReadonlyMap<NodeName, PeerKernel>): ReadonlyMap<NodeName, unknown> {
-  const end = (one: KeyEnd | null): KeyEnd | null =>
-    one === null ? null : { name: one.name, index: one.index, incarnationId: one.incarnationId };
-  const texts = [...peers].map(([name, { sas, policies }]) => {
-    const held = sas.map((sa) => ({ ...sa, from: end(sa.from), to: end(sa.to) }));
-    return [name, { sas: held, policies }] as const;
-  });
-  return new Map(texts);
-}
-
 function machineParts(machine: AgentMachine): unknown {
   const { state, world } = machine;
   const { roster, reports, fleet, request, keys, publishedReport, kernel } = world.observe(noId, 0);
@@ -222,7 +210,7 @@ function machineParts(machine: AgentMachine): unknown {
     fleet,
     request,
     keys,
-    kernel: { peers: peersText(peers), recognisedWith, stale, connected, identity },
+    kernel: { peers, recognisedWith, stale, connected, identity },
     published: publishedReport && withoutTimes(publishedReport),
     durable: state.durable,
     checkpoint: state.checkpoint,

@@ -5,6 +5,7 @@
 import type { FleetRecord, OperatorRequest } from "../core/fleet/record.js";
 import { includesKey, type KeyIdentity } from "../core/key-id.js";
 import type { IncarnationId, NodeName, RosterEntry, RosterRevision } from "../core/node.js";
+import { endsOf } from "../core/node-ends.js";
 import { type PersistentMap } from "../core/persistent-map.js";
 import type { Report } from "../core/report.js";
 import { emptyRoster, type Roster } from "../core/roster.js";
@@ -22,7 +23,7 @@ import { backoffMs } from "./backoff.js";
 import { CheckpointIndex } from "./checkpoint-index.js";
 import { KernelPeers, type Owners } from "./kernel-peers.js";
 import { failuresByPeer, takenSpiOf, unexplained } from "./plan-failures.js";
-import { addressKeys, endOf } from "./slot-keys.js";
+import { addressKeys } from "./slot-keys.js";
 
 type DumpStart = ObservedKernel["recognisedWith"];
 
@@ -38,7 +39,6 @@ export class AgentWorld {
   readonly inFlight = new Set<EffectKind>();
   readonly #unreadable = new Set<NodeName>();
   readonly #owners: Owners = {
-    known: (end) => this.#knownEnd(end),
     isRecorded: (end) => this.#isRecorded(end),
     nameAt: (remote) => this.#nodeNameAt(remote),
   };
@@ -259,7 +259,7 @@ export class AgentWorld {
     const isOurs = parts.index === self.index && parts.number === self.incarnationNumber;
     if (peer === undefined || (slot.direction === "out" && !isOurs)) return null;
     const [from, to] = slot.direction === "in" ? [peer, self] : [self, peer];
-    return { keyId: parts.keyId, from: endOf(from), to: endOf(to), family: familyOf(slot.remote), mode: "transport" };
+    return { keyId: parts.keyId, from: endsOf(from).key, to: endsOf(to).key, family: familyOf(slot.remote), mode: "transport" };
   }
 
   #senderOf(index: number, number: number): RosterEntry | undefined {
@@ -297,12 +297,6 @@ export class AgentWorld {
     };
     this.counters = dump.counters;
     this.touchAll();
-  }
-
-  /** The entry itself where `end` is its present life: an agent keeps thousands of ends. */
-  #knownEnd(end: KeyEnd): KeyEnd {
-    const entry = this.#entries.get(end.name);
-    return entry?.incarnationId === end.incarnationId && entry.index === end.index ? entry : end;
   }
 
   #isRecorded({ name, index, incarnationId }: KeyEnd): boolean {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { peer, viewsOf } from "../../test/support/peer-states.js";
 import { testEntry, testKey } from "../../test/support/fleet-snapshot.js";
 import type { NodeName } from "../core/node.js";
+import { endsOf } from "../core/node-ends.js";
 import type { Operation, PolicyView } from "../core/sa.js";
 import { KernelPeers, type Owners } from "./kernel-peers.js";
 
@@ -11,8 +12,7 @@ const accepting: PolicyView = { slot: { direction: "in", family: "ipv4", remote 
 const other = "other" as NodeName;
 
 function owners(nameAt: NodeName, isRecorded = true): Owners {
-  const known: Owners["known"] = (end) => (end.name === peer.name ? peer : end);
-  return { known, nameAt: () => nameAt, isRecorded: () => isRecorded };
+  return { nameAt: () => nameAt, isRecorded: () => isRecorded };
 }
 
 const setPolicy: Operation = {
@@ -34,14 +34,14 @@ test("kernel peers: of two live nodes with one address, neither's list grows fro
   assert.equal(peers.all.get(peer.name)?.sas.length, 1);
 });
 
-test("kernel peers: what is at an address is shared, and an end that is a known life is that node's entry", () => {
+test("kernel peers: what is at an address is shared, and so are the ends that the port told", () => {
   const peers = new KernelPeers();
   peers.replaceAll({ sas: [...viewsOf("in", testKey(1)), ...viewsOf("out", testKey(1))], policies: [accepting] }, owners(peer.name));
   const { sas, policies } = peers.all.get(peer.name) ?? { sas: [], policies: [] };
   assert.deepEqual([sas.length, policies.length], [2, 1]);
   for (const held of [...sas, ...policies]) assert.equal(held.remote, sas[0]?.remote);
-  assert.equal(sas[0]?.from, peer);
-  assert.equal(sas[1]?.to, peer);
+  assert.equal(sas[0]?.from, endsOf(peer).key);
+  assert.equal(sas[1]?.to, endsOf(peer).key);
 });
 
 test("kernel peers: policies at an address are told apart by the name under which they stand", () => {

@@ -12,8 +12,6 @@ import { TouchedSlots } from "./touched-slots.js";
 
 /** Who is who while something is read. */
 export interface Owners {
-  /** An end that is equal to `end`, the known node's own where there is one. */
-  readonly known: (end: KeyEnd) => KeyEnd;
   readonly nameAt: (remote: Endpoint) => NodeName;
   /** Is this life of a peer on disk? No SA is sent with before it is. */
   readonly isRecorded: (end: KeyEnd) => boolean;
@@ -82,7 +80,7 @@ export class KernelPeers {
     for (const view of read.sas) {
       const name = ownerOf(view);
       const lists = listsOf(name);
-      lists.sas.push(heldSa(asBelieved(view, owners), this.#remote(name, lists, view.slot.remote), owners.known));
+      lists.sas.push(heldSa(asBelieved(view, owners), this.#remote(name, lists, view.slot.remote)));
     }
     for (const view of read.policies) {
       const name = owners.nameAt(view.slot.remote);

@@ -37,7 +37,7 @@ function pathsTo(entry: RosterEntry): readonly Path[] {
 
 /** The right SA of `key`, in every address family that both have. */
 export function sasOf(direction: "in" | "out", key: KeyIdentity, entry = peer, packets = 0): readonly HeldSa[] {
-  return viewsOf(direction, key, entry, packets).map((view) => heldSa(view, view.slot.remote, (end) => end));
+  return viewsOf(direction, key, entry, packets).map((view) => heldSa(view, view.slot.remote));
 }
 
 /** The same as a port shows it. */

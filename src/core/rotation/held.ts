@@ -36,12 +36,11 @@ const plainActions = {
   pass: { kind: "pass" },
 } as const satisfies Record<Exclude<PolicyAction["kind"], "protect">, PolicyAction>;
 
-/** @param known an end that is equal, to be kept in the place of the view's own */
-export function heldSa(view: SaView, remote: Endpoint, known: (end: KeyEnd) => KeyEnd): HeldSa {
+export function heldSa(view: SaView, remote: Endpoint): HeldSa {
   const { slot, key, packets, sequence } = view;
   const { direction, spi } = slot;
-  const from = key === null ? null : known(key.from);
-  const to = key === null ? null : known(key.to);
+  const from = key?.from ?? null;
+  const to = key?.to ?? null;
   return { direction, spi, remote, from, to, isIntact: isIntact(view), packets, sequence };
 }
 

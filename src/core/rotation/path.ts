@@ -1,6 +1,7 @@
 /** The addresses between two nodes, and the SAs and policies that belong on them. */
 import type { KeyId } from "../key-id.js";
 import type { AddressFamily, RosterEntry } from "../node.js";
+import { endsOf } from "../node-ends.js";
 import type {
   Direction,
   Endpoint,
@@ -29,14 +30,9 @@ export function isCommon(self: RosterEntry, peer: RosterEntry, family: AddressFa
 
 /** Null for a family that the two have not in common. */
 export function pathBetween(self: RosterEntry, peer: RosterEntry, family: AddressFamily): Path | null {
-  const local = self.addresses[family];
-  const remote = peer.addresses[family];
-  if (local === null || remote === null) return null;
-  return {
-    family,
-    local: { address: local, udpPort: self.addresses.udpPort },
-    remote: { address: remote, udpPort: peer.addresses.udpPort },
-  };
+  const local = endsOf(self)[family];
+  const remote = endsOf(peer)[family];
+  return local === null || remote === null ? null : { family, local, remote };
 }
 
 /** Is `remote` where `peer` is reached by `family`? */
@@ -70,12 +66,8 @@ export function saSpec(
     spi: senderSpi(context, peer, direction, keyId),
     source: direction === "out" ? path.local : path.remote,
     destination: direction === "out" ? path.remote : path.local,
-    key: { keyId, from: keyEnd(sender), to: keyEnd(receiver), family: path.family, mode: "transport" },
+    key: { keyId, from: endsOf(sender).key, to: endsOf(receiver).key, family: path.family, mode: "transport" },
   };
-}
-
-function keyEnd(entry: RosterEntry): KeyEnd {
-  return { name: entry.name, index: entry.index, incarnationId: entry.incarnationId };
 }
 
 /** What is in the slot of `peer` and `spi`, whether or not it is the right SA. */
@@ -110,9 +102,7 @@ export function isRight({ direction, from, to, isIntact }: HeldSa, context: Pick
   return isIntact && isEnd(from, sender) && isEnd(to, receiver);
 }
 
-/** The very entry, most of the time. */
 function isEnd(end: KeyEnd | null, entry: RosterEntry): boolean {
-  if (end === entry) return true;
   return end?.incarnationId === entry.incarnationId && end.name === entry.name && end.index === entry.index;
 }
 

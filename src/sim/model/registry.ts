@@ -200,8 +200,11 @@ export class SimRegistry {
     this.#rosterRevision = this.#revision += 1;
     this.writes.roster += 1;
     const number = before === undefined ? 0 : (before.incarnationNumber + (isSameLife ? 0 : 1)) % (limits.incarnationNumberMax + 1);
+    const { name, incarnationId, addresses } = wanted;
     const entry: RosterEntry = {
-      ...wanted,
+      name,
+      incarnationId,
+      addresses,
       index: before?.index ?? (this.#nextIndex++ as NodeIndex),
       incarnationNumber: number as IncarnationNumber,
       revision: this.#rosterRevision as RosterRevision,
