@@ -149,6 +149,9 @@ export const limits = {
   registryPingMs: 5_000,
   registryReconnectMsMin: 50,
   registryReconnectMsMax: 2_000,
+  /** A watch that lasted this long was a good one; after others the next listing waits, ever longer up to this. */
+  registryLastingMs: 60_000,
+  registryRelistMsMax: 60_000,
   /** Waits between attempts of a roster write that met another one. */
   registryConflictMsMin: 4,
   registryConflictMsMax: 256,

@@ -6,7 +6,7 @@ import { listObjects } from "../../src/adapters/registry/kubernetes/list-objects
 import { NodeLeases } from "../../src/adapters/registry/kubernetes/node-leases.js";
 import { ObjectReader } from "../../src/adapters/registry/kubernetes/object-reader.js";
 import type { KvEvent } from "../../src/adapters/registry/kv.js";
-import { rosterPrefix } from "../../src/adapters/registry/keys.js";
+import { reportPrefix, rosterPrefix } from "../../src/adapters/registry/keys.js";
 import { Recorder } from "../contract/recorder.js";
 import {
   answer,
@@ -190,6 +190,30 @@ test("kubernetes watch: a stopped one and a closed client tell nothing", {
   client.close();
   assert.equal(await codeOf(client.send(get)), "REGISTRY_CLOSED");
   assert.deepEqual(events.events, []);
+});
+
+test("kubernetes watch: one that broke goes on where it was, and says nothing of it", { timeout }, async (context) => {
+  const script = [watchAnswer([bookmark(12)], "breaks"), watchAnswer([], "stays")];
+  const { server, client } = await ScriptedApiServer.start(context, script);
+  const events = new Recorder<KvEvent>();
+  new ObjectReader(client).watch(reportPrefix, 5, events.listener);
+  await eventuallyAsked(server, 2);
+  assert.equal(server.asked[1]?.url.searchParams.get("resourceVersion"), "12");
+  assert.deepEqual(events.events, []);
+});
+
+test("kubernetes client: a request without an answer is no stall while others are answered", { timeout }, async (context) => {
+  const never: Answer = () => undefined;
+  const { server, client } = await ScriptedApiServer.start(context, [never, answer(200, object("one", 7)), never]);
+  let stalls = 0;
+  client.onStall(() => (stalls += 1));
+  const slow = client.fetch(get, 400);
+  await eventuallyAsked(server, 1);
+  await client.send(get);
+  assert.equal(await codeOf(slow), "REGISTRY_UNREACHABLE");
+  assert.equal(stalls, 0);
+  assert.equal(await codeOf(client.fetch(get, 400)), "REGISTRY_UNREACHABLE");
+  assert.equal(stalls, 1);
 });
 
 async function eventuallyAsked(server: ScriptedApiServer, count: number): Promise<void> {

@@ -7,6 +7,7 @@ import type { Stop } from "../../ports/failure.js";
 import { backoffMs, pause } from "./backoff.js";
 import type { KvEvent, KvReader, KvSnapshot } from "./kv.js";
 import { portErrorOf } from "./settle.js";
+import { systemClock } from "../system/clock.js";
 
 export interface Followed {
   /** What to list, as of one revision. */
@@ -24,9 +25,12 @@ export interface Follower {
   readonly event: (event: Exclude<KvEvent, { readonly kind: "compacted" }>) => void;
 }
 
-export function follow(kv: KvReader, followed: Followed, follower: Follower): Stop {
+/** Before the listing after `hurried` watches in a row that did not last. */
+export type Rest = (hurried: number, signal: AbortSignal) => Promise<void>;
+
+export function follow(kv: KvReader, followed: Followed, follower: Follower, rest: Rest = restLonger): Stop {
   const stopping = new AbortController();
-  void run(kv, followed, follower, stopping.signal);
+  void run(kv, followed, follower, rest, stopping.signal);
   return () => {
     stopping.abort();
   };
@@ -36,14 +40,23 @@ async function run(
   kv: KvReader,
   followed: Followed,
   follower: Follower,
+  rest: Rest,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!signal.aborted) {
+  for (let hurried = 0; !signal.aborted; ) {
     const snapshot = await listUntilDone(followed, follower, signal);
     if (snapshot === null) return;
     follower.listing(snapshot);
+    const startedMs = systemClock.nowMs();
     await watchUntilGap(kv, followed.prefix, snapshot.revision, follower, signal);
+    hurried = systemClock.nowMs() - startedMs < limits.registryLastingMs ? hurried + 1 : 0;
+    if (hurried > 1) await rest(hurried, signal);
   }
+}
+
+/** A listing is dear: a registry that is too slow for its watches gets fewer of them, not more. */
+function restLonger(hurried: number, signal: AbortSignal): Promise<void> {
+  return pause(backoffMs(hurried, limits.registryReconnectMsMin, limits.registryRelistMsMax), signal);
 }
 
 /** Null when stopped. */

@@ -16,7 +16,7 @@ import { LoadCounter } from "./load-counter.js";
 const tickMs = 5;
 const lookMs = 20;
 /** Agents that start together: the next ones wait until these have heard of the roster. */
-const startBatch = 10;
+const startBatch = 5;
 
 async function run(plan: ThreadPlan): Promise<void> {
   const time = new VirtualTime();

@@ -40,6 +40,8 @@ export class ApiClient {
   readonly #request: typeof tlsRequest | typeof plainRequest;
   readonly #closing = new AbortController();
   readonly #stalls = new Set<() => void>();
+  /** When the server last answered anything. */
+  #answeredMs = 0;
 
   constructor(access: ClusterAccess) {
     this.#access = access;
@@ -116,16 +118,19 @@ export class ApiClient {
     const url = new URL(path, this.#access.url);
     for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, value);
     const text = body === undefined ? undefined : JSON.stringify(body);
+    const askedMs = systemClock.nowMs();
     return new Promise((resolve, reject) => {
       if (this.signal.aborted) return reject(closedError());
       const headers = this.#headers(request, text);
       const asked = this.#request(url, { method: request.method, headers, agent: this.#agent, signal });
       const timer = setTimeout(() => {
         asked.destroy(new Error("no answer in time"));
-        for (const tell of [...this.#stalls]) tell();
+        // One that answers others since is slow, and would be slower for every watch that begins anew.
+        if (this.#answeredMs < askedMs) for (const tell of [...this.#stalls]) tell();
       }, timeMs);
       asked.on("response", (response) => {
         clearTimeout(timer);
+        this.#answeredMs = systemClock.nowMs();
         resolve(response);
       });
       asked.on("error", (cause) => {
@@ -136,7 +141,7 @@ export class ApiClient {
     });
   }
 
-  /** Called when a request gets no answer in time: whoever only listens may listen to a dead server. */
+  /** Called when a request, and all asked since, gets no answer in time: whoever only listens may listen to a dead server. */
   onStall(listener: () => void): Stop {
     this.#stalls.add(listener);
     return () => this.#stalls.delete(listener);

@@ -2,9 +2,10 @@
  * The reading half of a store (../kv.ts) over the Kubernetes API: listings in pages, and watches
  * that the server ends now and then and that go on where they were.
  *
- * A watch that failed lists again: after an outage the server has mostly forgotten the history, and
- * who returns after a random wait spares it from all at once. It never goes on from a view that may
- * have a gap, and never asks without a pause.
+ * A watch that broke goes on where it was, once: what happened meanwhile comes first. One that fails
+ * again lists again: after an outage the server has mostly forgotten the history, and who returns
+ * after a random wait spares it from all at once. It never goes on from a view that may have a gap,
+ * and never asks without a pause.
  */
 import { limits } from "../../../core/limits.js";
 import type { Stop } from "../../../ports/failure.js";
@@ -23,7 +24,6 @@ import { watchStream, type ObjectChange, type WatchEnd } from "./watch-stream.js
 export class ObjectReader implements KvReader {
   readonly #client: ApiClient;
   readonly #idleMs: number;
-
   constructor(client: ApiClient, idleMs: number = limits.kubernetesIdleMsMax) {
     this.#client = client;
     this.#idleMs = idleMs;
@@ -73,12 +73,20 @@ export class ObjectReader implements KvReader {
     signal: AbortSignal,
   ): Promise<void> {
     const place = { version: String(after) };
+    let mayGoOn = true;
     for (let end: WatchEnd = "ended"; end === "ended"; ) {
       const startedMs = systemClock.nowMs();
       try {
         end = await this.#watchOnce(collection, place, tell, signal);
+        mayGoOn = true;
       } catch (cause) {
         if (signal.aborted || this.#client.signal.aborted) return;
+        mayGoOn ||= systemClock.nowMs() - startedMs > limits.registryLastingMs;
+        if (mayGoOn) {
+          mayGoOn = false;
+          await pause(Math.random() * limits.registryReconnectMsMax, signal);
+          continue;
+        }
         tell({ kind: "disconnected", reason: portErrorOf(cause).message });
         await pause(backoffMs(2, limits.registryReconnectMsMin, limits.registryReconnectMsMax), signal);
         return tell({ kind: "compacted" });
