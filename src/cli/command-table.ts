@@ -53,6 +53,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/abort.js"),
   },
   {
+    name: "level",
+    summary: "move the fleet between plain and encrypted traffic",
+    load: () => import("./commands/level.js"),
+  },
+  {
     name: "node",
     summary: "list the nodes of the fleet, or remove one",
     load: () => import("./commands/node.js"),

@@ -8,6 +8,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
+import type { MoveCheck, MoveResult } from "../../src/cli/operator/level-move.js";
 import type { PreflightResult } from "../../src/cli/operator/preflight.js";
 import type { RotationResult } from "../../src/cli/operator/rotation-result.js";
 import type { FleetSummary } from "../../src/core/fleet/summary.js";
@@ -314,4 +315,28 @@ test("operator: a silent registry is told within seconds", async (t) => {
     /^error REGISTRY_UNREACHABLE: .*registry\.sock did not answer within 3 s: connect ECONNREFUSED/,
   );
   assert.match(stderr, /the address is from .*controller\.yaml\nhint: check that the controller/);
+});
+
+test("operator: a level is adopted, held up by name, and taken back", async (t) => {
+  const fleet = await startSteadyFleet(t);
+  const unknown = await succeed(fleet.run("level prefer --dry-run --json"));
+  assert.deepEqual(parse<MoveCheck>(unknown.stdout).way, null);
+  const first = parse<MoveResult>((await succeed(fleet.run("level require --wait --json"))).stdout);
+  assert.deepEqual([first.outcome, first.level], ["done", "require"]);
+  assert.match((await succeed(fleet.run("status"))).stdout, /2 nodes · level require · /);
+  const way = await succeed(fleet.run("level off --dry-run"));
+  assert.equal(way.stdout, "require → prefer → accept → off\n");
+
+  // The userspace dataplane has no other level, and says so.
+  const held = await fleet.run("level prefer --wait --timeout 1s --reason", "to see who holds it up");
+  assert.equal(held.exitCode, 4);
+  assert.match(held.stdout, /the fleet is at prefer\nnode-1 has not applied level prefer\nnode-2 has not/);
+  await succeed(fleet.run("level require --wait"));
+});
+
+test("operator: a level that there is not, and one in pairwise coordination, are input errors", async (t) => {
+  const fleet = await startSteadyFleet(t, { coordination: "pairwise" });
+  assert.equal((await fleet.run("level strict")).exitCode, 2);
+  const refused = await fleet.run("level prefer --json");
+  assert.deepEqual([refused.exitCode, faultOf(refused).code], [2, "LEVEL_NEEDS_BARRIER"]);
 });

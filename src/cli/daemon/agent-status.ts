@@ -25,6 +25,7 @@ export function agentStatus(view: AgentView | null, config: AgentConfig, nowMs: 
     peers: { total: tally.peers, covered: tally.covered, behind: behind(view), blocked: tally.blocked },
     exceptions: exceptionsOf(view, nowMs),
     counters: world.counters,
+    policy: { ...base.policy, level: state.context?.level ?? base.policy.level },
     sas: { in: tally.sasIn, out: tally.sasOut },
     policies: { in: tally.policiesIn, out: tally.policiesOut },
     highestSequence: highestSequence(view),
@@ -137,6 +138,7 @@ export function agentReadiness(view: AgentView | null, config: AgentConfig, runs
   if (view === null) return { ok: false, reasons: ["starting"] };
   const { tally, context } = view.state;
   if (context === null && runsForMs < config.ready.timeoutMs) return { ok: false, reasons: ["not admitted to the fleet yet"] };
+  if (context?.level === "off") return { ok: true, reasons: [] };
   const open = tally.peers - tally.blocked;
   const isEnough = open >= tally.peers * config.ready.share;
   if (isEnough || runsForMs >= config.ready.timeoutMs) return { ok: true, reasons: [] };

@@ -17,24 +17,23 @@ export function progressLines(summary: FleetSummary, stream: Terminal): readonly
   return [headLine(summary, colors), ...barLines(summary, colors), ...stragglers];
 }
 
-function barLines({ phase, steps, counted }: FleetSummary, colors: Colors): readonly string[] {
-  const bars: readonly (readonly [string, number])[] =
-    phase === "aborting"
-      ? [
-          ["refused", steps.refused],
-          ["back", steps.reverted],
-        ]
-      : [
-          ["staged", steps.staged],
-          ["switched", steps.switched],
-          ["retired", steps.retired],
-        ];
-  return bars.map(([name, count]) => {
+type Bar = readonly [name: string, count: number];
+
+function barLines(summary: FleetSummary, colors: Colors): readonly string[] {
+  const { counted } = summary;
+  return barsOf(summary).map(([name, count]) => {
     const isFull = count === counted;
     const bar = drawBar(counted === 0 ? 0 : count / counted);
     const numbers = `${count}/${counted}`;
     return `  ${name.padEnd(9)} ${isFull ? colors.green(bar) : colors.cyan(bar)} ${numbers}`;
   });
+}
+
+function barsOf({ phase, steps, level }: FleetSummary): readonly Bar[] {
+  const { staged, switched, retired, refused, reverted } = steps;
+  if (phase === "aborting") return [["refused", refused], ["back", reverted]];
+  if (phase === "steady" && level !== null && !level.isSettled) return [[level.level ?? "asked", level.appliedBy]];
+  return [["staged", staged], ["switched", switched], ["retired", retired]];
 }
 
 /** @param share 0 to 1; a bar is full only when everybody is there */

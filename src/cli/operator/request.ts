@@ -17,7 +17,7 @@ const answerWithinMs = 10_000;
 /** A controller that has read the request answers it even though it is withdrawn. */
 const lastAnswerWithinMs = 1_000;
 
-export type RequestContent = Pick<OperatorRequest, "kind" | "reason" | "compromised" | "abort">;
+export type RequestContent = Pick<OperatorRequest, "kind" | "reason" | "compromised" | "abort" | "level">;
 
 export function makeRequest(content: RequestContent): OperatorRequest {
   const by = `${userInfo().username}@${hostname()}`;

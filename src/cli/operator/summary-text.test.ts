@@ -63,7 +63,7 @@ test("status: --all adds every node, -o wide the rest of what is known of it", (
       "node-3  staging  7      7           alive",
     ].join("\n"),
   );
-  assert.match(wide, /LEASE +INDEX +INCARNATION +THROUGH\n/);
+  assert.match(wide, /LEASE +INDEX +INCARNATION +LEVEL +THROUGH\n/);
 });
 
 test("status: how long is shown where it is known", () => {
@@ -131,7 +131,7 @@ test("status: JSON has the rows only where they were asked for", () => {
   assert.equal("rows" in long, true);
   const names =
     "schemaVersion,coordination,phase,phaseForMs,rotation,emergency,current,target,nodes,counted,";
-  const rest = "steps,offered,timeLeftMs,exceptions,request,lastRotation,lastRetire";
+  const rest = "steps,offered,timeLeftMs,level,exceptions,request,lastRotation,lastRetire";
   assert.equal(Object.keys(short).join(), names + rest);
 });
 
@@ -187,4 +187,20 @@ test("status: times are whole seconds, at least one", () => {
     "2s",
     "1m 30s",
   ]);
+});
+
+test("status: a level that moves is in the line, and what it waits for besides nodes below it", () => {
+  const asked = { by: "me", reason: "audit", forMs: 1_000 };
+  const moving = { level: "prefer", wanted: "require", appliedBy: 2, isSettled: false, why: null, asked } as const;
+  assert.match(text(steady({ level: moving })), /3 nodes · level prefer → require, prefer at 2 of 3 · rotation 3/);
+  assert.match(text(steady({ level: { ...moving, why: "a rotation runs" } })), /\n\nlevel prefer → require waits: a rotation runs$/);
+  const settled = { ...moving, level: "require", appliedBy: 3, isSettled: true } as const;
+  assert.match(text(steady({ level: settled })), /3 nodes · level require · rotation 3/);
+});
+
+test("progress: a level that moves is one bar", () => {
+  const asked = { by: "me", reason: "audit", forMs: 1_000 };
+  const level = { level: "prefer", wanted: "require", appliedBy: 2, isSettled: false, why: null, asked } as const;
+  const lines = progressLines(steady({ level }), captureTerminal(true));
+  assert.match(lines[1] ?? "", /^ {2}prefer .*2\/3$/);
 });

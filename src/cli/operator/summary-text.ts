@@ -22,7 +22,7 @@ export function headLine(summary: FleetSummary, colors: Colors): string {
 }
 
 function restWords(summary: FleetSummary): readonly (string | null)[] {
-  return [rotationWords(summary), timeWords(summary)];
+  return [levelWords(summary), rotationWords(summary), timeWords(summary)];
 }
 
 function joinWords(words: readonly (string | null)[], colors: Colors): string {
@@ -64,6 +64,14 @@ function countWords({ phase, counted, nodes, steps }: FleetSummary): string {
   }
 }
 
+function levelWords({ level, counted }: FleetSummary): string | null {
+  if (level === null) return null;
+  const { level: present, wanted, appliedBy, isSettled } = level;
+  if (isSettled) return `level ${wanted}`;
+  const way = present === wanted ? `level ${wanted}` : `level ${present ?? "?"} → ${wanted}`;
+  return `${way}, ${present ?? "known"} at ${appliedBy} of ${counted}`;
+}
+
 function rotationWords({ rotation, phase, lastRotation }: FleetSummary): string | null {
   if (rotation === null || rotation === 0) return null;
   if (phase !== "steady" || lastRotation?.rotation !== rotation) return `rotation ${rotation}`;
@@ -85,7 +93,7 @@ export function formatSeconds(durationMs: number): string {
 
 /** What concerns the fleet as a whole and is not as it should be, or waits for someone. */
 export function fleetNotes(summary: FleetSummary): readonly string[] {
-  const { offered, request, lastRetire, phase, counted } = summary;
+  const { offered, request, lastRetire, phase, counted, level } = summary;
   const notes: string[] = [];
   if (offered !== null) {
     const waits =
@@ -94,8 +102,12 @@ export function fleetNotes(summary: FleetSummary): readonly string[] {
       `key ${offered.key.keyId} is offered by ${offered.nodes} of ${counted} nodes; ${waits}`,
     );
   }
-  if (request !== null)
-    notes.push(`request to ${request.kind} by ${request.by}: ${request.reason}`);
+  if (request !== null) {
+    const what = request.kind === "level" ? "for a level" : `to ${request.kind}`;
+    notes.push(`request ${what} by ${request.by}: ${request.reason}`);
+  }
+  if (level !== null && level.why !== null)
+    notes.push(`level ${level.level ?? "?"} → ${level.wanted} waits: ${level.why}`);
   const { forcedRetires, errors } = lastRetire;
   if (forcedRetires + errors > 0) {
     notes.push(
@@ -126,6 +138,7 @@ const rowColumns: readonly Column<NodeRow>[] = [
     align: "right",
     wide: true,
   },
+  { header: "LEVEL", cell: ({ level }) => level ?? "-", wide: true },
   { header: "THROUGH", cell: ({ through }) => String(through ?? "-"), align: "right", wide: true },
 ];
 

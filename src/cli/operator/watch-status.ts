@@ -98,5 +98,6 @@ function withoutTimes(summary: FleetSummary): object {
   const lastRotation =
     summary.lastRotation === null ? null : { ...summary.lastRotation, endedForMs: null };
   const isLate = summary.timeLeftMs === 0;
-  return { ...summary, phaseForMs: null, timeLeftMs: isLate, exceptions, lastRotation };
+  const level = summary.level === null ? null : { ...summary.level, asked: { ...summary.level.asked, forMs: null } };
+  return { ...summary, level, phaseForMs: null, timeLeftMs: isLate, exceptions, lastRotation };
 }

@@ -8,6 +8,7 @@ import type { NodeName } from "../node.js";
 import type { CountedNode } from "./barrier.js";
 import type { ObservedLease } from "./controller-state.js";
 import { findConflicts } from "./decide.js";
+import { whyBehindLevel } from "./levels.js";
 import { nodeStep } from "./node-step.js";
 import type { FleetRecord } from "./record.js";
 import { whyBehind } from "./stragglers.js";
@@ -29,6 +30,8 @@ export interface ExceptionContext {
   readonly phaseForMs: number | null;
   /** The rotation takes longer than was estimated: who is behind is late. */
   readonly isLate: boolean;
+  /** Since when the fleet's level is asked for, null when unknown or never. */
+  readonly levelForMs: number | null;
 }
 
 /**
@@ -36,7 +39,7 @@ export interface ExceptionContext {
  * roster is.
  */
 export function findExceptions(context: ExceptionContext): readonly NodeException[] {
-  const sources = [conflicts, exclusions, silences, missingReports, stragglers, missingKeys];
+  const sources = [conflicts, exclusions, silences, missingReports, stragglers, behindLevel, missingKeys];
   const found = new Map<NodeName, NodeException>();
   for (const source of sources) {
     for (const exception of source(context)) {
@@ -92,6 +95,19 @@ function stragglers({
   });
   const areFew = behind.length * 2 <= nodes.length;
   return areFew || isLate ? behind : [];
+}
+
+/** After this time everybody who is not at the fleet's level is late. */
+const levelLateMs = 10_000;
+
+function behindLevel({ record, nodes, levelForMs }: ExceptionContext): readonly NodeException[] {
+  const excluded = new Set(record.excluded.map(({ name }) => name));
+  const behind = nodes.flatMap(({ entry, report }) => {
+    const why = excluded.has(entry.name) ? null : whyBehindLevel(record, report);
+    return why === null ? [] : [{ node: entry.name, why, forMs: null }];
+  });
+  const areFew = behind.length * 2 <= nodes.length;
+  return areFew || (levelForMs ?? 0) > levelLateMs ? behind : [];
 }
 
 /** When no rotation runs. */

@@ -303,3 +303,45 @@ test("summary: pairwise, the ring wraps: key 1 comes after 255", () => {
   const summary = summarizeFleet(testSnapshot({ nodes: 2, current: last, report, rest }));
   assert.deepEqual([summary.current, summary.target], [last, first]);
 });
+
+/** Three nodes in a fleet that goes from prefer to require; the second is still at accept. */
+function closing(askedAt: string, changes: Partial<FleetRecord> = {}): FleetSummary {
+  const asked = { by: "somebody", at: askedAt, reason: "audit" };
+  const levels = { level: "prefer", wanted: "require", applied: false, asked } as const;
+  const report = (index: number): Partial<Report> => ({
+    level: { applied: index === 2 ? "accept" : "prefer", sendsPlain: false },
+  });
+  return summarizeFleet(testSnapshot({ nodes: 3, current: seven, report, fleet: { levels, ...changes } }));
+}
+
+test("summary: a level that moves, who has applied it, and who has not", () => {
+  const summary = closing("-2000");
+  assert.deepEqual(summary.level, {
+    level: "prefer",
+    wanted: "require",
+    appliedBy: 2,
+    isSettled: false,
+    why: null,
+    asked: { by: "somebody", reason: "audit", forMs: 2_000 },
+  });
+  assert.deepEqual(whyOf(summary), ["node-2: has not applied level prefer"]);
+  assert.deepEqual(summary.rows.map(({ level }) => level), ["prefer", "accept", "prefer"]);
+});
+
+test("summary: right after a step everybody is behind, and nobody late", () => {
+  assert.deepEqual(whyOf(closing("-2000", { exclusionEpoch: 1 })), []);
+  assert.equal(whyOf(closing("-20000", { exclusionEpoch: 1 })).length, 3);
+});
+
+test("summary: a level waits for a rotation, and for a first key", () => {
+  assert.equal(closing("-2000", { phase: "staging", target: eight }).level?.why, "a rotation runs");
+  const asked = { by: "somebody", at: "-1", reason: "" };
+  const levels = { level: "accept", wanted: "require", applied: false, asked } as const;
+  const report = (): Partial<Report> => ({ level: { applied: "accept", sendsPlain: false } });
+  const keyless = summarizeFleet(testSnapshot({ nodes: 2, current: seven, report, fleet: { current: null, levels } }));
+  assert.match(keyless.level?.why ?? "", /key file/);
+});
+
+test("summary: a fleet that nobody asked for a level has none", () => {
+  assert.equal(summarizeFleet(testSnapshot({ nodes: 1, current: seven })).level, null);
+});

@@ -5,6 +5,7 @@
  */
 import { includesKey, isNewer, type KeyIdentity, type KeyRing } from "../key-id.js";
 import type { NodeName, RosterRevision } from "../node.js";
+import { nextLevel, type PolicyLevel } from "../policy-level.js";
 import type { Report } from "../report.js";
 import type { Roster } from "../roster.js";
 import type { IncarnationNumber, NodeIndex } from "../spi.js";
@@ -12,6 +13,7 @@ import { countedNodes, type CountedNode } from "./barrier.js";
 import type { ObservedLease } from "./controller-state.js";
 import { newFleet } from "./decide.js";
 import { findExceptions, type NodeException } from "./exceptions.js";
+import { isSettled, whyLevelHeld, whyNotApplied } from "./levels.js";
 import { countSteps, nodeStep, type NodeStep, type StepCounts } from "./node-step.js";
 import { derivePairwise, isFulfilled } from "./pairwise-view.js";
 import type { FleetPhase, FleetRecord, OperatorRequest, RotationRecord } from "./record.js";
@@ -56,6 +58,8 @@ export interface FleetSummary {
    * was estimated.
    */
   readonly timeLeftMs: number | null;
+  /** Null until somebody asked for a level: each node goes by its own configuration. */
+  readonly level: LevelSummary | null;
   readonly exceptions: readonly NodeException[];
   /** An operator's request that nobody has answered, or that stands (pairwise). */
   readonly request: Pick<OperatorRequest, "kind" | "by" | "reason"> | null;
@@ -63,6 +67,19 @@ export interface FleetSummary {
   /** How the last key went, by the reports of the nodes. */
   readonly lastRetire: RetireLosses;
   readonly rows: readonly NodeRow[];
+}
+
+export interface LevelSummary {
+  /** That agents apply; null while they are asked which one their configurations set. */
+  readonly level: PolicyLevel | null;
+  readonly wanted: PolicyLevel;
+  /** Counted nodes that have applied it. */
+  readonly appliedBy: number;
+  /** Everybody has, and it is the wanted one. */
+  readonly isSettled: boolean;
+  /** What holds the next step up besides the nodes among the exceptions; null for nothing. */
+  readonly why: string | null;
+  readonly asked: { readonly by: string; readonly reason: string; readonly forMs: number | null };
 }
 
 export interface RetireLosses {
@@ -97,6 +114,8 @@ export interface NodeRow {
   readonly sending: readonly number[];
   readonly through: RosterRevision | null;
   readonly lease: "alive" | "ended" | "unknown";
+  /** That it has applied; null while it says none. */
+  readonly level: PolicyLevel | null;
 }
 
 export function summarizeFleet(snapshot: FleetSnapshot): FleetSummary {
@@ -121,7 +140,8 @@ export function summarizeFleet(snapshot: FleetSnapshot): FleetSummary {
     steps: countSteps(counted.map((node) => nodeStep(node, record, counted.length - 1))),
     offered: newestOffer(record, counted, snapshot.ring),
     timeLeftMs,
-    exceptions: findExceptions({ record, nodes, leases: snapshot.leases, phaseForMs, isLate }),
+    level: levelOf(record, counted, snapshot),
+    exceptions: findExceptions({ record, nodes, leases: snapshot.leases, phaseForMs, isLate, levelForMs: levelAge(record, snapshot) }),
     request: openRequest(snapshot, nodes, record),
     lastRotation: describeRotation(snapshot),
     lastRetire: lossesOf(counted),
@@ -170,6 +190,26 @@ function timeLeft(
   return elapsedMs === null
     ? null
     : Math.max(0, Math.round(audit.preflight.estimateMs - elapsedMs));
+}
+
+function levelAge({ levels }: FleetRecord, { ageMs }: FleetSnapshot): number | null {
+  return levels === undefined ? null : ageMs(levels.asked.at);
+}
+
+function levelOf(record: FleetRecord, counted: readonly CountedNode[], snapshot: FleetSnapshot): LevelSummary | null {
+  const { levels, phase } = record;
+  if (levels === undefined) return null;
+  const { level, wanted, asked } = levels;
+  const hold = level === null ? null : whyLevelHeld(record, counted, nextLevel(level, wanted));
+  const isPaused = phase !== "steady" && !isSettled(levels);
+  return {
+    level,
+    wanted,
+    appliedBy: counted.filter(({ report }) => whyNotApplied(record, report) === null).length,
+    isSettled: isSettled(levels),
+    why: isPaused ? "a rotation runs" : hold?.node === null ? hold.why : null,
+    asked: { by: asked.by, reason: asked.reason, forMs: levelAge(record, snapshot) },
+  };
 }
 
 function newestOffer(
@@ -237,5 +277,6 @@ function rowOf(
     sending: [...new Set(sent)],
     through: report?.through ?? null,
     lease: leases === null ? "unknown" : leases.has(entry.name) ? "alive" : "ended",
+    level: report?.level?.applied ?? null,
   };
 }

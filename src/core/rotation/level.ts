@@ -28,7 +28,8 @@ export function withoutKeys(directive: Directive): Directive {
 /** Undefined where there is nothing to say, or not yet. */
 export function reportedLevel(state: AgentState, options: AgentOptions): ReportedLevel | undefined {
   const { context, durable, toDo, tally } = state;
-  if (context === null || followed(durable, options) === undefined) return undefined;
+  const isAsked = options.coordination === "barrier" && durable.fleet?.record.levels !== undefined;
+  if (context === null || !isAsked) return undefined;
   if (toDo.size > 0 || tally.outboundLost > 0) return undefined;
   return { applied: context.level, sendsPlain: context.isClosing && tally.plain > 0 };
 }
