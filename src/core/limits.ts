@@ -188,6 +188,9 @@ export const limits = {
   /** How often a site observes a link, with a generation on its way and without. */
   gatewayObserveMs: 1_000,
   gatewayObserveIdleMs: 10_000,
+  /** A site tells this often that it is there, also when nothing is new; one that was not heard for so long is silent. */
+  gatewayReportIdleMs: 30_000,
+  gatewaySilentMs: 90_000,
   /** An observation older than this says nothing. */
   gatewayObservationMsMax: 10_000,
   /** Probes answered in a row before a tunnel counts as verified. */
@@ -263,6 +266,7 @@ assert(limits.registryConflictMsMin < limits.registryConflictMsMax, "conflict li
 assert(limits.gatewayProbeMsMax < limits.gatewayObserveMs, "probes are answered before the next observation");
 assert(limits.gatewayPingSeconds * 3 < limits.gatewayPingRestartSeconds, "two pings of a tunnel may be lost");
 assert(limits.gatewayObserveMs * 3 < limits.gatewayObservationMsMax, "three observations may be lost");
+assert(limits.gatewayReportIdleMs * 2 < limits.gatewaySilentMs, "two reports may be lost before a site is silent");
 assert(limits.gatewayDrainMsDefault < limits.gatewayDrainMsMax, "gateway drain limits are ordered");
 assert(limits.gatewayDrainMsMax < limits.gatewayAcknowledgeMsMax, "a drain ends before it is late");
 assert(limits.gatewayRetryMsMin < limits.gatewayRetryMsMax, "gateway retry limits are ordered");

@@ -105,14 +105,19 @@ export class HubMachine {
     for (const name of this.#links.keys()) {
       if (!listed.has(name) && !this.#unreadable.has(name)) this.#links.delete(name);
     }
-    for (const item of event.items) this.#seeLink(item);
+    // Also what is older than what this hub wrote: the store came back from a backup, or the write will be told next.
+    for (const item of event.items) this.#setLink(item);
   }
 
   /** An event that is older than what this hub wrote itself is no news. */
   #seeLink(stored: StoredLink): void {
     const { name } = stored.record.link;
     const known = this.#links.get(name);
-    if (known !== undefined && known.version >= stored.version) return;
+    if (known === undefined || known.version < stored.version) this.#setLink(stored);
+  }
+
+  #setLink(stored: StoredLink): void {
+    const { name } = stored.record.link;
     this.#links.set(name, stored);
     const number = this.#issued.get(name)?.credentials.number;
     const isTaken = !stored.record.pairs.some(({ next }) => next?.number === number && next?.credentials === null);

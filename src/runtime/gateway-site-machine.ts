@@ -3,7 +3,7 @@
  * the same effects, whoever feeds them.
  */
 import { sideOf, type LinkName } from "../core/gateway/link.js";
-import type { LinkRecord, StoredLink } from "../core/gateway/record.js";
+import { laterOf, type LinkRecord, type StoredLink } from "../core/gateway/record.js";
 import type { LinkObservation, SiteReport } from "../core/gateway/report.js";
 import {
   effectId,
@@ -155,8 +155,9 @@ export class SiteMachine {
   }
 
   #detach(name: LinkName): void {
-    const known = this.#newest.get(name);
-    if (known === undefined) return;
+    const registered = this.#newest.get(name);
+    if (registered === undefined) return;
+    const known = laterOf(this.#links.get(name), registered);
     this.#gone.add(name);
     if (!known.detached) this.#newest.set(name, { ...known, detached: true });
   }

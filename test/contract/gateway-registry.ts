@@ -89,7 +89,7 @@ const first: LinkRecord = recordOf([]);
 
 function report(beat: number): SiteReport {
   const { name: link, server: site } = fixtureLink;
-  return { schemaVersion: 1, link, site, beat, detached: false, gateways: [], route: unknownRoute, pairs: [] };
+  return { schemaVersion: 1, link, site, beat, detached: false, ahead: null, gateways: [], route: unknownRoute, pairs: [] };
 }
 
 function request(id: string): LinkRequest {

@@ -20,8 +20,9 @@ export function roundFleet({ links, linksAtOnceMax, holdMs, intervalMs }: RoundO
     seed: 1,
     links: all,
     packetEveryMs: hourMs / 2,
+    // Sites at rest look and tell seldom: days of many links are run.
     site: { observeIdleMs: 6 * hourMs },
-    hub: { linksAtOnceMax, canaryShare: 0.1, holdMs, intervalMs, jitterMs: hourMs, renewBeforeMs: 0 },
+    hub: { silentMs: dayMs, linksAtOnceMax, canaryShare: 0.1, holdMs, intervalMs, jitterMs: hourMs, renewBeforeMs: 0 },
   });
 }
 

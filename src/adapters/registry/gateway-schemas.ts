@@ -75,6 +75,7 @@ const rotation: z.ZodType<Rotation> = z.object({
 export const linkRecordSchema: z.ZodType<LinkRecord> = z.object({
   schemaVersion,
   link,
+  edition: count,
   detached: z.boolean(),
   lastNumber: count,
   pairs: z.array(pair).max(limits.gatewayPairsMax),
@@ -83,6 +84,7 @@ export const linkRecordSchema: z.ZodType<LinkRecord> = z.object({
   rotation: rotation.nullable(),
   answeredRequest: text.nullable(),
   lastErrorWallMs: wallMs.nullable(),
+  silentSinceWallMs: z.object({ server: wallMs.nullable(), client: wallMs.nullable() }),
   history: z.array(rotation).max(limits.gatewayHistoryMax),
 });
 
@@ -139,6 +141,7 @@ export const siteReportSchema: z.ZodType<SiteReport> = z.object({
   site: siteName,
   beat: count,
   detached: z.boolean(),
+  ahead: linkRecordSchema.nullable(),
   gateways: z.array(view).max(256),
   route,
   pairs: z.array(pairReport).max(limits.gatewayPairsMax),

@@ -118,6 +118,7 @@ export function toHubConfig(fields: HubFields, folder: string): HubConfig {
       linksAtOnceMax: rotation.linksAtOnce,
       canaryShare: rotation.canaryShare,
       holdMs: rotation.hold,
+      silentMs: limits.gatewaySilentMs,
     },
     certificates: { leafMs: certificates.lifetime, rootMs: certificates.rootLifetime },
     log: fields.log,

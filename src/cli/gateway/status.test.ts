@@ -57,3 +57,11 @@ test("gateway status: a generation on its way shows its phase, and is not yet re
   assert.equal(line?.phase, "issued");
   assert.equal(line?.role, "new");
 });
+
+test("gateway status: a site that the hub no longer hears is named, with for how long, and is not ok", () => {
+  const record = recordOf([pairOf(0, current[0]), pairOf(1, current[1])], { silentSinceWallMs: { server: null, client: -150_000 } });
+  const status = statusOf(record);
+  assert.equal(status.ok, false);
+  assert.deepEqual(status.links[0]?.silent, [{ site: "w-10", side: "client", code: "GATEWAY_SITE_SILENT", silentForMs: 150_000 }]);
+  assert.match(formatGatewayStatus(status, terminal, false), /GATEWAY_SITE_SILENT: site w-10 was not heard for 2m 30s/);
+});

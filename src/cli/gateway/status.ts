@@ -1,4 +1,5 @@
 /** `spindle gateway status`: every gateway of every link, with the reason why one is not ready. */
+import { sides, type Side } from "../../core/gateway/link.js";
 import { linkStanding, readinessRules, type GatewayStanding, type LinkReports } from "../../core/gateway/readiness.js";
 import type { LinkRecord, Rotation } from "../../core/gateway/record.js";
 import { reportName } from "../../core/gateway/report.js";
@@ -33,9 +34,18 @@ export interface LinkStatus {
   readonly rotation: Rotation | null;
   readonly gateways: readonly GatewayLine[];
   readonly route: { readonly server: string; readonly client: string };
+  /** Sites that the hub no longer hears, and for how long. */
+  readonly silent: readonly SilentSite[];
   /** Of the first certificate in use that ends, null before there is one. */
   readonly validForMs: number | null;
   readonly ok: boolean;
+}
+
+export interface SilentSite {
+  readonly site: string;
+  readonly side: Side;
+  readonly code: "GATEWAY_SITE_SILENT";
+  readonly silentForMs: number;
 }
 
 export interface GatewayLine {
@@ -69,6 +79,7 @@ function linkStatus(record: LinkRecord, reports: LinkReports, wallMs: number): L
   const ends = pairs.flatMap(({ current }) => (current === null ? [] : Object.values(current.certificates)));
   const isHeldUp = rotation?.outcome === "rolled-back" || rotation?.outcome === "failed";
   const isWhole = pairs.length > 0 && pairs.every(({ current }) => current !== null);
+  const silent = silentSites(record, wallMs);
   // One that is on its way is not relied upon yet.
   const areReady = gateways.every(({ phase, state }) => phase !== null || state === "ready");
   return {
@@ -79,9 +90,17 @@ function linkStatus(record: LinkRecord, reports: LinkReports, wallMs: number): L
     rotation,
     gateways,
     route: { server: reports.server?.report.route.kind ?? "unknown", client: reports.client?.report.route.kind ?? "unknown" },
+    silent,
     validForMs: ends.length === 0 ? null : Math.min(...ends.map(({ notAfterWallMs }) => notAfterWallMs)) - wallMs,
-    ok: isWhole && areReady && !isHeldUp && !detached,
+    ok: isWhole && areReady && !isHeldUp && !detached && silent.length === 0,
   };
+}
+
+function silentSites({ link, silentSinceWallMs }: LinkRecord, wallMs: number): readonly SilentSite[] {
+  return sides.flatMap((side) => {
+    const since = silentSinceWallMs[side];
+    return since === null ? [] : [{ site: link[side], side, code: "GATEWAY_SITE_SILENT", silentForMs: Math.max(0, wallMs - since) }];
+  });
 }
 
 function lineOf({ link, pairs }: LinkRecord, { pair, side, number, role, readiness }: GatewayStanding): GatewayLine {
@@ -116,10 +135,11 @@ export function formatGatewayStatus({ links }: GatewayStatus, stdout: Terminal, 
   return [...table, ...links.map(sentenceOf)].join("\n");
 }
 
-function sentenceOf({ link, server, client, rotation, validForMs, detached }: LinkStatus): string {
+function sentenceOf({ link, server, client, rotation, validForMs, detached, silent }: LinkStatus): string {
   const validity = validForMs === null ? "no certificate yet" : `certificates valid for ${formatDuration(Math.max(0, validForMs))}`;
   const state = detached ? "no longer wanted" : describeRotation(rotation);
-  return `link ${link} (${server} to ${client}): ${state}; ${validity}`;
+  const told = silent.map(({ site, code, silentForMs }) => `; ${code}: site ${site} was not heard for ${formatDuration(silentForMs)}`);
+  return `link ${link} (${server} to ${client}): ${state}; ${validity}${told.join("")}`;
 }
 
 export function describeRotation(rotation: Rotation | null): string {

@@ -65,6 +65,7 @@ export function fixtureReport(side: Side, gateways: readonly AgedView[], hops: r
     site: fixtureLink[side],
     beat: 1,
     detached: false,
+    ahead: null,
     gateways,
     route: { kind: "hops", hops },
     pairs: [],
@@ -84,6 +85,7 @@ export function recordOf(pairs: readonly PairRecord[], more: Partial<LinkRecord>
   return {
     schemaVersion: 1,
     link: fixtureLink,
+    edition: 1,
     detached: false,
     lastNumber: Math.max(0, ...numbers),
     pairs,
@@ -92,6 +94,7 @@ export function recordOf(pairs: readonly PairRecord[], more: Partial<LinkRecord>
     rotation: null,
     answeredRequest: null,
     lastErrorWallMs: null,
+    silentSinceWallMs: { server: null, client: null },
     history: [],
     ...more,
   };

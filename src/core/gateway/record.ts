@@ -109,6 +109,8 @@ export interface Rotation {
 export interface LinkRecord {
   readonly schemaVersion: 1;
   readonly link: Link;
+  /** Counts what the hub wrote: of two records of one link the later one has more. */
+  readonly edition: number;
   /** No longer wanted: both sites remove all of it, then the record goes. */
   readonly detached: boolean;
   /** The highest generation number given out. */
@@ -124,6 +126,8 @@ export interface LinkRecord {
   readonly answeredRequest: string | null;
   /** When something of this link last went wrong: it holds the round up for `holdMs`. */
   readonly lastErrorWallMs: number | null;
+  /** Since when a site was not heard, on the hub's clock; null for one that is. */
+  readonly silentSinceWallMs: Readonly<Record<Side, number | null>>;
   /** Ended rotations, newest first. */
   readonly history: readonly Rotation[];
 }
@@ -157,6 +161,23 @@ export interface IssueOrder {
 export interface Issued {
   readonly credentials: Credentials;
   readonly root: TrustRoot;
+}
+
+/**
+ * The same link, earlier. What a site has acted on is never followed by that: the registry came back from a backup.
+ * A name that was given to other sites is another link.
+ */
+export function isEarlier(record: LinkRecord, than: LinkRecord): boolean {
+  return isSameLink(record.link, than.link) && record.edition < than.edition;
+}
+
+/** What a site goes by, which has its own record and sees the registry's. */
+export function laterOf(own: LinkRecord | undefined, registered: LinkRecord): LinkRecord {
+  return own !== undefined && isEarlier(registered, own) ? own : registered;
+}
+
+export function isSameLink(one: Link, other: Link): boolean {
+  return one.name === other.name && one.server === other.server && one.client === other.client;
 }
 
 /** The generations of a pair that are there or may be. */

@@ -3,7 +3,7 @@
  * Nothing known is `unknown`, which is the zero value and never counts as up.
  */
 import type { Digest, Fingerprint, LinkName, PairIndex, SiteName } from "./link.js";
-import type { PairPhase } from "./record.js";
+import type { LinkRecord, PairPhase } from "./record.js";
 
 export type Presence = "unknown" | "down" | "up";
 
@@ -95,6 +95,8 @@ export interface SiteReport {
   readonly beat: number;
   /** It acts on a record that says so. */
   readonly detached: boolean;
+  /** The record that it acts on, when the registry has an earlier one; null otherwise. */
+  readonly ahead: LinkRecord | null;
   /** Every gateway of the link that is here, known by its process, its files or its device. */
   readonly gateways: readonly AgedView[];
   readonly route: RouteView;

@@ -39,6 +39,11 @@ export class GatewayChecker {
     this.#excused.set(link, this.#fleet.time.nowMs + ms);
   }
 
+  /** A program that would bring back what an earlier fault took is gone for a while. */
+  prolong(link: LinkName, ms: number): void {
+    if (this.#isExcused(link, this.#fleet.time.nowMs)) this.excuse(link, ms + excuseMs);
+  }
+
   /** At the end, when faults have stopped. */
   finish(): readonly GatewayViolation[] {
     this.#look();

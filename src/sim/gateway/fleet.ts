@@ -51,6 +51,7 @@ export const simHub: HubOptions = {
   linksAtOnceMax: 2,
   canaryShare: 0,
   holdMs: 0,
+  silentMs: limits.gatewaySilentMs,
 };
 
 const simIssuer: IssuerOptions = { issueMs: 150, validityMs: 60 * dayMs, rootMs: 365 * dayMs };

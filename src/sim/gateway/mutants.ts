@@ -5,7 +5,7 @@
 import { otherSide, sides, type LinkName, type Side } from "../../core/gateway/link.js";
 import type { HubObservation } from "../../core/gateway/hub/state.js";
 import { stepHub } from "../../core/gateway/hub/step.js";
-import type { Credentials, LinkRecord, PairRecord } from "../../core/gateway/record.js";
+import { isEarlier, type Credentials, type LinkRecord, type PairRecord } from "../../core/gateway/record.js";
 import { reportName, type GatewayView, type SiteReport } from "../../core/gateway/report.js";
 import type { SiteObservation } from "../../core/gateway/site/state.js";
 import { stepSite } from "../../core/gateway/site/step.js";
@@ -130,6 +130,24 @@ const sameDayOnly: StepHub = (state, observation, nowMs, options) => {
   return stepHub(state, { ...observation, links, desired }, nowMs, options);
 };
 
+/** What the sites act on is not told to the hub. */
+const deafToSites: StepHub = withReports((record, reports, into) => {
+  for (const side of sides) {
+    const name = reportName(record.link.name, record.link[side]);
+    const own = reports.get(name);
+    if (own !== undefined) into.set(name, { ...own, report: { ...own.report, ahead: null } });
+  }
+});
+
+/** A site has no record of its own that could be later than the registry's. */
+const followsBackwards: StepSite = (state, observation, nowMs, options) => {
+  const shown = ([name, record]: [LinkName, LinkRecord]): [LinkName, LinkRecord] => {
+    const registered = observation.newest.get(name);
+    return [name, registered !== undefined && isEarlier(registered, record) ? { ...record, edition: 0 } : record];
+  };
+  return stepSite(state, { ...observation, links: new Map([...observation.links].map(shown)) }, nowMs, options);
+};
+
 export const gatewayMutants: readonly GatewayMutant[] = [
   {
     name: "delete-old-before-both-acked",
@@ -150,5 +168,15 @@ export const gatewayMutants: readonly GatewayMutant[] = [
     name: "calendar-day-completion",
     without: "a rotation is done when its pairs are, whatever day it is",
     stepHub: () => sameDayOnly,
+  },
+  {
+    name: "registry-is-never-behind",
+    without: "the hub takes the record that the sites act on when the registry came back with an earlier one",
+    stepHub: () => deafToSites,
+  },
+  {
+    name: "site-goes-back-with-registry",
+    without: "a site that acted on a record does not go back to an earlier one",
+    stepSite: () => followsBackwards,
   },
 ];

@@ -1,6 +1,6 @@
 /**
  * The gateway registry in virtual time: commits in order, watchers that lag each at their own pace, clients that are cut
- * off. It keeps what a real one keeps through a crash of its clients; it does not itself crash.
+ * off. It keeps what a real one keeps through a crash of its clients; it does not crash, and may come back from a backup.
  */
 import type { LinkName, SiteName } from "../../core/gateway/link.js";
 import type { LinkRecord, LinkRequest, StoredLink } from "../../core/gateway/record.js";
@@ -27,6 +27,16 @@ interface Watch {
 }
 
 type Kind = "link" | "report" | "request";
+
+/** All that a registry keeps at one moment. */
+export interface GatewayBackup {
+  readonly links: ReadonlyMap<LinkName, StoredLink>;
+  readonly reports: ReadonlyMap<string, SiteReport>;
+  readonly requests: ReadonlyMap<LinkName, LinkRequest>;
+  readonly revision: number;
+}
+
+export const emptyBackup: GatewayBackup = { links: new Map(), reports: new Map(), requests: new Map(), revision: 0 };
 
 const requestMs = 4;
 const lagMsMax = 20;
@@ -76,6 +86,20 @@ export class SimGatewayRegistry {
   cutOff(client: GatewayClient): void {
     client.isCutOff = true;
     for (const watch of this.#watches) if (watch.client === client) watch.disconnect();
+  }
+
+  backup(): GatewayBackup {
+    return { links: new Map(this.links), reports: new Map(this.reports), requests: new Map(this.requests), revision: this.#revision };
+  }
+
+  /** What was written since the backup is lost, and revisions count on from it. Who is connected loses it and comes back. */
+  restore({ links, reports, requests, revision }: GatewayBackup): void {
+    replace(this.links, links);
+    replace(this.reports, reports);
+    replace(this.requests, requests);
+    this.#revision = revision;
+    for (const watch of this.#watches) watch.disconnect();
+    for (const watch of this.#watches) if (!watch.client.isCutOff) watch.list();
   }
 
   #watch<T extends StoredLink | SiteReport | LinkRequest>(
@@ -173,6 +197,11 @@ export class SimGatewayRegistry {
   #tell(kind: Kind, name: string, item: StoredLink | SiteReport | LinkRequest | null): void {
     for (const watch of this.#watches) watch.tell(kind, name, item);
   }
+}
+
+function replace<K, V>(all: Map<K, V>, by: ReadonlyMap<K, V>): void {
+  all.clear();
+  for (const [key, value] of by) all.set(key, value);
 }
 
 function concerning(site: SiteName | null): (stored: StoredLink) => boolean {

@@ -7,6 +7,7 @@ import { makePrng, type Prng } from "../../core/prng.js";
 import { GatewayChecker, type GatewayViolation } from "./checker.js";
 import { SimGatewayFleet, type GatewaySimOptions } from "./fleet.js";
 import type { GatewayMutant } from "./mutants.js";
+import { emptyBackup, type GatewayBackup } from "./registry.js";
 
 export interface GatewayRun {
   readonly seed: number;
@@ -35,9 +36,11 @@ export function runGatewaySeed(seed: number, mutant: GatewayMutant | null = null
     const endMs = fleet.time.nowMs + faultMs;
     // In half of the runs nothing is broken that carries traffic: there nothing excuses a lost packet.
     const kinds = prng.below(2) === 0 ? faultKinds : faultKindsHarmless;
+    const backups = [emptyBackup];
     while (fleet.time.nowMs < endMs) {
+      backups.push(fleet.registry.backup());
       fleet.run(200 + prng.below(15_000));
-      faults.push(`${fleet.time.nowMs.toFixed(0)} ms: ${breakSomething(fleet, checker, prng, kinds)}`);
+      faults.push(`${fleet.time.nowMs.toFixed(0)} ms: ${breakSomething(fleet, checker, backups, prng, kinds)}`);
     }
     mendAll(fleet);
     fleet.runUntil(() => fleet.links.every((link) => fleet.isAtRest(link)), quietMs, 1_000);
@@ -73,10 +76,10 @@ function drawOptions(seed: number, prng: Prng): GatewaySimOptions {
   };
 }
 
-const faultKinds = 10;
-const faultKindsHarmless = 8;
+const faultKinds = 11;
+const faultKindsHarmless = 9;
 
-function breakSomething(fleet: SimGatewayFleet, checker: GatewayChecker, prng: Prng, kinds: number): string {
+function breakSomething(fleet: SimGatewayFleet, checker: GatewayChecker, backups: GatewayBackup[], prng: Prng, kinds: number): string {
   const link = pick(fleet.links, prng);
   const side = prng.below(2) === 0 ? "server" : "client";
   const name = link[side];
@@ -94,6 +97,7 @@ function breakSomething(fleet: SimGatewayFleet, checker: GatewayChecker, prng: P
     case 3:
       later(fleet, prng, () => fleet.startSite(name));
       fleet.killSite(name);
+      checker.prolong(link.name, laterMsMax);
       return `the program of ${name} is gone for a while`;
     case 4: {
       const { program } = fleet.site(name);
@@ -113,6 +117,8 @@ function breakSomething(fleet: SimGatewayFleet, checker: GatewayChecker, prng: P
       fleet.rotate(link.name);
       return `a rotation of ${link.name} is asked for`;
     case 8:
+      return restoreRegistry(fleet, backups, prng);
+    case 9:
       return killProcess(fleet, checker, link, prng);
     default:
       checker.excuse(link.name);
@@ -134,6 +140,13 @@ function killProcess(fleet: SimGatewayFleet, checker: GatewayChecker, link: Link
   return `the process of generation ${chosen.number} at ${chosen.site} is killed`;
 }
 
+/** To any earlier state, or to none at all. */
+function restoreRegistry(fleet: SimGatewayFleet, backups: readonly GatewayBackup[], prng: Prng): string {
+  const backup = pick(backups, prng);
+  fleet.registry.restore(backup);
+  return `the registry comes back from a backup at revision ${backup.revision}`;
+}
+
 function mendAll(fleet: SimGatewayFleet): void {
   fleet.issuer.failsWith = null;
   if (fleet.hub === null) fleet.startHub();
@@ -144,8 +157,10 @@ function mendAll(fleet: SimGatewayFleet): void {
   }
 }
 
+const laterMsMax = 41_000;
+
 function later(fleet: SimGatewayFleet, prng: Prng, run: () => void): void {
-  fleet.time.post(fleet.time.nowMs + 1_000 + prng.below(40_000), run);
+  fleet.time.post(fleet.time.nowMs + 1_000 + prng.below(laterMsMax - 1_000), run);
 }
 
 function pick<T>(items: readonly T[], prng: Prng): T {

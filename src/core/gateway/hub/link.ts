@@ -9,6 +9,7 @@ export function newLinkRecord(link: Link, round: Round): LinkRecord {
   return {
     schemaVersion: 1,
     link,
+    edition: 1,
     detached: false,
     lastNumber: 0,
     pairs: pairIndexes(link).map((index) => ({ index, current: null, next: null })),
@@ -17,6 +18,7 @@ export function newLinkRecord(link: Link, round: Round): LinkRecord {
     rotation: null,
     answeredRequest: null,
     lastErrorWallMs: null,
+    silentSinceWallMs: { server: null, client: null },
     history: [],
   };
 }

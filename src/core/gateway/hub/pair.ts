@@ -53,7 +53,7 @@ export function judgePair(record: LinkRecord, pair: PairInWork, context: PairCon
     case "switching":
       return enterWhen(current === null ? "removing" : "draining", record, pair, context, hasSwitched);
     case "draining":
-      return enterWhen("removing", record, pair, context, (side) => hasSwitched(side) && hasDrained(reports, side, pair));
+      return unlessNoWayBack(enterWhen("removing", record, pair, context, (side) => hasSwitched(side) && hasDrained(reports, side, pair)), pair, reports);
     case "removing":
       return judgeGone(pair, context, (side) => isGone(reports, side, pair, current?.number ?? null));
     case "rolling-back":
@@ -101,6 +101,21 @@ function enterWhen(
 
 function waitOrUndo(cause: Cause, deadlineMs: number, phaseMs: number): Verdict {
   return phaseMs > deadlineMs ? { kind: "undo", cause } : { kind: "stay", why: cause, isLate: false };
+}
+
+/**
+ * The record may come from a backup, and the sites be further on: from draining there is a way back only with both of them
+ * heard, and neither of them left with the new gateway alone.
+ */
+function unlessNoWayBack(verdict: Verdict, { index, current, next }: PairInWork, reports: LinkReports): Verdict {
+  if (verdict.kind !== "undo") return verdict;
+  const isOpen = sides.every((side) => {
+    const received = reports[side];
+    if (received === null || received.ageMs > limits.gatewayObservationMsMax) return false;
+    const has = (number: number | undefined): boolean => received.report.gateways.some((view) => view.pair === index && view.number === number);
+    return has(current?.number) || !has(next.number);
+  });
+  return isOpen ? verdict : { kind: "stay", why: verdict.cause, isLate: true };
 }
 
 /** No way back from here, and no deadline: a site that is away is waited for, loudly. */

@@ -16,6 +16,8 @@ export interface HubOptions {
   readonly canaryShare: number;
   /** So long nothing may go wrong after the last of them, before the others begin. */
   readonly holdMs: number;
+  /** A site that was not heard for so long is silent. */
+  readonly silentMs: number;
 }
 
 export interface HubObservation {
@@ -45,6 +47,8 @@ export interface IssueFailure {
 }
 
 export interface HubState {
+  /** Since when this process sees the registry without a break: a site is silent only after the hub itself missed it so long. */
+  readonly listeningSinceMs: number | null;
   /** When this process first saw the phase that a link is in: deadlines are counted on one clock. */
   readonly phases: ReadonlyMap<LinkName, PhaseSeen>;
   /** When it was last looked which links begin, and what holds them up: it takes a look at every link. */
@@ -60,7 +64,7 @@ export interface PhaseSeen {
   readonly sinceMs: number;
 }
 
-export const newHub: HubState = { phases: new Map(), schedule: null, keptRoots: null, conditions: [] };
+export const newHub: HubState = { listeningSinceMs: null, phases: new Map(), schedule: null, keptRoots: null, conditions: [] };
 
 /** Something that holds a link up and needs a person or a delay. Codes are in docs/reference/errors.md. */
 export interface HubCondition {

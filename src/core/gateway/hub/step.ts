@@ -7,9 +7,10 @@ import { limits } from "../../limits.js";
 import type { Link, LinkName, Side } from "../link.js";
 import { reportName } from "../report.js";
 import { isRepair, linkStanding, type LinkReports } from "../readiness.js";
-import type { LinkRecord, Round, StoredLink } from "../record.js";
+import { isEarlier, isSameLink, type LinkRecord, type Round, type StoredLink } from "../record.js";
 import { applied, begun, causeText, grown, isValidityShort, newLinkRecord, planned } from "./link.js";
 import { judgePair, pairInWork, type PairInWork, type Verdict } from "./pair.js";
+import { silentConditions, withSilence } from "./silence.js";
 import { firstEndWallMs, isFailing, scheduleLinks, type Due } from "./schedule.js";
 import {
   issueEffectId,
@@ -25,8 +26,9 @@ import {
 } from "./state.js";
 
 export function stepHub(before: HubState, observation: HubObservation, nowMs: number, options: HubOptions): HubStep {
-  if (!observation.complete) return { state: before, effects: [], notes: [], wakeAtMs: null };
-  const state = { ...before, phases: seePhases(before, observation, nowMs) };
+  if (!observation.complete) return { state: { ...before, listeningSinceMs: null }, effects: [], notes: [], wakeAtMs: null };
+  const listeningSinceMs = before.listeningSinceMs ?? nowMs;
+  const state = { ...before, listeningSinceMs, phases: seePhases(before, observation, nowMs) };
   const turn: Turn = { state, observation, nowMs, effects: [], notes: [], conditions: [], waiting: new Set() };
   const desired = observation.desired === null ? null : new Map(observation.desired.map((link) => [link.name, link]));
   for (const stored of observation.links.values()) decideLink(stored, desired?.get(stored.record.link.name), turn);
@@ -45,7 +47,9 @@ export function stepHub(before: HubState, observation: HubObservation, nowMs: nu
 function lookAtAll(records: readonly LinkRecord[], turn: Turn, options: HubOptions): Pick<HubState, "schedule" | "keptRoots"> {
   const { begin, conditions } = scheduleLinks(records, turn.waiting, turn.observation, options);
   for (const due of begin) beginLink(due, turn);
-  return { schedule: { atMs: turn.nowMs, conditions }, keptRoots: keepRoots(records, turn) };
+  for (const record of records) markSilent(record, options.silentMs, turn);
+  const silent = records.flatMap((record) => silentConditions(record, turn.observation.wallMs));
+  return { schedule: { atMs: turn.nowMs, conditions: [...conditions, ...silent] }, keptRoots: keepRoots(records, turn) };
 }
 
 interface Turn {
@@ -79,8 +83,11 @@ function decideLink(stored: StoredLink, wanted: Link | undefined, turn: Turn): v
   const { name } = record.link;
   tellFailures(record, turn);
   if (turn.observation.inFlight.has(recordEffectId(name))) return;
+  const ahead = recordAhead(record, turn.observation);
+  if (ahead !== null) return takeOver(stored, ahead, turn);
   if (record.detached) return decideDetached(stored, turn);
-  if (turn.observation.desired !== null && !isSameEnds(record.link, wanted)) {
+  if (turn.observation.desired !== null && (wanted === undefined || !isSameLink(record.link, wanted))) {
+    // A link whose sites changed is another link: the old one goes first.
     return write(stored, { ...record, detached: true }, turn);
   }
   const pair = pairInWork(record);
@@ -92,9 +99,21 @@ function decideLink(stored: StoredLink, wanted: Link | undefined, turn: Turn): v
   turn.conditions.push({ code: "GATEWAY_PAIRS_KEPT", link: name, message });
 }
 
-/** A link whose sites changed is another link: the old one goes first. */
-function isSameEnds(link: Link, wanted: Link | undefined): boolean {
-  return wanted !== undefined && wanted.server === link.server && wanted.client === link.client;
+/**
+ * What the sites act on is what is so: a registry that came back from a backup, or empty, gets their record back. Until then
+ * they take nothing of it, so that no number is given out twice. Of two that are equally late, one site took the link for gone.
+ */
+function recordAhead(record: LinkRecord, observation: HubObservation): LinkRecord | null {
+  const told = Object.values(reportsOf(record, observation)).flatMap((received) => received?.report.ahead ?? []);
+  const later = told.filter((one) => isEarlier(record, one));
+  return later.sort((one, other) => other.edition - one.edition || Number(one.detached) - Number(other.detached))[0] ?? null;
+}
+
+function takeOver(stored: StoredLink, ahead: LinkRecord, turn: Turn): void {
+  const { name } = ahead.link;
+  const message = `link ${name}: the registry had edition ${stored.record.edition} and the sites act on ${ahead.edition}: theirs is taken`;
+  turn.conditions.push({ code: "GATEWAY_REGISTRY_BEHIND", link: name, message });
+  write(stored, ahead, turn);
 }
 
 /** Gone when both sites say so; a site that never comes back cleans up when it does: there is no such record then. */
@@ -142,8 +161,9 @@ export function reportsOf({ link }: LinkRecord, { reports }: HubObservation): Li
   return { server: of("server"), client: of("client") };
 }
 
-function write({ version }: StoredLink, record: LinkRecord, { effects }: Turn): void {
-  effects.push({ kind: "write-link", record, expectedVersion: version });
+function write({ version, record: { edition } }: StoredLink, record: LinkRecord, { effects }: Turn): void {
+  const next = { ...record, edition: 1 + Math.max(edition, record.edition) };
+  effects.push({ kind: "write-link", record: next, expectedVersion: version });
 }
 
 function writePlanned(stored: StoredLink, turn: Turn): void {
@@ -159,11 +179,25 @@ function addLink(link: Link, records: readonly LinkRecord[], { observation, effe
   effects.push({ kind: "write-link", record: newLinkRecord(link, round), expectedVersion: 0 });
 }
 
+function markSilent(record: LinkRecord, silentMs: number, turn: Turn): void {
+  const stored = untouched(record.link.name, turn);
+  if (stored === null || record.detached) return;
+  const { state, observation, nowMs } = turn;
+  const listeningMs = nowMs - (state.listeningSinceMs ?? nowMs);
+  const marked = withSilence(record, reportsOf(record, observation), listeningMs, observation.wallMs, silentMs);
+  if (marked !== record) write(stored, marked, turn);
+}
+
+/** What of a link may be written in this turn. */
+function untouched(name: LinkName, { effects, observation }: Turn): StoredLink | null {
+  const isTouched = effects.some((effect) => "record" in effect && effect.record.link.name === name);
+  return isTouched || observation.inFlight.has(recordEffectId(name)) ? null : (observation.links.get(name) ?? null);
+}
+
 function beginLink(due: Due, turn: Turn): void {
   const { name } = due.record.link;
-  const stored = turn.observation.links.get(name);
-  const isTouched = turn.effects.some((effect) => "record" in effect && effect.record.link.name === name);
-  if (stored === undefined || isTouched || turn.observation.inFlight.has(recordEffectId(name))) return;
+  const stored = untouched(name, turn);
+  if (stored === null) return;
   const record = planned(begun(stored.record, due, turn.observation.wallMs));
   turn.notes.push({ kind: "rotation", link: name, outcome: "begun", why: due.reason });
   write(stored, record, turn);

@@ -1,7 +1,7 @@
 /** What a site tells of a link, from its last observation; and whether that is news. */
 import { limits } from "../../limits.js";
 import type { SiteName } from "../link.js";
-import type { LinkRecord } from "../record.js";
+import { isEarlier, type LinkRecord } from "../record.js";
 import type { PairReport, SiteReport } from "../report.js";
 import { gatewayId, pairId, type ObservedLink, type SiteObservation, type SiteState } from "./state.js";
 
@@ -20,10 +20,16 @@ export function reportOf(
     site,
     beat: state.beat,
     detached: record.detached,
+    ahead: isAhead(record, observation) ? record : null,
     gateways: gateways.map(({ observedMs, ...view }) => ({ ...view, ageMs: Math.max(0, Math.round(nowMs - observedMs)) })),
     route,
     pairs: record.pairs.map((pair) => pairReportOf(record, pair.index, state, observation)),
   };
+}
+
+function isAhead(record: LinkRecord, { newest }: SiteObservation): boolean {
+  const registered = newest.get(record.link.name);
+  return registered !== undefined && isEarlier(registered, record);
 }
 
 function pairReportOf({ link, pairs }: LinkRecord, index: PairReport["pair"], state: SiteState, observation: SiteObservation): PairReport {
@@ -46,9 +52,9 @@ export function isSameNews(one: SiteReport | undefined, other: SiteReport): bool
   return one !== undefined && newsOf(one) === newsOf(other);
 }
 
-function newsOf({ gateways, route, pairs, detached }: SiteReport): string {
+function newsOf({ gateways, route, pairs, detached, ahead }: SiteReport): string {
   const facts = gateways.map((view) => ({ ...view, ageMs: 0, bytesIn: 0, bytesOut: 0, peer: peerNews(view.peer) }));
-  return JSON.stringify({ facts, route, pairs, detached });
+  return JSON.stringify({ facts, route, pairs, detached, ahead: ahead?.edition });
 }
 
 /** How many probes were answered beyond those that are needed is no news. */

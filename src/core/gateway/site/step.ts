@@ -9,7 +9,7 @@
 import { limits } from "../../limits.js";
 import { otherSide, sideOf, type LinkName, type Side } from "../link.js";
 import { gatewayReadiness, readinessRules } from "../readiness.js";
-import type { LinkRecord } from "../record.js";
+import { laterOf, type LinkRecord } from "../record.js";
 import type { GatewayView } from "../report.js";
 import { drainOn, isForced } from "./drain.js";
 import { isSameNews, reportOf } from "./report.js";
@@ -65,10 +65,14 @@ interface Turn {
   wakeAtMs: number;
 }
 
-/** A link that the registry has no more is forgotten once nothing of it is left here. */
+/**
+ * A link that the registry has no more is forgotten once nothing of it is left here. With a registry that came back from a
+ * backup the site does not go back: it goes on by its own record, and tells it.
+ */
 function saveLinks({ observation, effects }: Turn): void {
   const { links, newest, running, waiting } = observation;
-  const kept = new Map([...newest].filter(([name]) => !observation.gone.has(name) || !isEmpty(observation.observed.get(name))));
+  const wanted = [...newest].filter(([name]) => !observation.gone.has(name) || !isEmpty(observation.observed.get(name)));
+  const kept = new Map(wanted.map(([name, record]) => [name, laterOf(links.get(name), record)]));
   const isSame = kept.size === links.size && [...kept].every(([name, record]) => links.get(name) === record);
   if (isSame || running.has("save-links") || waiting.has("save-links")) return;
   effects.push({ kind: "save-links", links: kept });
@@ -110,7 +114,7 @@ function act(record: LinkRecord, side: Side, pairs: readonly WantedPair[], { obs
   }
   const kept = (view: { pair: number; number: number }): boolean =>
     pairs.some(({ index, keep }) => index === view.pair && keep.includes(view.number));
-  const surplus = gateways.filter((view) => !kept(view) && view.number <= record.lastNumber);
+  const surplus = gateways.filter((view) => !kept(view) && (record.detached || view.number <= record.lastNumber));
   const isInRoute = ({ pair, number }: GatewayView): boolean => hopsOf(route).some((hop) => hop.pair === pair && hop.number === number);
   const isPartial = route.kind === "unknown";
   const isInTheWay = record.detached ? isPartial || hopsOf(route).length > 0 : surplus.some((view) => isPartial || isInRoute(view));
@@ -196,7 +200,10 @@ function observePeriodMs(
   return delays.length > 0 ? Math.min(...delays) : isInWork ? options.observeMs : options.observeIdleMs;
 }
 
-/** With a generation on its way each observation is told, so that the hub sees that it is fresh; else only news is. */
+/**
+ * With a generation on its way each observation is told, so that the hub sees that it is fresh; else news is, and now and then
+ * that the site is there: what a registry has lost is told again.
+ */
 function publish(record: LinkRecord, observed: ObservedLink | undefined, turn: Turn): void {
   const { observation, before, options, nowMs, reportedMs } = turn;
   const { name } = record.link;
@@ -207,7 +214,8 @@ function publish(record: LinkRecord, observed: ObservedLink | undefined, turn: T
   const report = reportOf(record, options.site, observed, state, observation, nowMs);
   const isInWork = record.detached || record.pairs.some(({ next }) => next !== null);
   const isNews = !isSameNews(observation.published.get(name), report);
-  if (!isNews && !(isInWork && toldMs !== observed.startedMs)) return;
+  const sinceMs = observed.startedMs - (toldMs ?? -Infinity);
+  if (!isNews && sinceMs < (isInWork ? 1 : limits.gatewayReportIdleMs)) return;
   if (!run({ kind: "publish-report", report }, turn)) return;
   turn.beat += 1;
   reportedMs.set(name, observed.startedMs);
