@@ -17,6 +17,7 @@ const beyondTheModel = new Set([
   "resurrect-restored-node",
   "commit-before-validate",
   "exclude-after-outage",
+  "older-registry-obeyed",
   "jitter-ignored",
   "retire-without-drain",
   "plain-until-covered",

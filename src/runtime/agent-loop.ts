@@ -28,6 +28,7 @@ import type { AgentInput, Chances, DataplaneChange, EffectEnd } from "./agent-in
 import { AgentMachine, type StepAgent } from "./agent-machine.js";
 import type { AgentWorld } from "./agent-world.js";
 import { backoffMs } from "./backoff.js";
+import { ForwardRegistry } from "./forward-registry.js";
 import { logNote } from "./notes.js";
 import { outcomeOfAgent, recordingVersion, type RecordingLine } from "./recording.js";
 
@@ -62,6 +63,7 @@ const registryEffects: readonly EffectKind[] = ["register", "publish-report"];
 export class AgentLoop {
   readonly #options: AgentLoopOptions;
   readonly #ports: AgentPorts;
+  readonly #forward: ForwardRegistry;
   readonly #step: StepAgent | undefined;
   readonly #stops: Stop[] = [];
   readonly #attempts = new Map<EffectKind, number>();
@@ -81,7 +83,8 @@ export class AgentLoop {
 
   constructor(options: AgentLoopOptions, ports: AgentPorts, step?: StepAgent) {
     this.#options = options;
-    this.#ports = ports;
+    this.#forward = new ForwardRegistry(ports.registry, ports.clock);
+    this.#ports = { ...ports, registry: this.#forward.port };
     this.#step = step;
     this.#spare = ports.randomIncarnationId();
   }
@@ -130,6 +133,7 @@ export class AgentLoop {
     if (this.#isStopped) return;
     const { registry, kernel, keystore, clock } = this.#ports;
     const machine = new AgentMachine(this.#options, durable, checkpoint, this.#step);
+    this.#forward.remember(newestRevision(checkpoint), durable.fleet?.version ?? 0);
     this.#machine = machine;
     this.#recordStart(durable, checkpoint);
     machine.world.registryChangedAtMs = clock.nowMs();
@@ -357,6 +361,13 @@ export interface AgentView {
   readonly forcedRetires: number;
   readonly checkpointSavedAtMs: number | null;
   readonly writes: AgentLoop["writes"];
+}
+
+/** Of the nodes that this one had when it last ran. */
+function newestRevision(checkpoint: PersistentMap<NodeName, CheckpointNode>): number {
+  let newest = 0;
+  for (const [, { entry }] of checkpoint) newest = Math.max(newest, entry.revision);
+  return newest;
 }
 
 function registrationOf(name: NodeName, effect: Extract<Effect, { kind: "register" }>): RegisterRequest {

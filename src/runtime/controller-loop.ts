@@ -21,6 +21,7 @@ import type { Log } from "../ports/log.js";
 import type { Recorder } from "../ports/recorder.js";
 import type { RegistryPort } from "../ports/registry.js";
 import type { ControllerEffectEnd, ControllerInput } from "./controller-input.js";
+import { ForwardRegistry } from "./forward-registry.js";
 import { ControllerMachine, type StepController } from "./controller-machine.js";
 import { logControllerNote } from "./notes.js";
 import { outcomeOfController, recordingVersion, type RecordingLine } from "./recording.js";
@@ -53,7 +54,7 @@ export class ControllerLoop {
 
   constructor(options: ControllerLoopOptions, ports: ControllerPorts, step?: StepController) {
     this.#options = options;
-    this.#ports = ports;
+    this.#ports = { ...ports, registry: new ForwardRegistry(ports.registry, ports.clock).port };
     this.#machine = new ControllerMachine(options, step);
   }
 

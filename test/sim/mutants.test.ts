@@ -38,6 +38,7 @@ const caughtBySwarm: Readonly<Record<string, Invariant>> = {
 const caughtByTrace: Readonly<Record<string, readonly [file: string, trace: string]>> = {
   "jitter-ignored": ["budget.test.ts", "jitter-ignored is a crowd"],
   "edge-triggered-acks": ["coordination-traces.test.ts", "edge-triggered-acks waits"],
+  "older-registry-obeyed": ["rolled-back-registry.test.ts", "older-registry-obeyed loses packets"],
   "two-leaders-no-cas": ["coordination-traces.test.ts", "two-leaders-no-cas aborts"],
   "keep-skipped": ["traces.test.ts", "skip-bound-key: the mutant"],
   "taken-spi-kept": ["failed-operations.test.ts", "taken-spi-kept waits"],

@@ -14,6 +14,7 @@ import type { LeaseView, RegisterRequest, RegistryPort, SingleEvent, WatchEvent 
 import type { VirtualTime } from "../engine/virtual-time.js";
 import { Audience } from "./audience.js";
 import type { Mesh } from "./mesh.js";
+import { replaceAll, type RegistryCopy } from "./registry-copy.js";
 
 export type Stream = "roster" | "reports" | "fleet" | "request";
 
@@ -140,6 +141,29 @@ export class SimRegistry {
         watcher.waiting.length = 0;
       }
     }
+  }
+
+  /** What it holds now, as a backup has it. */
+  copy(): RegistryCopy {
+    const [entries, reports, rotations] = [new Map(this.#entries), new Map(this.#reports), new Map(this.#rotations)];
+    const [revision, rosterRevision, nextIndex, fleet] = [this.#revision, this.#rosterRevision, this.#nextIndex, this.#fleet];
+    return { entries, reports, rotations, revision, rosterRevision, nextIndex, fleet };
+  }
+
+  /**
+   * Loses all but a copy, or all; everybody connects anew.
+   * @param beyond by how much revisions and indices go on beyond those of the copy, as `spindle registry restore` makes them
+   */
+  fallBack(copy: RegistryCopy | null, beyond = 0): void {
+    replaceAll(this.#entries, copy?.entries);
+    replaceAll(this.#reports, copy?.reports);
+    replaceAll(this.#rotations, copy?.rotations);
+    this.#revision = (copy?.revision ?? 0) + beyond;
+    this.#rosterRevision = beyond > 0 ? this.#revision : (copy?.rosterRevision ?? 0);
+    this.#nextIndex = (copy?.nextIndex ?? 1) + beyond;
+    const { version, value } = copy?.fleet ?? { version: 0, value: null };
+    this.#fleet = { version: beyond > 0 ? this.#revision : version, value };
+    for (const watchers of this.#watchersOf.values()) for (const watcher of watchers) watcher.relist();
   }
 
   /** The port of one process, which may die or be partitioned. */

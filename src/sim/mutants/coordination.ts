@@ -38,7 +38,29 @@ export function alwaysLeading(registry: RegistryPort): RegistryPort {
   };
 }
 
+/** Every listing counts as new, whatever was seen before. */
+function alwaysNew(registry: RegistryPort): RegistryPort {
+  let newest = 0;
+  const aged = <E extends { readonly kind: string; readonly revision?: number }>(event: E): E => {
+    newest = Math.max(newest, event.revision ?? 0);
+    return event.kind === "listing" ? { ...event, revision: newest } : event;
+  };
+  return {
+    ...registry,
+    watchRoster: (listener) => registry.watchRoster((event) => listener(aged(event))),
+    watchReports: (listener) => registry.watchReports((event) => listener(aged(event))),
+  };
+}
+
 export const coordinationMutants: readonly Mutant[] = [
+  {
+    name: "older-registry-obeyed",
+    without: "a registry that shows less than was seen is as if it were away",
+    changes: {
+      wrapAgentPorts: (_name, ports) => ({ ...ports, registry: alwaysNew(ports.registry) }),
+      wrapControllerPorts: (_name, ports) => ({ ...ports, registry: alwaysNew(ports.registry) }),
+    },
+  },
   {
     name: "edge-triggered-acks",
     without: "what a node reported counts whenever one learns of it",
