@@ -3,10 +3,10 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fixtureLink, recordOf } from "../../src/core/gateway/fixtures.js";
+import { credentialsOf, fixtureLink, healthyView, nextOf, pairIndex, pairOf, recordOf } from "../../src/core/gateway/fixtures.js";
 import type { LinkName, SiteName } from "../../src/core/gateway/link.js";
-import type { LinkRecord, LinkRequest, StoredLink } from "../../src/core/gateway/record.js";
-import { reportName, unknownRoute, type SiteReport } from "../../src/core/gateway/report.js";
+import type { LinkRecord, LinkRequest, Rotation, StoredLink } from "../../src/core/gateway/record.js";
+import { reportName, unknownRoute, type PairReport, type RouteView, type SiteReport } from "../../src/core/gateway/report.js";
 import type { Result } from "../../src/core/result.js";
 import type { Done, PortFailure } from "../../src/ports/failure.js";
 import type { GatewayRegistryPort } from "../../src/ports/gateway-registry.js";
@@ -37,7 +37,7 @@ export function gatewayRegistryContract(adapter: string, open: () => Promise<Gat
     const seen = follow<StoredLink>((listener) => other.watchLinks(null, listener));
     const version = await value<number>((done) => one.writeLink(first, 0, done));
     assert.equal(await code((done) => other.writeLink(first, 0, done)), "REGISTRY_CONFLICT");
-    const second = { ...first, lastNumber: 7 };
+    const second = { ...full, lastNumber: 7 };
     const newer = await value<number>((done) => other.writeLink(second, version, done));
     assert.ok(newer > version);
     assert.equal(await code((done) => one.writeLink(first, version, done)), "REGISTRY_CONFLICT");
@@ -86,10 +86,38 @@ export function gatewayRegistryContract(adapter: string, open: () => Promise<Gat
 }
 
 const first: LinkRecord = recordOf([]);
+const cause = { code: "GATEWAY_TUNNEL_DOWN", message: "no handshake", pair: pairIndex(0), side: "client" } as const;
+const rotation: Rotation = {
+  reason: "request",
+  why: "a test",
+  round: { number: 3, dueWallMs: 5 },
+  planned: [pairIndex(0), pairIndex(1)],
+  done: [],
+  outcome: "running",
+  startedWallMs: 1_700_000_000_000,
+  endedWallMs: null,
+  failures: 1,
+  retryWallMs: null,
+  cause,
+};
+/** Every field with a value and, where it may be, with none. */
+const full: LinkRecord = recordOf([pairOf(0, credentialsOf(1), nextOf(credentialsOf(2, 1), "issued")), pairOf(1, null)], {
+  rotation,
+  history: [{ ...rotation, outcome: "rolled-back", round: null, endedWallMs: 1_700_000_000_001, retryWallMs: 9 }],
+  silentSinceWallMs: { server: null, client: 1_700_000_000_002 },
+  answeredRequest: "x",
+});
 
+/** The first says nothing, the second all that can be said. */
 function report(beat: number): SiteReport {
   const { name: link, server: site } = fixtureLink;
-  return { schemaVersion: 1, link, site, beat, detached: false, ahead: null, gateways: [], route: unknownRoute, pairs: [] };
+  if (beat === 1) return { schemaVersion: 1, link, site, beat, detached: false, ahead: null, gateways: [], route: unknownRoute, pairs: [] };
+  const down = { ...healthyView("server", 1, credentialsOf(2)), interfaceName: null, peer: null, digest: null };
+  const pair: PairReport = { pair: pairIndex(0), acting: { number: 2, phase: "draining" }, csr: null, drained: 1, failure: null };
+  const failed: PairReport = { ...pair, acting: null, csr: { number: 2, pem: "pem" }, failure: { number: 2, code: "X", message: "y" } };
+  const route: RouteView = { kind: "hops", hops: [{ pair: pairIndex(0), number: 1 }] };
+  const gateways = [healthyView("server", 0, credentialsOf(1)), down];
+  return { schemaVersion: 1, link, site, beat, detached: false, ahead: full, gateways, route, pairs: [pair, failed] };
 }
 
 function request(id: string): LinkRequest {

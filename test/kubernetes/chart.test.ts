@@ -72,7 +72,7 @@ test("chart: the API server takes every manifest, in both coordinations", option
   const client = clientOf(server, namespace);
   for (const coordination of ["barrier", "pairwise"]) {
     const manifests = renderChart(namespace, { coordination });
-    assert.equal(manifests.length, 11);
+    assert.equal(manifests.length, 13);
     for (const manifest of manifests) {
       const answer = await post(client, manifest, { dryRun: "All" });
       assert.equal(answer.status, 201, manifest.metadata.name);

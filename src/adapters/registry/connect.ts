@@ -57,17 +57,18 @@ export async function connectRegistry(
   return connectEmbedded({ address: target.address, skipped }).registry;
 }
 
-/** The kinds that hold VPN links; a cluster's custom resources do not. */
-export type GatewayTarget = EmbeddedTarget | EtcdTarget;
-
 /** The same for the VPN links that a registry holds. */
 export async function connectGatewayRegistry(
-  target: GatewayTarget,
+  target: RegistryTarget,
   { skipped = ignore }: ConnectRegistryOptions = {},
 ): Promise<GatewayRegistryPort> {
   if (target.kind === "etcd") {
     const { connectEtcdGateways } = await import("./etcd/open.js");
     return connectEtcdGateways(target, skipped);
+  }
+  if (target.kind === "kubernetes") {
+    const { connectKubernetesGateways } = await import("./kubernetes/open.js");
+    return connectKubernetesGateways(target, skipped);
   }
   const { connectEmbeddedGateways } = await import("./embedded/open.js");
   return connectEmbeddedGateways({ address: target.address, skipped });

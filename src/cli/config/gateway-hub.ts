@@ -10,14 +10,13 @@ import { limits } from "../../core/limits.js";
 import { formatDuration } from "../duration.js";
 import { durationField, pathField, shareField } from "./fields.js";
 import { linkNameField, siteNameField } from "./gateway-fields.js";
-import { hubRegistrySection, toHubRegistry, type HubRegistryConfig } from "./gateway-registry.js";
-import { checkControllerRegistry, toControllerRegistry } from "./registry.js";
+import { checkControllerRegistry, controllerRegistrySection, toControllerRegistry, type ControllerRegistryConfig } from "./registry.js";
 import { logSection, type LogConfig, type Remark } from "./sections.js";
 
 export interface HubConfig {
   readonly name: SiteName;
   readonly stateDir: string;
-  readonly registry: HubRegistryConfig;
+  readonly registry: ControllerRegistryConfig;
   readonly links: readonly Link[];
   readonly rotation: HubOptions;
   readonly certificates: { readonly leafMs: number; readonly rootMs: number };
@@ -34,7 +33,7 @@ export const hubSchema = z.strictObject({
   schemaVersion: z.literal(1),
   name: siteNameField,
   stateDir: pathField,
-  registry: hubRegistrySection,
+  registry: controllerRegistrySection,
   links: z
     .array(
       z.strictObject({
@@ -108,7 +107,7 @@ export function toHubConfig(fields: HubFields, folder: string): HubConfig {
   return {
     name: fields.name,
     stateDir,
-    registry: toHubRegistry(toControllerRegistry(fields.registry, folder, stateDir)),
+    registry: toControllerRegistry(fields.registry, folder, stateDir),
     links: fields.links,
     rotation: {
       intervalMs: rotation.interval,

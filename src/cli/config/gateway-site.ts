@@ -6,19 +6,18 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { isUsablePath } from "../../adapters/openvpn/configuration.js";
 import { devicePrefix, placesMax, type LinkSettings } from "../../adapters/openvpn/place.js";
-import type { GatewayTarget } from "../../adapters/registry/connect.js";
+import type { RegistryTarget } from "../../adapters/registry/connect.js";
 import type { SiteName } from "../../core/gateway/link.js";
 import { limits } from "../../core/limits.js";
 import { durationField, hostField, ipv4Field, pathField } from "./fields.js";
 import { doOverlap, ipv4NetworkField, linkNameField, numberOf, rangeOf, siteNameField } from "./gateway-fields.js";
-import { siteRegistrySection, toGatewayTarget } from "./gateway-registry.js";
-import { checkAgentRegistry, toAgentTarget } from "./registry.js";
+import { agentRegistrySection, checkAgentRegistry, toAgentTarget } from "./registry.js";
 import { checkSocket, logSection, type LogConfig, type Remark } from "./sections.js";
 
 export interface SiteConfig {
   readonly site: SiteName;
   readonly stateDir: string;
-  readonly registry: GatewayTarget;
+  readonly registry: RegistryTarget;
   /** Path of the program. */
   readonly openvpn: string;
   readonly links: readonly LinkSettings[];
@@ -42,7 +41,7 @@ export const siteSchema = z.strictObject({
   schemaVersion: z.literal(1),
   site: siteNameField,
   stateDir: pathField,
-  registry: siteRegistrySection,
+  registry: agentRegistrySection,
   openvpn: pathField.default("/usr/sbin/openvpn"),
   links: z
     .array(linkSchema)
@@ -119,7 +118,7 @@ export function toSiteConfig(fields: SiteFields, folder: string): SiteConfig {
   return {
     site: fields.site,
     stateDir: resolve(folder, fields.stateDir),
-    registry: toGatewayTarget(toAgentTarget(fields.registry, folder)),
+    registry: toAgentTarget(fields.registry, folder),
     openvpn: resolve(folder, fields.openvpn),
     links: fields.links.map(({ preferredSource = null, ...link }) => ({ ...link, preferredSource })),
     drain: { idleMs: drain.idle, maxMs: drain.max },

@@ -25,8 +25,8 @@ import { checkHub, hubSchema, toHubConfig, type HubConfig } from "./gateway-hub.
 import { checkSite, siteSchema, toSiteConfig, type SiteConfig } from "./gateway-site.js";
 import { readDocument, type Problem, type YamlDocument } from "./document.js";
 import { explainIssues, fieldSchemaOf } from "./problems.js";
-import { hubTargetOf } from "./gateway-registry.js";
-import type { GatewayTarget } from "../../adapters/registry/connect.js";
+import type { RegistryTarget } from "../../adapters/registry/connect.js";
+import { targetOf } from "./registry.js";
 import type { Remark } from "./sections.js";
 
 export interface Loaded<Config> {
@@ -92,10 +92,10 @@ export async function loadSiteConfig(file: string): Promise<Loaded<SiteConfig>> 
 }
 
 /** Where the registry of gateways is, from the file of a hub or of a site. */
-export async function loadGatewayTarget(file: string): Promise<GatewayTarget> {
+export async function loadGatewayTarget(file: string): Promise<RegistryTarget> {
   const text = await readConfigText(file);
   if (hasField(text, "site")) return parseConfig(file, text, siteKind).config.registry;
-  return hubTargetOf(parseConfig(file, text, hubKind).config.registry);
+  return targetOf(parseConfig(file, text, hubKind).config.registry);
 }
 
 /** Only an agent has a node. */

@@ -1,5 +1,5 @@
 /** The VPN links as an operator's command sees them: records and reports, kept current while it runs. */
-import { connectGatewayRegistry, formatTarget, hintForTarget, probeRegistry, type GatewayTarget } from "../../adapters/registry/connect.js";
+import { connectGatewayRegistry, formatTarget, hintForTarget, probeRegistry, type RegistryTarget } from "../../adapters/registry/connect.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import type { LinkName } from "../../core/gateway/link.js";
 import type { ReceivedReport } from "../../core/gateway/readiness.js";
@@ -96,7 +96,7 @@ function follow<T, V>(event: WatchEvent<T>, into: Map<string, V>, nameOf: (item:
  * Runs `use` on the links that the registry holds, and closes the connection after it.
  * @throws CliError REGISTRY_UNREACHABLE
  */
-export async function withGateways<T>(target: GatewayTarget, use: (watch: GatewayWatch) => Promise<T>): Promise<T> {
+export async function withGateways<T>(target: RegistryTarget, use: (watch: GatewayWatch) => Promise<T>): Promise<T> {
   const watch = new GatewayWatch(await connectGatewayRegistry(target));
   try {
     const opened = await waitUntil(watch, () => (watch.isWhole ? true : null), { timeoutMs: answerWithinMs });
@@ -107,7 +107,7 @@ export async function withGateways<T>(target: GatewayTarget, use: (watch: Gatewa
   }
 }
 
-async function unreachable(target: GatewayTarget, watch: GatewayWatch): Promise<CliError> {
+async function unreachable(target: RegistryTarget, watch: GatewayWatch): Promise<CliError> {
   const fault = await probeRegistry(target, answerWithinMs);
   const reason = fault ?? watch.away ?? "it takes connections and answers nothing";
   return new CliError({

@@ -21,6 +21,8 @@ export interface Collection {
   readonly resource: Resource;
   /** The one object of it, or null for all. */
   readonly name: string | null;
+  /** Only objects that have it. */
+  readonly label?: string;
   /** Null for an object that holds no record of this kind (yet). */
   readonly see: (object: KubeObject) => Seen | null;
 }

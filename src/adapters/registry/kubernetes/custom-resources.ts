@@ -90,6 +90,41 @@ const names: Readonly<Record<Kind, Names>> = {
       age,
     ],
   },
+  SpindleLink: {
+    plural: "spindlelinks",
+    shortNames: ["spl"],
+    description: "A VPN link between two sites, its generations and its rotation; written by the gateway hub alone.",
+    columns: [
+      { name: "Server", type: "string", jsonPath: ".spec.link.server" },
+      { name: "Client", type: "string", jsonPath: ".spec.link.client" },
+      { name: "Generation", type: "integer", jsonPath: ".spec.lastNumber" },
+      { name: "Rotation", type: "string", jsonPath: ".spec.rotation.outcome" },
+      { name: "Reason", type: "string", jsonPath: ".spec.rotation.reason", priority: 1 },
+      { name: "Cause", type: "string", jsonPath: ".spec.rotation.cause.code", priority: 1 },
+      age,
+    ],
+  },
+  SpindleLinkReport: {
+    plural: "spindlelinkreports",
+    shortNames: ["splr"],
+    description: "What one site sees of one VPN link; written by that site alone.",
+    columns: [
+      { name: "Link", type: "string", jsonPath: ".spec.link" },
+      { name: "Site", type: "string", jsonPath: ".spec.site" },
+      { name: "Route", type: "string", jsonPath: ".spec.route.kind" },
+      age,
+    ],
+  },
+  SpindleLinkRequest: {
+    plural: "spindlelinkrequests",
+    shortNames: ["splq"],
+    description: "An operator's request to rotate a VPN link now; the hub answers it in the link's record.",
+    columns: [
+      { name: "By", type: "string", jsonPath: ".spec.by" },
+      { name: "Why", type: "string", jsonPath: ".spec.why" },
+      age,
+    ],
+  },
 };
 
 export const kinds = Object.keys(names) as Kind[];

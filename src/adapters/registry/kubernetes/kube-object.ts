@@ -35,7 +35,14 @@ export function versionOf(resourceVersion: string): number {
   throw new PortError("REGISTRY_PROTOCOL", "a resource version is no number", true);
 }
 
-export type Resource = "spindlenodes" | "spindlereports" | "spindlefleets" | "spindlerotations";
+export type Resource =
+  | "spindlenodes"
+  | "spindlereports"
+  | "spindlefleets"
+  | "spindlerotations"
+  | "spindlelinks"
+  | "spindlelinkreports"
+  | "spindlelinkrequests";
 
 export const apiGroup = "spindle.dev";
 export const apiVersion = `${apiGroup}/v1alpha1`;

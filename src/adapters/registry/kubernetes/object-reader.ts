@@ -17,6 +17,7 @@ import { portErrorOf } from "../settle.js";
 import { assert } from "../../../core/assert.js";
 import type { ApiClient, ApiRequest } from "./api-client.js";
 import { collectionOf, rosterCollection, type Collection, type Seen } from "./collections.js";
+import { gatewayCollectionOf } from "./gateway-collections.js";
 import { resourcePath, versionOf, type KubeObject } from "./kube-object.js";
 import { listObjects } from "./list-objects.js";
 import { watchStream, type ObjectChange, type WatchEnd } from "./watch-stream.js";
@@ -115,7 +116,7 @@ export class ObjectReader implements KvReader {
 }
 
 function knownCollection(prefix: string): Collection {
-  const collection = collectionOf(prefix);
+  const collection = collectionOf(prefix) ?? gatewayCollectionOf(prefix);
   assert(collection !== null, "only collections that exist are read");
   return collection;
 }
@@ -126,7 +127,8 @@ function itemsOf(seen: readonly Seen[]): readonly KvItem[] {
     .sort((one, other) => (one.key < other.key ? -1 : 1));
 }
 
-function selectorOf({ name }: Collection): Readonly<Record<string, string>> {
+function selectorOf({ name, label }: Collection): Readonly<Record<string, string>> {
+  if (label !== undefined) return { labelSelector: label };
   return name === null ? {} : { fieldSelector: `metadata.name=${name}` };
 }
 

@@ -15,6 +15,7 @@ import {
   type RosterRecord,
 } from "../schemas.js";
 import { rotationRecordSchema } from "../schemas.js";
+import { linkRecordSchema, linkRequestSchema, siteReportSchema } from "../gateway-schemas.js";
 
 const schemaVersion = z.literal(1);
 const shown = z.string().max(256).optional();
@@ -87,6 +88,10 @@ export const objectSchemas = {
   SpindleReport: { spec: registrationSchema, status: reportStatus },
   SpindleFleet: { spec: null, status: fleetStatus },
   SpindleRotation: { spec: rotationSpec, status: rotationStatus },
+  // Each is written by one program alone, as a whole: all of it is spec.
+  SpindleLink: { spec: linkRecordSchema, status: null },
+  SpindleLinkReport: { spec: siteReportSchema, status: null },
+  SpindleLinkRequest: { spec: linkRequestSchema, status: null },
 } as const;
 
 export type Kind = keyof typeof objectSchemas;

@@ -3,6 +3,7 @@
  * leads it also keeps the roster (roster-leader.ts).
  */
 import type { Stop } from "../../../ports/failure.js";
+import type { GatewayRegistryPort } from "../../../ports/gateway-registry.js";
 import type { Log } from "../../../ports/log.js";
 import type { RegistryPort } from "../../../ports/registry.js";
 import type { KvElection, KvLeases, KvReader } from "../kv.js";
@@ -11,6 +12,8 @@ import type { InvalidRecord } from "../records.js";
 import { openAccess, type KubernetesPlace } from "./access.js";
 import { ApiClient } from "./api-client.js";
 import { Election } from "./election.js";
+import { KvGatewayRegistry } from "../gateway-registry.js";
+import { gatewayWritesOver } from "./gateway-writes.js";
 import { NodeLeases } from "./node-leases.js";
 import { ObjectReader } from "./object-reader.js";
 import * as writes from "./object-writes.js";
@@ -44,6 +47,17 @@ export function registryOver(
   const closed = (): void => client.close();
   const lead = (): Stop => leadRoster(client, log);
   return new KvRegistry(store, { skipped, closed, lead }, writesOver(client));
+}
+
+/** The registry of VPN links in the same namespace. @throws PortError KUBERNETES_ACCESS_INVALID */
+export function connectKubernetesGateways(place: KubernetesPlace, skipped: KubernetesRegistryOptions["skipped"]): GatewayRegistryPort {
+  return gatewaysOver(new ApiClient(openAccess(place)), skipped);
+}
+
+/** Owns `client`. */
+export function gatewaysOver(client: ApiClient, skipped: KubernetesRegistryOptions["skipped"]): GatewayRegistryPort {
+  const options = { skipped, closed: (): void => client.close() };
+  return new KvGatewayRegistry(new ObjectReader(client), options, gatewayWritesOver(client));
 }
 
 function storeOver(client: ApiClient): KvReader & KvLeases & KvElection {

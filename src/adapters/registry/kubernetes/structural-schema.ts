@@ -28,9 +28,10 @@ export function structuralSchema(schema: z.ZodType): StructuralSchema {
 
 function convert(schema: JsonSchema): StructuralSchema {
   if (schema.allOf !== undefined) return merged(schema.allOf.map(subschema).map(convert));
-  if (schema.anyOf !== undefined) return nullable(schema.anyOf.map(subschema));
+  if (schema.oneOf !== undefined) return choice(schema.oneOf.map(subschema));
+  if (schema.anyOf !== undefined) return choice(schema.anyOf.map(subschema));
   const type: unknown = schema.type;
-  if (Array.isArray(type)) return nullable(type.map((one) => ({ ...schema, type: one as "null" })));
+  if (Array.isArray(type)) return choice(type.map((one) => ({ ...schema, type: one as "null" })));
   assert(typeof type === "string", "every schema has one type");
   const result: StructuralSchema = { type };
   for (const keyword of [...keptKeywords, ...keptListKeywords]) {
@@ -54,11 +55,22 @@ function addProperties(result: StructuralSchema, schema: JsonSchema): void {
   if (required.length > 0) result.required = required;
 }
 
-function nullable(choices: readonly JsonSchema[]): StructuralSchema {
+function choice(choices: readonly JsonSchema[]): StructuralSchema {
   const others = choices.filter(({ type }) => type !== "null");
-  const [only] = others;
-  assert(only !== undefined && others.length === 1, "a choice is between null and one other");
-  return { ...convert(only), nullable: true };
+  const one = others.length === 1 && others[0] !== undefined ? convert(others[0]) : oneOf(others);
+  return others.length < choices.length ? { ...one, nullable: true } : one;
+}
+
+/** Numbers that are named one by one, or objects: these get the fields of all, and what all require is required. */
+function oneOf(choices: readonly JsonSchema[]): StructuralSchema {
+  if (choices.every(({ const: value }) => typeof value === "number")) {
+    return { type: "integer", enum: choices.map(({ const: value }) => value) };
+  }
+  const parts = choices.map(convert);
+  assert(parts.length > 0 && parts.every(({ type }) => type === "object"), "a choice is between null, numbers or objects");
+  const [first, ...rest] = parts.map(({ required }) => required ?? []);
+  const required = (first ?? []).filter((name) => rest.every((names) => names.includes(name)));
+  return { ...merged(parts), required };
 }
 
 function merged(parts: readonly StructuralSchema[]): StructuralSchema {
