@@ -113,6 +113,15 @@ export const limits = {
   /** Of the agent's configuration: each CIDR is three policies, each port eight. */
   policyCidrsMax: 256,
   policyBypassPortsMax: 64,
+  /** Peers that are not switched without a proof of their path: all up to here, then so many of them (path proof). */
+  probedPeersMax: 64,
+  /** Of one request to the dataplane; a peer with two address families has two. */
+  probesPerEffectMax: 128,
+  /** Outcomes kept per peer: two address families, and the keys of one rotation and of the one before. */
+  proofsPerPeerMax: 8,
+  /** How long the answer to a probe is waited for, and from a failed probe to the next one. */
+  probeMsMax: 1_000,
+  probeRetryMs: 3_000,
   /** `spindle doctor --peer`: size of its packet, and how long it waits for somebody to refuse it. */
   doctorProbeBytesMax: 9_000,
   doctorProbeMs: 300,
@@ -244,6 +253,8 @@ export const limits = {
 assert(limits.retryMsMin < limits.retryMsMax, "retry limits are ordered");
 assert(limits.leaseMsDefault < limits.kubernetesLeaseMsDefault, "fewer renewals where they are dearer");
 assert(limits.kubernetesLeaseMsDefault < limits.silentMsDefault, "a lease ends before its node counts as silent");
+assert(2 * limits.probedPeersMax <= limits.probesPerEffectMax, "one request probes the whole sample");
+assert(limits.probeMsMax < limits.probeRetryMs, "a probe has failed before the next one is due");
 assert(limits.drainMsMin <= limits.drainMsDefault, "drain limits are ordered");
 assert(limits.drainMsDefault < limits.retireDeadlineMsDefault, "a drain fits before the deadline");
 assert(limits.replayWindowMin <= limits.replayWindowDefault, "the default replay window is allowed");

@@ -36,12 +36,22 @@ export interface Report {
    * Of the record that `exclusionEpoch` names.
    */
   readonly level?: ReportedLevel | undefined;
+  /** Absent while no probe has failed, and in reports of earlier versions. */
+  readonly unproven?: UnprovenPeers | undefined;
 }
 
 export interface ReportedLevel {
   readonly applied: PolicyLevel;
   /** Packets to some counted peer go plain, and `require` is wanted. */
   readonly sendsPlain: boolean;
+}
+
+/** Peers that the node keeps on the old key because no probe with the new one was answered. */
+export interface UnprovenPeers {
+  readonly count: number;
+  /** One of them, and why. */
+  readonly peer: NodeName;
+  readonly why: string;
 }
 
 export interface RetiredKey {

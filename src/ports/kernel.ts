@@ -1,4 +1,5 @@
 /** The dataplane: the kernel's XFRM, or the userspace ESP process. */
+import type { Probe, ProbeOutcome } from "../core/probe.js";
 import type { KeyRef, Operation, PolicyView, SaSlot, SaView } from "../core/sa.js";
 import type { XfrmCounters } from "../core/xfrm-counters.js";
 import type { Done, Stop } from "./failure.js";
@@ -48,6 +49,12 @@ export interface KernelPort {
    */
   apply(stages: readonly (readonly Operation[])[], recognise: Recognise, done: Done<ApplyOutcome>): void;
   dump(recognise: Recognise, done: Done<KernelDump>): void;
+  /**
+   * Sends one packet for each probe, encrypted by the outbound SA of its SPI whatever the peer's policy selects, and waits
+   * `limits.probeMsMax` for the answers. The packets leave in their turn between plans and dumps; what they needed for
+   * that is gone before the next one. Outcomes are in the order of the probes. Absent where the dataplane cannot do it.
+   */
+  probe?(probes: readonly Probe[], done: Done<readonly ProbeOutcome[]>): void;
   /** Tells when the dataplane came, went or was changed by someone else: a reason to dump again. */
   watch(changed: (reason: "connected" | "disconnected" | "foreign-change") => void): Stop;
 }

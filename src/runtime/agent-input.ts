@@ -6,6 +6,7 @@ import type { FleetRecord, OperatorRequest } from "../core/fleet/record.js";
 import type { KeyIdentity } from "../core/key-id.js";
 import type { IncarnationId, RosterEntry } from "../core/node.js";
 import type { Report } from "../core/report.js";
+import type { ProbeOutcome } from "../core/probe.js";
 import type { EffectKind } from "../core/rotation/effect.js";
 import type { ApplyOutcome, KernelDump } from "../ports/kernel.js";
 import type { SingleEvent, WatchEvent } from "../ports/registry.js";
@@ -32,6 +33,8 @@ export type EffectEnd =
   | { readonly kind: "admitted"; readonly entry: RosterEntry }
   | { readonly kind: "applied"; readonly outcome: ApplyOutcome }
   | { readonly kind: "dumped"; readonly dump: KernelDump }
+  /** In the order of the probes. */
+  | { readonly kind: "probed"; readonly outcomes: readonly ProbeOutcome[] }
   | { readonly kind: "report-published" };
 
 /** Chance for one turn, as arguments of the step. */

@@ -3,6 +3,7 @@
  * results. Synchronous: ports call back later. An effect that failed blocks its kind until its retry is due. The same
  * loop runs in production, in the lab and in the simulator; with a recorder it tells what a replay needs.
  */
+import { assert } from "../core/assert.js";
 import type { IncarnationId, NodeName, RosterEntry } from "../core/node.js";
 import type { PersistentMap } from "../core/persistent-map.js";
 import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";
@@ -295,6 +296,9 @@ export class AgentLoop {
         return kernel.apply(effect.stages, recognise, ending((outcome) => ({ kind: "applied", outcome })));
       case "read-kernel":
         return kernel.dump(recognise, ending((dump) => ({ kind: "dumped", dump })));
+      case "probe":
+        assert(kernel.probe !== undefined, "only a dataplane that can probe is asked to");
+        return kernel.probe(effect.probes, ending((outcomes) => ({ kind: "probed", outcomes })));
       case "publish-report":
         this.writes.report += 1;
         return registry.publishReport(effect.report, ending(() => ({ kind: "report-published" })));

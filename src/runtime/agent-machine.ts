@@ -116,6 +116,8 @@ export class AgentMachine {
       case "dumped":
         this.#end("read-kernel");
         return world.seeDump(input.dump, this.#dumpStart, nowMs);
+      case "probed":
+        return world.seeProofs(this.#end("probe").probes, input.outcomes, nowMs);
       case "report-published":
         world.publishedReport = this.#end("publish-report").report;
         world.publishedAtMs = nowMs;

@@ -2,11 +2,14 @@
  * All that one agent knows, kept in place and handed to the step as an observation. It remembers which peers changed
  * since the last step, so that a step costs what changed. It decides nothing.
  */
+import { assert } from "../core/assert.js";
 import type { FleetRecord, OperatorRequest } from "../core/fleet/record.js";
 import { includesKey, type KeyIdentity } from "../core/key-id.js";
+import { limits } from "../core/limits.js";
 import type { IncarnationId, NodeName, RosterEntry, RosterRevision } from "../core/node.js";
 import { endsOf } from "../core/node-ends.js";
 import { type PersistentMap } from "../core/persistent-map.js";
+import { isOfSamePath, type PathProof, type Probe, type ProbeOutcome } from "../core/probe.js";
 import type { Report } from "../core/report.js";
 import { emptyRoster, type Roster } from "../core/roster.js";
 import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";
@@ -33,6 +36,7 @@ export class AgentWorld {
   readonly #byIndex = new Map<number, RosterEntry>();
   readonly #byAddress = new Map<string, NodeName>();
   readonly #reports = new Map<NodeName, Report>();
+  readonly #proofs = new Map<NodeName, readonly PathProof[]>();
   readonly #peers = new KernelPeers();
   readonly #ofCheckpoint = new CheckpointIndex();
   readonly heldBack = new Map<NodeName, HeldBack & { readonly attempts: number }>();
@@ -83,6 +87,7 @@ export class AgentWorld {
     copyEntries(this.#byIndex, copy.#byIndex);
     copyEntries(this.#byAddress, copy.#byAddress);
     copyEntries(this.#reports, copy.#reports);
+    copyEntries(this.#proofs, copy.#proofs);
     this.#peers.copyTo(copy.#peers);
     copyEntries(this.heldBack, copy.heldBack);
     for (const kind of this.inFlight) copy.inFlight.add(kind);
@@ -122,6 +127,7 @@ export class AgentWorld {
       fleet: this.fleet,
       request: this.request,
       kernel: this.#kernel,
+      proofs: this.#proofs,
       saved: this.saved,
       publishedReport: this.publishedReport,
       publishedAtMs: this.publishedAtMs,
@@ -186,6 +192,7 @@ export class AgentWorld {
     this.#byAddress.clear();
     this.#unreadable.clear();
     for (const entry of entries) this.#addEntry(entry);
+    for (const name of this.#proofs.keys()) if (!this.#entries.has(name)) this.#proofs.delete(name);
     this.#kernel = { ...this.#kernel, stale: true };
     this.touchAll();
   }
@@ -206,6 +213,7 @@ export class AgentWorld {
   #removeEntry(name: NodeName): void {
     this.touch([name]);
     this.#unreadable.delete(name);
+    this.#proofs.delete(name);
     const entry = this.#entries.get(name);
     if (entry === undefined) return;
     this.#entries.delete(name);
@@ -312,6 +320,18 @@ export class AgentWorld {
     this.touch(this.#peers.replaceTouched(peers, operations, outcome, this.#owners));
     const takenSpi = takenSpiOf(outcome.failed);
     if (takenSpi !== null) this.#kernel = { ...this.#kernel, takenSpi };
+  }
+
+  /** The newer outcome replaces the one before on the same path. */
+  seeProofs(probes: readonly Probe[], outcomes: readonly ProbeOutcome[], nowMs: number): void {
+    assert(probes.length === outcomes.length, "every probe has its outcome");
+    for (const [i, outcome] of outcomes.entries()) {
+      const probe = probes[i];
+      if (probe === undefined || !this.#entries.has(probe.peer)) continue;
+      const others = (this.#proofs.get(probe.peer) ?? []).filter((one) => !isOfSamePath(one.probe, probe));
+      this.#proofs.set(probe.peer, [...others, { probe, outcome, atMs: nowMs }].slice(-limits.proofsPerPeerMax));
+    }
+    this.touch(probes.map(({ peer }) => peer));
   }
 
   /** Peers whose operations failed are not tried again before their time; the others of the plan are free. */

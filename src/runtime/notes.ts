@@ -27,6 +27,16 @@ export function logNote(log: Log, note: Note): void {
       return log.write("info", "refused key deleted", keyFields(note.key));
     case "level-changed":
       return log.write("info", "level changed", { from: note.from, to: note.to });
+    case "path-unproven":
+      return log.write("warn", "probe failed, the peer stays on the old key", {
+        peer: note.probe.peer,
+        family: note.probe.family,
+        ...keyFields(note.probe.key),
+        code: note.failure.code,
+        why: note.failure.message,
+      });
+    case "path-proven":
+      return log.write("info", "path proven", { peer: note.peer, ...keyFields(note.key) });
     case "node-departed":
       return log.write("info", "departed node removed", { peer: note.entry.name, index: note.entry.index });
     case "deletions-held":

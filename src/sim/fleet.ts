@@ -2,10 +2,11 @@
  * A fleet in virtual time: the agents' and the controllers' own loops over modelled kernels, disks and registry, with
  * traffic between all that talk to each other. It injects faults and counts packets; it decides nothing for the agents.
  */
-import type { KeyIdentity } from "../core/key-id.js";
+import type { KeyId, KeyIdentity } from "../core/key-id.js";
 import type { IncarnationId, NodeName } from "../core/node.js";
 import { makePrng, type Prng } from "../core/prng.js";
 import type { SaSlot } from "../core/sa.js";
+import { spiOf } from "../core/spi.js";
 import type { Log } from "../ports/log.js";
 import { AgentLoop, type AgentPorts } from "../runtime/agent-loop.js";
 import { ControllerLoop, type ControllerPorts } from "../runtime/controller-loop.js";
@@ -155,6 +156,12 @@ export class SimFleet {
     const node = this.node(name);
     if (slot.direction === "out") this.#endLifetime(node);
     node.kernel.deleteBehindItsBack(slot);
+  }
+
+  /** Packets from one node to another with a key do not get through any more, until `clearPaths` of the receiver's kernel. */
+  garble(from: NodeName, to: NodeName, keyId: KeyId): void {
+    const entry = this.registry.entry(from);
+    if (entry !== undefined) this.node(to).kernel.garble(spiOf(keyId, entry.index, entry.incarnationNumber));
   }
 
   setKeys(name: NodeName, keys: readonly KeyIdentity[]): void {

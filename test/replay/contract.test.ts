@@ -10,28 +10,28 @@ import { test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { replayRecording } from "../../src/sim/replay/replay.js";
 import { root } from "../support/repository.js";
-import { agentInputKinds, controllerInputKinds, recordRun, type RecordedCoordination } from "./recorded-runs.js";
+import { agentInputKinds, controllerInputKinds, recordRun, type RecordedSet } from "./recorded-runs.js";
 
 const folder = join(root, "test/replay/recordings");
-const coordinations: readonly RecordedCoordination[] = ["barrier", "pairwise"];
+const sets: readonly RecordedSet[] = ["barrier", "pairwise", "paths"];
 const bytesMax = 100 * 1024;
 
 if (process.env["RECORDINGS_REWRITE"] === "1") {
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly version: string };
-  for (const coordination of coordinations) writeRecordings(coordination, `spindle ${version}`);
+  for (const set of sets) writeRecordings(set, `spindle ${version}`);
 }
 
-function writeRecordings(coordination: RecordedCoordination, program: string): void {
-  const place = join(folder, coordination);
+function writeRecordings(set: RecordedSet, program: string): void {
+  const place = join(folder, set);
   rmSync(place, { recursive: true, force: true });
   mkdirSync(place, { recursive: true });
-  for (const [name, lines] of recordRun(coordination, program)) {
+  for (const [name, lines] of recordRun(set, program)) {
     writeFileSync(join(place, `${name}.jsonl.gz`), gzipSync(`${lines.join("\n")}\n`, { level: 9 }));
   }
 }
 
-function readRecordings(coordination: RecordedCoordination): ReadonlyMap<string, readonly string[]> {
-  const place = join(folder, coordination);
+function readRecordings(set: RecordedSet): ReadonlyMap<string, readonly string[]> {
+  const place = join(folder, set);
   const files = readdirSync(place).sort();
   return new Map(files.map((file) => [file, linesOf(join(place, file))] as const));
 }
@@ -40,9 +40,9 @@ function linesOf(path: string): readonly string[] {
   return gunzipSync(readFileSync(path)).toString().trimEnd().split("\n");
 }
 
-for (const coordination of coordinations) {
-  for (const [file, lines] of readRecordings(coordination)) {
-    test(`replay: ${coordination}/${file} does the same as when it was recorded`, () => {
+for (const set of sets) {
+  for (const [file, lines] of readRecordings(set)) {
+    test(`replay: ${set}/${file} does the same as when it was recorded`, () => {
       const { difference, faults, runs } = replayRecording(lines);
       const first = difference === null ? null : { line: difference.line, ...difference.first };
       assert.deepEqual({ faults, first }, { faults: [], first: null }, "see the head of test/replay/contract.test.ts");
@@ -51,8 +51,8 @@ for (const coordination of coordinations) {
   }
 }
 
-const agents = coordinations.flatMap((coordination) => {
-  return [...readRecordings(coordination)].filter(([file]) => !file.startsWith("controller")).map(([, lines]) => lines);
+const agents = sets.flatMap((set) => {
+  return [...readRecordings(set)].filter(([file]) => !file.startsWith("controller")).map(([, lines]) => lines);
 });
 const controllers = [...readRecordings("barrier")].filter(([file]) => file.startsWith("controller")).map(([, lines]) => lines);
 
@@ -65,17 +65,17 @@ test("replay: the recordings have every kind of input, every phase and every eff
   assert.deepEqual([...kindsIn(agents)].sort(), Object.keys(agentInputKinds).sort());
   const text = agents.flat().join("\n");
   for (const phase of ["staging", "staged", "switched", "draining", "aborting", "steady"]) assert.match(text, new RegExp(`"to":"${phase}"`));
-  const effects = ["save-state", "save-checkpoint", "register", "apply", "read-kernel", "publish-report", "forget-key"];
+  const effects = ["save-state", "save-checkpoint", "register", "apply", "probe", "read-kernel", "publish-report", "forget-key"];
   for (const effect of effects) assert.match(text, new RegExp(`"kind":"${effect}"`));
-  for (const note of ["refused", "purged", "retired", "adopted", "new-incarnation"]) assert.match(text, new RegExp(`"kind":"${note}"`));
+  for (const note of ["refused", "purged", "retired", "adopted", "new-incarnation", "path-unproven", "path-proven"]) assert.match(text, new RegExp(`"kind":"${note}"`));
 });
 
 test("replay: the recordings have every kind of input of a controller", () => {
   assert.deepEqual([...kindsIn(controllers)].sort(), Object.keys(controllerInputKinds).sort());
 });
 
-test("replay: an agent that was killed and started again is in each set, and the whole is small", () => {
-  for (const coordination of coordinations) {
+test("replay: an agent that was killed and started again is in each coordination, and the whole is small", () => {
+  for (const coordination of ["barrier", "pairwise"] as const) {
     const lines = readRecordings(coordination).get("b.jsonl.gz") ?? [];
     assert.equal(replayRecording(lines).runs.length, 2, coordination);
   }

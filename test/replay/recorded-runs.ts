@@ -1,7 +1,8 @@
 /**
  * The runs that recordings of this version are kept of: three nodes, a rotation with a kill -9 and a restart within it,
  * a rotation that is aborted, a
- * reboot, an operation that fails, a write that comes too late, a partition; behind a barrier and pairwise.
+ * reboot, an operation that fails, a write that comes too late, a partition; behind a barrier and pairwise. And behind a
+ * barrier again, a rotation that waits for the proof of a path.
  */
 import type { AgentInput } from "../../src/runtime/agent-input.js";
 import type { ControllerInput } from "../../src/runtime/controller-input.js";
@@ -16,9 +17,25 @@ import { ask, giveKeys, holds, isOn, startFleet, waitFor } from "../sim/scripted
 const names = ["a", "b", "c"] as NodeName[];
 const [a, b, c] = names as [NodeName, NodeName, NodeName];
 
-export type RecordedCoordination = "barrier" | "pairwise";
+export type RecordedSet = "barrier" | "pairwise" | "paths";
 
-export function recordRun(coordination: RecordedCoordination, program: string): Recordings["lines"] {
+export function recordRun(set: RecordedSet, program: string): Recordings["lines"] {
+  return set === "paths" ? recordProof(program) : recordFaults(set, program);
+}
+
+function recordProof(program: string): Recordings["lines"] {
+  const { lines, around } = makeRecordings(program);
+  const fleet = startFleet(around({ coordination: "barrier", nodes: names, packetIntervalMs: 50, agent: { provesPaths: true } }));
+  fleet.garble(a, b, testKey(2).keyId);
+  for (const name of names) giveKeys(fleet, name, 1, 2);
+  fleet.run(5_000);
+  fleet.node(b).kernel.clearPaths();
+  waitFor(fleet, "rest on key 2", () => isOn(fleet, testKey(2)));
+  for (const name of names) fleet.killAgent(name);
+  return lines;
+}
+
+function recordFaults(coordination: "barrier" | "pairwise", program: string): Recordings["lines"] {
   const { lines, around } = makeRecordings(program);
   const options = { coordination, nodes: names, packetIntervalMs: 50, agent: { drainMs: 500 }, wrapControllerPorts: loseFirstWrite };
   const fleet = startFleet(around(options));
@@ -88,6 +105,7 @@ export const agentInputKinds: Readonly<Record<AgentInput["kind"], true>> = {
   admitted: true,
   applied: true,
   dumped: true,
+  probed: true,
   "report-published": true,
   failed: true,
   "retry-due": true,

@@ -45,6 +45,8 @@ const caughtByTrace: Readonly<Record<string, readonly [file: string, trace: stri
   "level-without-drain": ["level-moves.test.ts", "level-without-drain deletes"],
   "require-while-plain": ["level-moves.test.ts", "require-while-plain cuts"],
   "begins-plain-while-closing": ["level-moves.test.ts", "begins-plain-while-closing lets"],
+  "switch-without-proof": ["path-proof.test.ts", "switch-without-proof loses"],
+  "refuse-while-probing": ["path-proof.test.ts", "refuse-while-probing loses"],
   "exclude-after-outage": ["traces.test.ts", "exclude-after-outage: the mutant"],
 };
 

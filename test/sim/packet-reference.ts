@@ -51,7 +51,7 @@ export class PacketReference {
   }
 
   #receive(flow: Flow, sent: SimSa | Plain, isCounted: boolean): void {
-    const sa = receive(flow.far, sent, flow.isOpen);
+    const sa = receive(flow, sent);
     if (typeof sa === "string") return increase(this.dropped, sa);
     this.delivered += 1;
     if (isCounted && typeof sa === "object") increase(this.counted, sa);

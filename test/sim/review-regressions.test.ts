@@ -8,7 +8,7 @@ import { test } from "node:test";
 import type { ControllerEffect } from "../../src/core/fleet/controller-state.js";
 import { stepController } from "../../src/core/fleet/step.js";
 import type { IncarnationId } from "../../src/core/node.js";
-import { inputsOf } from "../../src/core/rotation/evaluate.js";
+import { inputsOf } from "../../src/core/rotation/path-view.js";
 import { planPeer } from "../../src/core/rotation/peer-plan.js";
 import { saSlotKey } from "../../src/core/sa.js";
 import type { StepController } from "../../src/runtime/controller-loop.js";

@@ -119,6 +119,7 @@ export const reportSchema: z.ZodType<Report> = z.object({
   waitingMs: z.number().nonnegative().nullable(),
   retired: z.object({ key, forced: z.boolean(), errors: count }).nullable(),
   level: z.object({ applied: policyLevel, sendsPlain: z.boolean() }).optional(),
+  unproven: z.object({ count, peer: nodeName, why: text }).optional(),
 });
 
 const fleetPhase = z.enum(["steady", "staging", "staged", "draining", "aborting"]);

@@ -5,7 +5,7 @@
  */
 import { includesKey, type KeyIdentity } from "../key-id.js";
 import type { NodeName, RosterEntry } from "../node.js";
-import { isEvidence } from "../report.js";
+import { isEvidence, type Report } from "../report.js";
 import type { Beat, ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
 import { whyNotApplied } from "./levels.js";
 import { throughOf, type ExcludedNode, type FleetRecord, type StragglerNote } from "./record.js";
@@ -141,11 +141,17 @@ export function whyBehind(
   if (report.incarnationId !== entry.incarnationId) return "has not reported since its restart";
   if (record.phase === "staging" || record.phase === "staged") {
     if (!includesKey(report.holds, target)) return whyNotStaged(report.available, target, report.waitingFor !== null);
-    if (record.phase === "staged" && report.sendingOldest !== target.keyId) return "still sends with the old key";
+    if (record.phase === "staged" && report.sendingOldest !== target.keyId) return whyOnOldKey(report);
     return null;
   }
   if (record.phase === "draining") return current !== null && includesKey(report.holds, current) ? "drains the old key" : null;
   return includesKey(report.refused, target) ? null : "has not gone back to the old key";
+}
+
+function whyOnOldKey({ unproven }: Report): string {
+  if (unproven === undefined) return "still sends with the old key";
+  const others = unproven.count > 1 ? ` and ${unproven.count - 1} more` : "";
+  return `keeps ${unproven.peer}${others} on the old key: ${unproven.why}`;
 }
 
 function whyNotStaged(available: readonly KeyIdentity[], target: KeyIdentity, isWaiting: boolean): string {

@@ -7,6 +7,7 @@ import { sameKey, type KeyIdentity } from "../key-id.js";
 import { sameEntry, type RosterEntry } from "../node.js";
 import { isEvidence, type Report } from "../report.js";
 import type { PolicyLevel } from "../policy-level.js";
+import type { Sample } from "./proof.js";
 import { throughOf, type FleetRecord } from "../fleet/record.js";
 
 export interface Context {
@@ -28,6 +29,8 @@ export interface Context {
   readonly level: PolicyLevel;
   /** At `prefer`, with `require` to come: no pair begins to be plain any more. */
   readonly isClosing: boolean;
+  /** Peers that are switched to `next` only after a probe was answered. */
+  readonly sample: Sample;
 }
 
 export type EvidenceSource =
@@ -88,7 +91,8 @@ export function sameContext(one: Context | null, other: Context | null): boolean
     sameSource(one, other) &&
     one.mayDelete === other.mayDelete &&
     one.level === other.level &&
-    one.isClosing === other.isClosing
+    one.isClosing === other.isClosing &&
+    one.sample === other.sample
   );
 }
 

@@ -3,6 +3,7 @@ import type { KeyIdentity } from "../key-id.js";
 import type { IncarnationId, NodeAddresses, NodeName, RosterEntry } from "../node.js";
 import type { PersistentMap } from "../persistent-map.js";
 import type { PolicyLevel } from "../policy-level.js";
+import type { Probe, ProbeFailure } from "../probe.js";
 import type { Report } from "../report.js";
 import type { Operation } from "../sa.js";
 import type { CheckpointNode, DurableState } from "./durable.js";
@@ -19,6 +20,7 @@ export type Effect =
   | { readonly kind: "register"; readonly incarnationId: IncarnationId; readonly addresses: NodeAddresses }
   | { readonly kind: "apply"; readonly stages: readonly (readonly Operation[])[]; readonly peers: readonly NodeName[] }
   | { readonly kind: "read-kernel"; readonly why: string }
+  | { readonly kind: "probe"; readonly probes: readonly Probe[] }
   | { readonly kind: "publish-report"; readonly report: Report }
   | { readonly kind: "forget-key"; readonly key: KeyIdentity };
 
@@ -35,5 +37,7 @@ export type Note =
   | { readonly kind: "refused"; readonly key: KeyIdentity; readonly why: string }
   | { readonly kind: "purged"; readonly key: KeyIdentity }
   | { readonly kind: "level-changed"; readonly from: PolicyLevel; readonly to: PolicyLevel }
+  | { readonly kind: "path-unproven"; readonly probe: Probe; readonly failure: ProbeFailure }
+  | { readonly kind: "path-proven"; readonly peer: NodeName; readonly key: KeyIdentity }
   | { readonly kind: "node-departed"; readonly entry: RosterEntry }
   | { readonly kind: "deletions-held"; readonly departed: number; readonly known: number };

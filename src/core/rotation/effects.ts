@@ -9,12 +9,13 @@ import { PersistentMap } from "../persistent-map.js";
 import type { Operation } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import type { Effect } from "./effect.js";
-import { inputsOf } from "./evaluate.js";
 import { saSlot, type HeldSa } from "./held.js";
 import type { Observation } from "./observation.js";
 import { sendingPolicies } from "./incarnation.js";
+import { inputsOf } from "./path-view.js";
 import { isEmpty, planPeer, stageNames, type PeerPlan } from "./peer-plan.js";
 import { buildReport, publishAtMs, reportSpreadMs, sameReport } from "./publish.js";
+import { wantProbes } from "./probes.js";
 import { nextDrainDumpMs } from "./retire.js";
 import type { AgentOptions, AgentState } from "./state.js";
 
@@ -92,8 +93,8 @@ function wantKernel(
     return;
   }
   if (drainAtMs !== null) wakes.push(drainAtMs);
-  const apply = planBatch(state, observation, nowMs, wakes);
-  if (apply !== null) effects.push(apply);
+  const effect = planBatch(state, observation, nowMs, wakes) ?? wantProbes(state, observation, nowMs, wakes);
+  if (effect !== null) effects.push(effect);
 }
 
 function reasonToRead(
@@ -188,7 +189,7 @@ function wantReport(
   // What an operation under way will leave behind is not known yet: nothing is said before it was read back.
   if (observation.inFlight.has("publish-report") || observation.inFlight.has("apply")) return;
   const report = buildReport(state, observation, options);
-  if (report === null) return;
+  if (report === null || (report.refused.length > 0 && observation.inFlight.has("probe"))) return;
   const atMs = publishAtMs(report, state, observation, nowMs, options);
   if (atMs === null) return;
   if (atMs <= nowMs) effects.push({ kind: "publish-report", report });

@@ -10,8 +10,10 @@ import { isClosing, levelOf } from "./level.js";
 import { sameContext, type Context, type Directive, type EvidenceSource } from "./context.js";
 import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { Note } from "./effect.js";
-import { noPeerKernel, type Observation } from "./observation.js";
-import type { PeerInputs } from "./path-view.js";
+import { noteProof } from "./probes.js";
+import { nobody, sampleFor } from "./proof.js";
+import type { Observation } from "./observation.js";
+import { inputsOf, type PeerInputs } from "./path-view.js";
 import { evaluatePeer } from "./peer.js";
 import { is, sameFacts, type PeerFacts } from "./peer-facts.js";
 import type { AgentOptions, AgentState } from "./state.js";
@@ -44,6 +46,7 @@ export function contextOf(
     mayDelete: observation.roster.complete && observation.roster.unreadable.size === 0 && !state.deletionsHeld,
     level: levelOf(state.durable, options),
     isClosing: isClosing(state.durable, options),
+    sample: options.provesPaths === true ? sampleFor(state.context, directive, observation.roster, options.name) : nobody,
   });
 }
 
@@ -66,7 +69,8 @@ export function evaluate(
 ): AgentState {
   if (context === null) {
     const [toDo, incomplete] = [PersistentMap.empty<NodeName, true>(), PersistentMap.empty<NodeName, RosterRevision>()];
-    return { ...state, context, peers: PersistentMap.empty(), tally: noTally, toDo, incomplete };
+    const unproven = PersistentMap.empty<NodeName, true>();
+    return { ...state, context, peers: PersistentMap.empty(), tally: noTally, toDo, incomplete, unproven };
   }
   const { touched } = observation;
   const isSame = sameContext(context, state.context);
@@ -100,6 +104,7 @@ function evaluateNames(
   const peers = state.peers.edit();
   const [toDo, incomplete] = [state.toDo.edit(), state.incomplete.edit()];
   const [checkpoint, unrecorded] = [state.checkpoint.edit(), state.unrecorded.edit()];
+  const unproven = state.unproven.edit();
   const isSaved = state.checkpoint === observation.saved.checkpoint;
   let counts: Counts | null = null;
   for (const name of names) {
@@ -119,26 +124,16 @@ function evaluateNames(
     peers.put(name, facts);
     toDo.put(name, facts !== undefined && is(facts, "work") ? true : undefined);
     incomplete.put(name, facts !== undefined && is(facts, "incomplete") ? facts.revision : undefined);
+    unproven.put(name, facts !== undefined && is(facts, "unproven") ? true : undefined);
+    noteProof(context, inputs, before, facts, notes);
     counts ??= { ...state.tally };
     if (before !== undefined) count(counts, before, -1);
     if (facts !== undefined) count(counts, facts, 1);
   }
   const recorded = { checkpoint: checkpoint.done(), unrecorded: unrecorded.done() };
   if (counts === null) return recorded.checkpoint === state.checkpoint ? state : { ...state, ...recorded };
-  return { ...state, ...recorded, peers: peers.done(), toDo: toDo.done(), incomplete: incomplete.done(), tally: counts };
-}
-
-export function inputsOf(
-  observation: Observation,
-  name: NodeName,
-  recorded = observation.saved.checkpoint.get(name),
-): PeerInputs {
-  return {
-    entry: observation.roster.entries.get(name),
-    kernel: observation.kernel.peers.get(name) ?? noPeerKernel,
-    report: observation.reports.get(name),
-    recorded,
-  };
+  const lists = { toDo: toDo.done(), incomplete: incomplete.done(), unproven: unproven.done() };
+  return { ...state, ...recorded, ...lists, peers: peers.done(), tally: counts };
 }
 
 /** Nothing is left of it. */

@@ -112,6 +112,7 @@ function begin(state: AgentState, observation: Observation, options: AgentOption
     tally: noTally,
     toDo: PersistentMap.empty<NodeName, true>(),
     incomplete: PersistentMap.empty<NodeName, RosterRevision>(),
+    unproven: PersistentMap.empty<NodeName, true>(),
     drain: null,
     through: 0 as RosterRevision,
   };

@@ -6,6 +6,7 @@
 import type { FleetRecord, OperatorRequest } from "../fleet/record.js";
 import type { KeyIdentity } from "../key-id.js";
 import type { IncarnationId, NodeName } from "../node.js";
+import type { PathProof } from "../probe.js";
 import type { Report } from "../report.js";
 import type { Roster } from "../roster.js";
 import type { Spi } from "../spi.js";
@@ -24,6 +25,8 @@ export interface Observation {
   /** Pairwise: what the operator asked every agent for. */
   readonly request: OperatorRequest | null;
   readonly kernel: ObservedKernel;
+  /** The newest outcome for each path that was probed, by peer. */
+  readonly proofs: ReadonlyMap<NodeName, readonly PathProof[]>;
   /** What is on disk now; the very object that an earlier step asked to save. */
   readonly saved: { readonly durable: DurableState | null; readonly checkpoint: PersistentMap<NodeName, CheckpointNode> };
   /** The last report that the registry acknowledged. */

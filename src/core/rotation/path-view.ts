@@ -4,15 +4,17 @@
  * selects only an SA that was read back and recorded; an outbound SA with a recorded key is never added a second time (S4).
  */
 import { includesKey, type KeyId, type KeyIdentity } from "../key-id.js";
-import type { AddressFamily, RosterEntry } from "../node.js";
+import type { AddressFamily, NodeName, RosterEntry } from "../node.js";
 import { inboundAction, uncoveredAction, type PolicyLevel } from "../policy-level.js";
+import type { PathProof } from "../probe.js";
 import type { Report } from "../report.js";
 import { keyIdOf } from "../spi.js";
 import { isCovered, type Context } from "./context.js";
 import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { HeldPolicy } from "./held.js";
-import type { PeerKernel } from "./observation.js";
+import { noPeerKernel, type Observation, type PeerKernel } from "./observation.js";
 import { families, findPolicy, hasSa, isCommon, isOfSender } from "./path.js";
+import { lacksProof } from "./proof.js";
 
 export interface PeerInputs {
   readonly entry: RosterEntry | undefined;
@@ -20,6 +22,24 @@ export interface PeerInputs {
   readonly report: Report | undefined;
   /** As it is on disk, not as it should be. */
   readonly recorded: CheckpointNode | undefined;
+  /** Of probes to it, whichever life and key they were about. */
+  readonly proofs: readonly PathProof[];
+}
+
+const noProofs: readonly PathProof[] = [];
+
+export function inputsOf(
+  observation: Observation,
+  name: NodeName,
+  recorded = observation.saved.checkpoint.get(name),
+): PeerInputs {
+  return {
+    entry: observation.roster.entries.get(name),
+    kernel: observation.kernel.peers.get(name) ?? noPeerKernel,
+    report: observation.reports.get(name),
+    recorded,
+    proofs: observation.proofs.get(name) ?? noProofs,
+  };
 }
 
 export interface PathView {
@@ -47,13 +67,15 @@ export interface Outbound {
   /** A policy that keeps packets back, or lets them go plain, comes first: what is selected now may not be. */
   readonly blocks: boolean;
   readonly selects: KeyIdentity | null;
+  /** To be selected as soon as a probe with it is answered. */
+  readonly proves: KeyIdentity | null;
   readonly adds: KeyIdentity | null;
   /** An SA that was recorded as sent with is gone: only a new incarnation may follow. */
   readonly lost: boolean;
 }
 
 const noKeys: readonly KeyIdentity[] = [];
-const nothing: Outbound = { blocks: false, selects: null, adds: null, lost: false };
+const nothing: Outbound = { blocks: false, selects: null, proves: null, adds: null, lost: false };
 const blocked: Outbound = { ...nothing, blocks: true };
 
 export function viewPaths(context: Context, entry: RosterEntry, inputs: PeerInputs): readonly PathView[] {
@@ -145,24 +167,27 @@ function readyKey(
 function viewOutbound(
   context: Context,
   entry: RosterEntry,
-  { kernel, report, recorded }: PeerInputs,
+  inputs: PeerInputs,
   family: AddressFamily,
   level: PolicyLevel,
   policy: HeldPolicy | undefined,
   sending: KeyId | null,
 ): Outbound {
+  const { kernel, report, recorded } = inputs;
   const used = heldKey(context, sending);
   const wanted = chooseKey(context, entry, report, used);
   const isReady = wanted !== null && hasSa(context, entry, kernel, family, "out", wanted.keyId);
   const isKnown = wanted !== null && isRecorded(context, entry, recorded, wanted);
   if (wanted !== null && isReady && isKnown) {
     const isDone = wanted.keyId === sending && (policy?.action.kind === "pass") === (level === "accept");
-    return isDone ? nothing : { ...nothing, selects: wanted };
+    if (isDone) return nothing;
+    const isUnproven = lacksProof(context, entry, inputs, family, used, wanted);
+    return isUnproven ? { ...nothing, proves: wanted } : { ...nothing, selects: wanted };
   }
   const blocks = used === null && policy?.action.kind !== uncoveredAction(level)?.kind;
   if (wanted === null || isReady) return blocks ? blocked : nothing;
   const adds = !isKnown && includesKey(context.installable, wanted) ? wanted : null;
-  return { blocks, selects: null, adds, lost: isKnown };
+  return { ...nothing, blocks, adds, lost: isKnown };
 }
 
 function heldKey(context: Context, keyId: KeyId | null): KeyIdentity | null {

@@ -9,7 +9,7 @@ const key = testKey(1);
 const kernel = { sas: [...sasOf("in", key), ...sasOf("out", key)], policies: [...selecting(key), ...accepting()] };
 
 function settled(): PeerFacts {
-  return evaluatePeer(makeContext(), { entry: peer, kernel, report: undefined, recorded: recordOf([key]) });
+  return evaluatePeer(makeContext(), { entry: peer, kernel, report: undefined, recorded: recordOf([key]), proofs: [] });
 }
 
 test("same facts: a settled peer that is looked at twice gives the same facts", () => {

@@ -39,6 +39,10 @@ export const fact = {
   incomplete: 1 << 20,
   /** Some address family's packets go plain. */
   plain: 1 << 21,
+  /** Would be switched, but for a proof of its path. */
+  unproven: 1 << 22,
+  /** Unproven, and its last probe has failed. */
+  unanswered: 1 << 23,
 } as const;
 
 export type FactName = keyof typeof fact;

@@ -277,6 +277,7 @@ function inputsOf(inputs: Partial<PeerInputs>): PeerInputs {
     kernel: { sas: [], policies: [] },
     report: undefined,
     recorded: undefined,
+    proofs: [],
     ...inputs,
   };
 }

@@ -2,6 +2,7 @@
 import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
 import { isEvidence, type Report } from "../report.js";
 import type { RosterEntry, RosterRevision } from "../node.js";
+import { proofOn } from "../probe.js";
 import { keyIdOf } from "../spi.js";
 import { isCounted, isCovered, type Context } from "./context.js";
 import type { HeldSa } from "./held.js";
@@ -20,6 +21,7 @@ export function evaluatePeer(context: Context, inputs: PeerInputs): PeerFacts {
   const bits =
     fact.live |
     kernelBits(context, entry, kernel, paths) |
+    proofBits(context, entry, inputs, paths) |
     evidenceBits(context, entry, inputs.report, sendingBit(context, paths));
   const packets = packetsOf(kernel.sas, context.current);
   return factsOf(kernel, bits, entry.revision, packets, outboundKeys(context, entry, kernel, paths));
@@ -66,6 +68,16 @@ function kernelBits(context: Context, entry: RosterEntry, kernel: PeerKernel, pa
     bitIf(paths.some(({ isPlain }) => isPlain), "plain") |
     bitIf(!isDone, "work")
   );
+}
+
+function proofBits(context: Context, entry: RosterEntry, { proofs }: PeerInputs, paths: readonly PathView[]): number {
+  let bits = 0;
+  for (const { family, outbound } of paths) {
+    if (outbound.proves === null) continue;
+    const proof = proofOn(proofs, context.self, entry, family, outbound.proves);
+    bits |= fact.unproven | bitIf(proof?.outcome.kind === "failed", "unanswered");
+  }
+  return bits;
 }
 
 /** Can a key not be received? An SA without the policy that accepts what it decrypts is not enough. */

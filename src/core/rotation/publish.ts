@@ -1,12 +1,15 @@
 /** What this node says about itself. It is true when it is said: built from what was read back and from durable words. */
+import { assert } from "../assert.js";
 import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
 import type { RosterRevision } from "../node.js";
-import type { Report } from "../report.js";
+import type { Report, UnprovenPeers } from "../report.js";
 import { nodeShare } from "../jitter.js";
 import type { Context } from "./context.js";
 import { levelOf, reportedLevel } from "./level.js";
 import type { Observation } from "./observation.js";
+import { inputsOf } from "./path-view.js";
 import { fact } from "./peer-facts.js";
+import { failureTo } from "./probes.js";
 import type { AgentOptions, AgentState } from "./state.js";
 import { hasGivenWord } from "./word.js";
 
@@ -45,6 +48,7 @@ export function draftReport(state: AgentState, observation: Observation, options
     waitingMs: waiting?.lengthMs ?? null,
     retired: durable.lastRetired,
     ...(level === undefined ? {} : { level }),
+    ...(tally.unanswered > 0 ? { unproven: unprovenPeers(state, observation) } : {}),
   };
 }
 
@@ -113,6 +117,15 @@ function refusedKeys(state: AgentState): readonly KeyIdentity[] {
   return phase === "aborting" && target !== null ? [target] : [];
 }
 
+function unprovenPeers(state: AgentState, observation: Observation): UnprovenPeers {
+  const { context, tally } = state;
+  for (const name of state.unproven.keys()) {
+    const failed = context === null ? null : failureTo(context, inputsOf(observation, name));
+    if (failed !== null) return { count: tally.unanswered, peer: name, why: failed.failure.message };
+  }
+  assert(false, "a peer that counts as unanswered has a probe that failed");
+}
+
 /** May `report` be sent now? Otherwise when; null for never, as nothing changed. */
 export function publishAtMs(
   report: Report,
@@ -126,7 +139,7 @@ export function publishAtMs(
   if (sameReport(last, report) || isBetweenLevels(last, report)) return null;
   const spacingMs = options.reportIntervalMs * (1 + nodeShare(options.name) / 2);
   const spacedMs = (observation.publishedAtMs ?? 0) + spacingMs;
-  if (sameReport({ ...last, through: report.through }, report)) return spacedMs;
+  if (sameReport(withLesserWords(last, report), report)) return spacedMs;
   const spreadMs = isAwaited(last, report, state) ? 0 : reportSpreadMs(observation, options);
   if (spreadMs === 0) return nowMs;
   const slotMs = (state.unsaidSinceMs ?? nowMs) + Math.floor(nodeShare(options.name) * spreadMs);
@@ -137,6 +150,11 @@ export function publishAtMs(
 function isBetweenLevels(last: Report, report: Report): boolean {
   const { exclusionEpoch, level } = report;
   return level === undefined && last.level !== undefined && sameReport({ ...last, exclusionEpoch, level }, report);
+}
+
+/** What nobody waits for, and what changes often. */
+function withLesserWords(last: Report, { through, unproven }: Report): Report {
+  return { ...last, through, unproven };
 }
 
 /**
@@ -170,7 +188,10 @@ export function sameReport(one: Report, other: Report): boolean {
     one.level?.applied === other.level?.applied &&
     one.level?.sendsPlain === other.level?.sendsPlain &&
     sameKey(one.waitingFor, other.waitingFor) &&
-    sameKey(one.retired?.key ?? null, other.retired?.key ?? null)
+    sameKey(one.retired?.key ?? null, other.retired?.key ?? null) &&
+    one.unproven?.count === other.unproven?.count &&
+    one.unproven?.peer === other.unproven?.peer &&
+    one.unproven?.why === other.unproven?.why
   );
 }
 

@@ -18,6 +18,8 @@ export interface AgentOptions {
   readonly name: NodeName;
   readonly addresses: NodeAddresses;
   readonly coordination: "barrier" | "pairwise";
+  /** A peer goes over to a new key only when a probe with it was answered. Recordings of earlier versions do not have it. */
+  readonly provesPaths?: boolean;
   readonly ring: KeyRing;
   readonly jitter: JitterOptions;
   readonly drainMs: number;
@@ -44,6 +46,8 @@ export interface AgentState {
   readonly toDo: PersistentMap<NodeName, true>;
   /** Peers of which inbound SAs of held keys are missing, and their revisions. */
   readonly incomplete: PersistentMap<NodeName, RosterRevision>;
+  /** Peers that stay on their key until a probe with the next one is answered. */
+  readonly unproven: PersistentMap<NodeName, true>;
   /** Peers whose checkpoint record changed since it was last on disk. */
   readonly unrecorded: PersistentMap<NodeName, true>;
   readonly wait: Wait | null;
@@ -90,6 +94,7 @@ export function startAgent(
     tally: noTally,
     toDo: PersistentMap.empty(),
     incomplete: PersistentMap.empty(),
+    unproven: PersistentMap.empty(),
     unrecorded: PersistentMap.empty(),
     wait: null,
     drain: null,

@@ -18,6 +18,9 @@ export interface Tally {
   readonly blocked: number;
   /** Of all live peers: the pair is covered for the best candidate. */
   readonly covered: number;
+  /** Of all live peers: kept on their key until a probe is answered; and of these, those whose last probe has failed. */
+  readonly unproven: number;
+  readonly unanswered: number;
   /** Pairwise: what the peer's report says. Strangers share no key with us. */
   readonly strangers: number;
   readonly sendsOnlyNext: number;
@@ -51,6 +54,8 @@ export const noTally: Tally = {
   usingNext: 0,
   blocked: 0,
   covered: 0,
+  unproven: 0,
+  unanswered: 0,
   strangers: 0,
   sendsOnlyNext: 0,
   refusesNext: 0,
@@ -87,6 +92,8 @@ export function count(counts: Counts, facts: PeerFacts, sign: 1 | -1): void {
   if ((bits & fact.missingNext) !== 0) counts.missingNext += sign;
   if ((bits & fact.blocked) !== 0) counts.blocked += sign;
   if ((bits & fact.covered) !== 0) counts.covered += sign;
+  if ((bits & fact.unproven) !== 0) counts.unproven += sign;
+  if ((bits & fact.unanswered) !== 0) counts.unanswered += sign;
   if ((bits & fact.outboundLost) !== 0) counts.outboundLost += sign;
   if ((bits & fact.counted) !== 0) countCounted(counts, bits, sign);
 }

@@ -42,6 +42,8 @@ export interface Flow {
   isProven: boolean;
   /** The roster revisions of both ends when packets last got through in the lifetimes that the roster shows. */
   provenFor: { readonly from: RosterRevision; readonly to: RosterRevision } | null;
+  /** The sender had another SA to stay on when it took up `out`, and no reason to leave that in a hurry. */
+  couldStay: boolean;
   /** Open windows of loss, at the sender and at the receiver. */
   kept: LossWindow | null;
   dropped: LossWindow | null;
@@ -75,9 +77,10 @@ export function routeVia(near: Remote | undefined, local: Endpoint, isOpen: bool
  * SA anew counts from 1, far behind the window: with ESN its packets fail authentication (RFC 4303, A2.2), and a counter of
  * weeks is not caught up with (cilium #39720).
  */
-export function decryptBy(far: Remote | undefined, sent: SimSa): SimSa | XfrmCounterName {
-  const sa = far === undefined ? undefined : saIn(far, { direction: "in", spi: sent.spec.spi });
-  if (far === undefined || sa === undefined) return "XfrmInNoStates";
+export function decryptBy({ far, to }: Pick<Flow, "far" | "to">, sent: SimSa): SimSa | XfrmCounterName {
+  const sa = saIn(far, { direction: "in", spi: sent.spec.spi });
+  if (sa === undefined) return "XfrmInNoStates";
+  if (to.kernel.isGarbled(sent.spec.spi)) return "XfrmInStateProtoError";
   if (!sameKeyRef(sa.spec.key, sent.spec.key)) return "XfrmInStateProtoError";
   if (sa.follows !== null && sa.follows !== sent) return "XfrmInStateProtoError";
   return far.policyIn === null ? "XfrmInNoPols" : sa;
@@ -96,14 +99,15 @@ export function agreesOnPlain({ near, far }: Flow): boolean {
 }
 
 /** What takes a packet of this kind, or the counter of what drops it. */
-export function receive(far: Remote | undefined, sent: SimSa | Plain, isOpen: boolean): SimSa | Plain | XfrmCounterName {
-  return sent === plain ? takePlain(far, isOpen) : decryptBy(far, sent);
+export function receive(flow: Pick<Flow, "far" | "to" | "isOpen">, sent: SimSa | Plain): SimSa | Plain | XfrmCounterName {
+  return sent === plain ? takePlain(flow.far, flow.isOpen) : decryptBy(flow, sent);
 }
 
 /** A change of the receiver's kernel that leaves the SA and the policy alone changes nothing for packets that got through. */
-export function isTakenAsBefore({ arriving, verdict, far, isOpen }: Flow): boolean {
+export function isTakenAsBefore({ arriving, verdict, far, to, isOpen }: Flow): boolean {
   if (arriving === null) return true;
   if (arriving === plain) return verdict === takePlain(far, isOpen);
+  if (to.kernel.isGarbled(arriving.spec.spi)) return false;
   return typeof verdict === "object" && verdict !== null && far.policyIn !== null && saIn(far, verdict.spec) === verdict;
 }
 

@@ -16,6 +16,8 @@ import {
   type SaSlot,
   type SaView,
 } from "../../core/sa.js";
+import type { ProbeOutcome } from "../../core/probe.js";
+import type { Spi } from "../../core/spi.js";
 import type { XfrmCounterName } from "../../core/xfrm-counters.js";
 import {
   slotForeign,
@@ -29,12 +31,15 @@ import {
 import { fail, succeed } from "../../core/result.js";
 import type { Done } from "../../ports/failure.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
+import type { Flow } from "./flow.js";
+import { exchangeProbes } from "./probes.js";
 import { deleteSa, policyIn, remoteOf, saIn, SaTable, type Remote, type SimSa } from "./sa-table.js";
 
 /** Whose packets pass here: to be told before their counts are read, and after what they meet has changed. */
 export interface PathWatcher {
   settle(remotes: Iterable<Remote>): void;
   changed(remotes: Iterable<Remote>): void;
+  loseProbe(flow: Flow, sa: SimSa): void;
 }
 
 /** What it takes of a CPU, drawn anew each time. */
@@ -51,6 +56,7 @@ export class SimKernel {
   readonly #table = new SaTable();
   readonly #watchers = new Set<(reason: "connected" | "disconnected" | "foreign-change") => void>();
   readonly #tampered = new Set<string>();
+  readonly #garbled = new Set<Spi>();
   readonly #waiting: (() => void)[] = [];
   readonly counters = new Map<XfrmCounterName, number>();
   /** The traffic, if there is any. */
@@ -89,6 +95,14 @@ export class SimKernel {
       },
       dump: (recognise, done) => {
         this.#later(1, isAlive, done, () => this.#dump(recognise));
+      },
+      probe: (probes, done) => {
+        const scene = { time: this.#time, kernel: this, lost: (flow: Flow, sa: SimSa) => this.paths?.loseProbe(flow, sa) };
+        const end = (outcomes: readonly ProbeOutcome[]): void => {
+          if (isAlive()) done(succeed(outcomes));
+        };
+        const sent: Done<void> = (result) => void (result.ok || done(result));
+        this.#later(probes.length, isAlive, sent, () => exchangeProbes(scene, probes, end));
       },
       watch: (changed) => {
         this.#watchers.add(changed);
@@ -163,6 +177,21 @@ export class SimKernel {
     this.paths?.changed([remote]);
     this.#table.tidy(remote);
     for (const changed of this.#watchers) changed("foreign-change");
+  }
+
+  /** Something on the way damages every packet that comes with this SPI; it fails authentication here. */
+  garble(spi: Spi): void {
+    this.#garbled.add(spi);
+    this.paths?.changed(this.#table.remotes());
+  }
+
+  clearPaths(): void {
+    this.#garbled.clear();
+    this.paths?.changed(this.#table.remotes());
+  }
+
+  isGarbled(spi: Spi): boolean {
+    return this.#garbled.size > 0 && this.#garbled.has(spi);
   }
 
   /** Is the SA of this slot missing because someone else deleted it? */

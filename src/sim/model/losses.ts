@@ -16,8 +16,9 @@ import type { SimSa } from "./sa-table.js";
  * - excluded: to or from a node that the fleet record excludes
  * - forced: with a key that one end had retired at its deadline
  * - tampered: someone else deleted the SA
+ * - garbled: something on the path damages packets of this SA, and the sender had nothing else to send with
  */
-export type Excuse = "peer-down" | "departed" | "excluded" | "forced" | "tampered";
+export type Excuse = "peer-down" | "departed" | "excluded" | "forced" | "tampered" | "garbled";
 
 export interface LossWindow {
   readonly from: NodeName;
@@ -87,6 +88,7 @@ export class LossJudge {
     const { from, to, local } = flow;
     if (from.departed || to.departed) return "departed";
     if (sa === plain) return this.ofKept(flow, "XfrmOutPolBlock");
+    if (to.kernel.isGarbled(sa.spec.spi) && !flow.couldStay) return "garbled";
     if (to.kernel.isTampered({ direction: "in", spi: sa.spec.spi, remote: local })) return "tampered";
     const meant = sa.spec.key.to;
     const isUnaware = !this.#hadTime(from, meant.name, meant.incarnationId);

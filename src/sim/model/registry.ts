@@ -76,6 +76,8 @@ export class SimRegistry {
   #leader: { candidate: string; untilMs: number } | null = null;
   readonly writes = { roster: 0, report: 0, fleet: 0, lease: 0, rotation: 0 };
   watchEvents = 0;
+  /** A key was ever declared compromised. From then on agents may leave one in a hurry. */
+  hadEmergency = false;
 
   constructor(time: VirtualTime, delayMs: () => number, mesh: Mesh | null = null) {
     this.#time = time;
@@ -106,6 +108,7 @@ export class SimRegistry {
 
   setRequest(request: OperatorRequest | null): void {
     this.#request = request;
+    this.hadEmergency ||= (request?.compromised ?? null) !== null;
     for (const watcher of this.#audiences.request.everyone()) this.#deliver(watcher, this.#requestEvent());
   }
 

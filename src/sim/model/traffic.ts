@@ -115,6 +115,16 @@ export class Traffic {
     }
   }
 
+  /** A probe was dropped for want of an SA: a loss like that of any other packet. */
+  loseProbe(flow: Flow, sa: SimSa): void {
+    const { spi, key } = sa.spec;
+    if (flow.to.kernel.isGarbled(spi)) return;
+    const excuse = this.#judge.ofDropped(flow, sa) ?? null;
+    const fromMs = this.#time.nowMs - transitMs;
+    const reason = "XfrmInNoStates";
+    this.#lost.push({ from: flow.from.name, to: flow.to.name, keyId: key.keyId, reason, excuse, fromMs, toMs: fromMs, packets: 1 });
+  }
+
   settle(remotes: Iterable<Remote>): void {
     for (const { flowTo, flowFrom } of remotes) {
       if (flowTo !== null) this.#settle(flowTo);
@@ -148,6 +158,7 @@ export class Traffic {
     const out = routeVia(flow.near, flow.local, flow.isOpen);
     if (out === flow.out) return false;
     this.#settle(flow);
+    if (isSa(out)) flow.couldStay = isSa(flow.out) && !this.#registry.hadEmergency;
     flow.out = out;
     this.#judgeKept(flow);
     return true;
@@ -230,7 +241,7 @@ export class Traffic {
   #judgeDropped(flow: Flow): void {
     const { arriving } = flow;
     const before = flow.verdict;
-    const verdict = arriving === null ? null : receive(flow.far, arriving, flow.isOpen);
+    const verdict = arriving === null ? null : receive(flow, arriving);
     flow.verdict = verdict;
     if (verdict !== before) flow.isProven = false;
     const isLost = arriving !== null && typeof verdict === "string";
@@ -322,6 +333,7 @@ export class Traffic {
       isAgreed: false,
       isProven: false,
       provenFor,
+      couldStay: false,
       kept: null,
       dropped: null,
     };
@@ -345,4 +357,8 @@ export class Traffic {
     flow.from.kernel.tidy(near);
     flow.to.kernel.tidy(far);
   }
+}
+
+function isSa(out: Flow["out"]): boolean {
+  return out !== null && typeof out === "object";
 }

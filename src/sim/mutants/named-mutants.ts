@@ -5,6 +5,7 @@ import { evidenceMutants } from "./evidence.js";
 import { levelMutants } from "./levels.js";
 import { lifecycleMutants } from "./lifecycle.js";
 import type { Mutant } from "./mutant.js";
+import { pathMutants } from "./paths.js";
 import { retirementMutants } from "./retirement.js";
 
 const all: readonly Mutant[] = [
@@ -14,6 +15,7 @@ const all: readonly Mutant[] = [
   ...coordinationMutants,
   ...abandonmentMutants,
   ...levelMutants,
+  ...pathMutants,
 ];
 
 export const mutants: ReadonlyMap<string, Mutant> = new Map(all.map((mutant) => [mutant.name, mutant] as const));

@@ -47,6 +47,10 @@ export function describeInput(input: Input): string {
     }
     case "dumped":
       return `dumped ${input.dump.sas.length} SAs, ${input.dump.policies.length} policies`;
+    case "probed": {
+      const answered = input.outcomes.filter(({ kind }) => kind === "answered").length;
+      return `${answered} of ${input.outcomes.length} probes answered`;
+    }
     case "failed":
       return `${input.effect} failed (${input.code})`;
     case "retry-due":
@@ -96,6 +100,8 @@ function describeEffect(value: object): string {
       const { holds, sendingOldest, sendingNewest, through } = effect.report;
       return `report holds ${keyIds(holds)}, sends ${sendingOldest ?? "-"} to ${sendingNewest ?? "-"}, through ${through}`;
     }
+    case "probe":
+      return `probe ${effect.probes.map(({ peer, key }) => `${peer} with key ${key.keyId}`).join(", ")}`;
     case "forget-key":
       return `forget key ${effect.key.keyId}`;
     case "write-fleet":

@@ -138,6 +138,7 @@ function canSend(from: SimNode, to: SimNode, keyId: number): boolean {
   return routesBetween(from, to).every((route) => {
     const sa = routeVia(from.kernel.find(route.remote), route.local, false);
     if (typeof sa !== "object" || sa.spec.key.keyId !== keyId) return false;
-    return typeof decryptBy(to.kernel.find(route.local), sa) !== "string";
+    const far = to.kernel.find(route.local);
+    return far !== undefined && typeof decryptBy({ far, to }, sa) !== "string";
   });
 }

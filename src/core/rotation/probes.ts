@@ -1,0 +1,83 @@
+/**
+ * The probes that path proof asks for: which are due, and what to say of those that failed. A probe goes only with an SA that
+ * was read back and recorded, to a covered peer, while no plan is under way that might take the SA away.
+ */
+import { sameKey, type KeyIdentity } from "../key-id.js";
+import { limits } from "../limits.js";
+import type { RosterEntry } from "../node.js";
+import { proofOn, type Probe, type ProbeFailure } from "../probe.js";
+import type { Context } from "./context.js";
+import type { Effect, Note } from "./effect.js";
+import type { Observation } from "./observation.js";
+import { pathBetween, senderSpi, type Path } from "./path.js";
+import { inputsOf, viewPaths, type PeerInputs } from "./path-view.js";
+import { is, type PeerFacts } from "./peer-facts.js";
+import type { AgentState } from "./state.js";
+
+/** A failed one is sent again after a fixed time, for as long as it takes. */
+export function wantProbes(state: AgentState, observation: Observation, nowMs: number, wakes: number[]): Effect | null {
+  const { context } = state;
+  if (context === null || state.unproven.size === 0 || observation.inFlight.has("probe")) return null;
+  const probes: Probe[] = [];
+  for (const name of state.unproven.keys()) {
+    if (probes.length >= limits.probesPerEffectMax) break;
+    for (const { probe, dueMs } of lackingProofs(context, inputsOf(observation, name))) {
+      if (dueMs > nowMs) wakes.push(dueMs);
+      else probes.push(probe);
+    }
+  }
+  return probes.length === 0 ? null : { kind: "probe", probes };
+}
+
+interface DueProbe {
+  readonly probe: Probe;
+  readonly dueMs: number;
+}
+
+function lackingProofs(context: Context, inputs: PeerInputs): readonly DueProbe[] {
+  const { entry, proofs } = inputs;
+  if (entry === undefined) return [];
+  return viewPaths(context, entry, inputs).flatMap(({ family, outbound: { proves } }) => {
+    const path = pathBetween(context.self, entry, family);
+    if (proves === null || path === null) return [];
+    const tried = proofOn(proofs, context.self, entry, family, proves);
+    return [{ probe: probeOn(context, entry, path, proves), dueMs: tried === undefined ? 0 : tried.atMs + limits.probeRetryMs }];
+  });
+}
+
+function probeOn(context: Context, entry: RosterEntry, { family, local, remote }: Path, key: KeyIdentity): Probe {
+  const spi = senderSpi(context, entry, "out", key.keyId);
+  const [from, to] = [context.self.incarnationId, entry.incarnationId];
+  return { peer: entry.name, family, key, from, to, spi, local, remote };
+}
+
+export interface FailedProbe {
+  readonly probe: Probe;
+  readonly failure: ProbeFailure;
+}
+
+/** What keeps a peer on its old key, null when no probe to it has failed. */
+export function failureTo(context: Context, inputs: PeerInputs): FailedProbe | null {
+  const { entry, proofs } = inputs;
+  if (entry === undefined) return null;
+  for (const { family, outbound } of viewPaths(context, entry, inputs)) {
+    const proof = outbound.proves === null ? undefined : proofOn(proofs, context.self, entry, family, outbound.proves);
+    if (proof?.outcome.kind === "failed") return { probe: proof.probe, failure: proof.outcome };
+  }
+  return null;
+}
+
+/** Told once when a probe fails, and once when the path is proven after all. */
+export function noteProof(
+  context: Context,
+  inputs: PeerInputs,
+  before: PeerFacts | undefined,
+  after: PeerFacts | undefined,
+  notes: Note[],
+): void {
+  if (after === undefined || is(after, "unanswered") === (before !== undefined && is(before, "unanswered"))) return;
+  const failed = failureTo(context, inputs);
+  if (failed !== null) return void notes.push({ kind: "path-unproven", ...failed });
+  const proven = inputs.proofs.find(({ probe, outcome }) => outcome.kind === "answered" && sameKey(probe.key, context.next));
+  if (proven !== undefined) notes.push({ kind: "path-proven", peer: proven.probe.peer, key: proven.probe.key });
+}

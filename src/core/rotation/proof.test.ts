@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { steadyReport, testEntry, testKey } from "../../../test/support/fleet-snapshot.js";
+import {
+  accepting,
+  describe,
+  makeContext,
+  peer,
+  recordOf,
+  sasOf,
+  selecting,
+  self,
+} from "../../../test/support/peer-states.js";
+import type { AddressFamily, IncarnationId, NodeName, RosterEntry } from "../node.js";
+import type { PathProof, ProbeOutcome } from "../probe.js";
+import type { Context, Directive } from "./context.js";
+import { pathBetween, senderSpi } from "./path.js";
+import type { PeerInputs } from "./path-view.js";
+import { evaluatePeer } from "./peer.js";
+import { is } from "./peer-facts.js";
+import { planPeer } from "./peer-plan.js";
+import { nobody, sampleFor } from "./proof.js";
+
+const [one, two] = [testKey(1), testKey(2)];
+const answered: ProbeOutcome = { kind: "answered", roundTripMs: 1 };
+const failed: ProbeOutcome = { kind: "failed", code: "PROBE_UNANSWERED", message: "no answer" };
+const reborn = "b".repeat(32) as IncarnationId;
+const dual: RosterEntry = { ...peer, addresses: { ...peer.addresses, ipv6: "2001:db8::2" } };
+const dualSelf: RosterEntry = { ...self, addresses: { ...self.addresses, ipv6: "2001:db8::1" } };
+
+function proofOf(outcome: ProbeOutcome, changes: Partial<PathProof["probe"]> = {}): PathProof {
+  const family: AddressFamily = changes.family ?? "ipv4";
+  const path = pathBetween(dualSelf, dual, family);
+  assert.ok(path !== null);
+  const { local, remote } = path;
+  const [from, to] = [self.incarnationId, peer.incarnationId];
+  const spi = senderSpi({ self }, peer, "out", two.keyId);
+  return { probe: { peer: peer.name, family, key: two, from, to, spi, local, remote, ...changes }, outcome, atMs: 0 };
+}
+
+/** Both keys are held at both ends and recorded; packets go with the first. */
+function inputsFor(entry: RosterEntry, changes: Partial<PeerInputs>): PeerInputs {
+  const sas = [one, two].flatMap((key) => [...sasOf("in", key, entry), ...sasOf("out", key, entry)]);
+  const report = { ...steadyReport(2, one), holds: [one, two] };
+  const kernel = { sas, policies: [...selecting(one, entry), ...accepting(entry)] };
+  return { entry, kernel, report, recorded: recordOf([one, two], entry), proofs: [], ...changes };
+}
+
+interface Case {
+  readonly name: string;
+  readonly context?: Partial<Context>;
+  readonly inputs?: Partial<PeerInputs>;
+  /** What is planned, in words. */
+  readonly plan: readonly string[];
+  readonly unproven: boolean;
+  readonly unanswered?: boolean;
+}
+
+const switched = ["policy out key 2"];
+const cases: readonly Case[] = [
+  { name: "nothing is known: the peer stays", plan: [], unproven: true },
+  { name: "answered: it goes over", inputs: { proofs: [proofOf(answered)] }, plan: switched, unproven: false },
+  { name: "failed: it stays", inputs: { proofs: [proofOf(failed)] }, plan: [], unproven: true, unanswered: true },
+  { name: "a proof of another key is none", inputs: { proofs: [proofOf(answered, { key: one })] }, plan: [], unproven: true },
+  { name: "a proof of the peer's other life is none", inputs: { proofs: [proofOf(answered, { to: reborn })] }, plan: [], unproven: true },
+  { name: "a proof of our other life is none", inputs: { proofs: [proofOf(answered, { from: reborn })] }, plan: [], unproven: true },
+  { name: "not drawn: it goes over", context: { sample: nobody }, plan: switched, unproven: false },
+  { name: "drawn: it stays", context: { sample: new Set([peer.name]) }, plan: [], unproven: true },
+  {
+    name: "the receiver gave up the old key: nothing to stay on",
+    inputs: { report: { ...steadyReport(2, two), holds: [two] } },
+    plan: switched,
+    unproven: false,
+  },
+  {
+    name: "an SA that is not recorded is not probed",
+    inputs: { recorded: recordOf([one]) },
+    plan: [],
+    unproven: false,
+  },
+  {
+    name: "going back to the old key needs no proof",
+    context: { candidates: [one] },
+    inputs: { kernel: { ...inputsFor(peer, {}).kernel, policies: [...selecting(two), ...accepting()] } },
+    plan: ["policy out key 1"],
+    unproven: false,
+  },
+];
+
+for (const { name, context, inputs, plan, unproven, unanswered = false } of cases) {
+  test(`path proof: ${name}`, () => {
+    const whole = makeContext({ next: two, hold: [one, two], candidates: [two, one], sample: "all", ...context });
+    const all = inputsFor(peer, inputs ?? {});
+    const facts = evaluatePeer(whole, all);
+    assert.deepEqual(Object.values(planPeer(whole, all)).flat().map(describe), plan);
+    assert.equal(is(facts, "unproven"), unproven);
+    assert.equal(is(facts, "unanswered"), unanswered);
+  });
+}
+
+test("path proof: two address families go over one by one", () => {
+  const context = makeContext({ self: dualSelf, next: two, hold: [one, two], candidates: [two, one], sample: "all" });
+  const { sas, policies } = inputsFor(peer, {}).kernel;
+  const remote = { address: "2001:db8::2", udpPort: peer.addresses.udpPort };
+  const kernel = {
+    sas: [...sas, ...sas.map((sa) => ({ ...sa, remote }))],
+    policies: [...policies, ...policies.map((policy) => ({ ...policy, family: "ipv6" as const, remote }))],
+  };
+  const proofs = [proofOf(answered, { family: "ipv6" }), proofOf(failed)];
+  const inputs = { ...inputsFor(dual, { proofs }), kernel };
+  assert.deepEqual(planPeer(context, inputs).switch.map((operation) => operation.kind === "set-policy" && operation.policy.family), ["ipv6"]);
+  assert.ok(is(evaluatePeer(context, inputs), "onCurrent"), "our word waits for both");
+});
+
+const directive = { next: two, emergency: false } as Directive;
+
+function rosterOf(size: number): Parameters<typeof sampleFor>[2] {
+  const entries = new Map(Array.from({ length: size }, (_, i) => [testEntry(i + 1).name, testEntry(i + 1)] as const));
+  return { entries, unreadable: new Set(), complete: true, revision: 1 } as unknown as Parameters<typeof sampleFor>[2];
+}
+
+const drawnBy = (name: NodeName, key = two): ReturnType<typeof sampleFor> =>
+  sampleFor(null, { ...directive, next: key }, rosterOf(300), name);
+
+test("path proof: up to 64 peers all are drawn, then 64, by node and key", () => {
+  assert.equal(sampleFor(null, directive, rosterOf(65), self.name), "all");
+  const drawn = drawnBy(self.name);
+  assert.ok(drawn !== "all" && drawn.size === 64 && !drawn.has(self.name));
+  assert.deepEqual(drawnBy(self.name), drawn, "a replay draws the same");
+  assert.notDeepEqual(drawnBy(peer.name), drawn);
+  assert.notDeepEqual(drawnBy(self.name, testKey(3)), drawn);
+});
+
+test("path proof: what was drawn for a key stays, whoever joins", () => {
+  const before = makeContext({ next: two, sample: "all" });
+  assert.equal(sampleFor(before, directive, rosterOf(300), self.name), "all");
+  assert.notEqual(sampleFor({ ...before, next: testKey(3) }, directive, rosterOf(300), self.name), "all");
+});
+
+test("path proof: a compromised key is left without one", () => {
+  assert.equal(sampleFor(null, { ...directive, emergency: true }, rosterOf(3), self.name), nobody);
+});
