@@ -1,7 +1,7 @@
 /** The tunnel port over real OpenVPN: two sites in two network namespaces, each in a process that can be killed. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openIssuer } from "../../src/adapters/pki/issuer.js";
@@ -37,10 +37,10 @@ after(async () => {
 test("tunnels: a listening end alone is not ready; with its peer both ends are, and the route leads through", { skip }, async () => {
   const issued = await issue(1, 0);
   await start("server", issued);
-  const alone = await observe("server", 1);
+  // OpenVPN gives the device its address a moment after it was released.
+  const alone = await until("server", 1, ({ localAddress }) => localAddress !== null);
   assert.equal(alone.process, "up");
   assert.equal(alone.tunnel, "down");
-  assert.notEqual(alone.localAddress, null, "device and address are there");
   assert.equal(verdict("server", alone, issued), "GATEWAY_TUNNEL_DOWN");
   await start("client", issued);
   for (const side of sides) await untilReady(side, issued);
@@ -108,7 +108,7 @@ test("tunnels: the peer's last answer stands unprobed, proves nothing after a mi
   sitesOf.client = await startSite("client");
   for (const side of sides) await untilReady(side, issued);
   process.kill((await findProcesses(join(world.directory, "server")))[0]!.pid, "SIGKILL");
-  const dead = await untilDown("server", 1);
+  const dead = await until("server", 1, ({ process: state }) => state === "down");
   assert.equal(dead.peer, null, "what is known of a peer ends with the process");
   await start("server", issued);
   for (const side of sides) await untilReady(side, issued);
@@ -147,8 +147,13 @@ test("tunnels: the new generation beside the old one, then the old one goes with
     assert.deepEqual(view, { kind: "hops", hops: [{ pair: 0, number: 2 }] });
   }
   for (const side of sides) {
+    // What was opened before shows what is left of the key where it lay.
+    const key = openSync(join(world.directory, side, "a-b/p0.g1/key.pem"), "r");
+    assert.match(contentOf(key), /PRIVATE KEY/);
     await sitesOf[side].run("remove", "a-b", 0, 1);
     await sitesOf[side].run("remove", "a-b", 0, 1);
+    assert.match(contentOf(key), /^\0+$/, "overwritten before it was removed");
+    closeSync(key);
     assert.ok(!existsSync(join(world.directory, side, "a-b/p0.g1")));
     assert.doesNotMatch(ip("-n", world.namespaces[side], "-o", "link"), /sg[0-9a-f]{8}-0/);
     await untilReady(side, next);
@@ -199,6 +204,36 @@ test("tunnels: a foreign route in the place of ours is told and left alone", { s
   assert.match(ip("-n", world.namespaces.server, "route", "show", "10.102.0.0/16"), /dev lo/);
 });
 
+test("tunnels: an OpenVPN that is stopped (SIGSTOP) holds up neither the other pair nor its own removal (trap 8)", { skip }, async () => {
+  const [first, second] = [issuedOnce.get(2)!, await issue(20, 0)];
+  for (const side of sides) await start(side, second);
+  for (const side of sides) await untilReady(side, second);
+  const both = [ref("server", 2, 1), ref("server", 20, 0)];
+  const verdicts = async (): Promise<readonly string[]> => {
+    const seen = await sitesOf.server.run<LinkObservation>("observe", world.link, both);
+    return [first, second].map((issued) => verdict("server", seen.gateways.find(({ number }) => number === issued.credentials.number)!, issued));
+  };
+  assert.deepEqual(await verdicts(), ["ready", "ready"]);
+  const target = (await findProcesses(join(world.directory, "server"))).find(({ configurationPath }) => configurationPath.includes("/p0.g2/"))!;
+  process.kill(target.pid, "SIGSTOP");
+  const startedMs = performance.now();
+  const [ofStopped, ofOther] = await verdicts();
+  assert.notEqual(ofStopped, "ready");
+  assert.equal(ofOther, "ready");
+  assert.ok(performance.now() - startedMs < limits.gatewayObservationMsMax, "what was seen of the other pair is not yet too old");
+  process.kill(target.pid, "SIGCONT");
+  await untilReady("server", first);
+  process.kill(target.pid, "SIGSTOP");
+  await sitesOf.server.run("remove", "a-b", 0, 2);
+  assert.ok(!existsSync(`/proc/${target.pid}`) && !existsSync(join(world.directory, "server/a-b/p0.g2")));
+  await untilReady("server", second);
+});
+
+function contentOf(file: number): string {
+  const buffer = Buffer.alloc(4_096);
+  return buffer.subarray(0, readSync(file, buffer, 0, buffer.length, 0)).toString("latin1");
+}
+
 const issuedOnce = new Map<number, Issued>();
 
 async function issue(number: number, slot: 0 | 1): Promise<Issued> {
@@ -212,13 +247,18 @@ async function issue(number: number, slot: 0 | 1): Promise<Issued> {
     client: await sitesOf.client.run<string>("prepare", ref("client", number, slot)),
   };
   const issued = await new Promise<Issued>((done, failed) => {
-    issuer.issue({ link: world.link, pair: 0 as PairIndex, number, slot, csrs }, (result) => {
+    issuer.issue({ link: world.link, pair: pairFor(number), number, slot, csrs }, (result) => {
       if (result.ok) done(result.value);
       else failed(new Error(result.error.message));
     });
   });
   issuedOnce.set(number, issued);
   return issued;
+}
+
+/** Generations from 20 on are the second pair's. */
+function pairFor(number: number): PairIndex {
+  return (number < 20 ? 0 : 1) as PairIndex;
 }
 
 function startSite(side: Side): Promise<TunnelProcess> {
@@ -230,7 +270,7 @@ function startSite(side: Side): Promise<TunnelProcess> {
 }
 
 function ref(side: Side, number: number, slot: 0 | 1): GatewayRef {
-  return { link: world.link, side, pair: 0 as PairIndex, number, slot };
+  return { link: world.link, side, pair: pairFor(number), number, slot };
 }
 
 async function start(side: Side, { credentials, root }: Issued): Promise<void> {
@@ -244,7 +284,7 @@ async function observe(side: Side, number: number, probed = [ref(side, number, 0
 
 function verdict(side: Side, view: ObservedGateway, { credentials }: Issued): string {
   const peer = world.link[side === "server" ? "client" : "server"];
-  const readiness = gatewayReadiness({ pair: 0 as PairIndex, side, peer, credentials }, view, 0);
+  const readiness = gatewayReadiness({ pair: pairFor(credentials.number), side, peer, credentials }, view, 0);
   return readiness.kind === "ready" ? "ready" : readiness.code;
 }
 
@@ -260,14 +300,14 @@ async function untilReady(side: Side, issued: Issued): Promise<void> {
   assert.fail(`${side}: ${seen}`);
 }
 
-async function untilDown(side: Side, number: number): Promise<ObservedGateway> {
+async function until(side: Side, number: number, isSo: (view: ObservedGateway) => boolean): Promise<ObservedGateway> {
   const endMs = performance.now() + 5_000;
   while (performance.now() < endMs) {
     const view = await observe(side, number, []);
-    if (view.process === "down") return view;
+    if (isSo(view)) return view;
     await new Promise((next) => setTimeout(next, 20));
   }
-  return assert.fail(`${side}: the process does not end`);
+  return assert.fail(`${side}: generation ${number} does not come to what is waited for`);
 }
 
 async function processIds(): Promise<readonly number[]> {

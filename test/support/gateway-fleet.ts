@@ -55,4 +55,17 @@ export function assertHeld({ fleet, checker }: Stage): void {
   assert.ok(fleet.traffic.sent > 0);
 }
 
+/** A number names one pair's credentials for ever: which of them sites had with two different ones. */
+export function watchCredentials(fleet: SimGatewayFleet): { twice(): readonly number[] } {
+  const digests = new Map<number, Set<string>>();
+  const look = (): void => {
+    for (const { number, credentials } of fleet.tunnels.all) {
+      if (credentials !== null) digests.set(number, (digests.get(number) ?? new Set()).add(credentials.digest));
+    }
+    fleet.time.post(fleet.time.nowMs + 10, look);
+  };
+  look();
+  return { twice: () => [...digests].filter(([, { size }]) => size > 1).map(([number]) => number) };
+}
+
 export const pairOf = (index: number): PairIndex => index as PairIndex;

@@ -46,6 +46,8 @@ export class SimGatewayRegistry {
   readonly links = new Map<LinkName, StoredLink>();
   readonly reports = new Map<string, SiteReport>();
   readonly requests = new Map<LinkName, LinkRequest>();
+  /** False in a mutant: then the last write wins. */
+  comparesVersions = true;
   readonly #time: VirtualTime;
   readonly #prng: Prng;
   readonly #watches = new Set<Watch>();
@@ -149,7 +151,7 @@ export class SimGatewayRegistry {
 
   #writeLink(record: LinkRecord, expected: number): Result<number, PortFailure> {
     const { name } = record.link;
-    if ((this.links.get(name)?.version ?? 0) !== expected) return fail(failure("REGISTRY_CONFLICT", "another version"));
+    if (this.comparesVersions && (this.links.get(name)?.version ?? 0) !== expected) return fail(failure("REGISTRY_CONFLICT", "another version"));
     const version = this.#commit();
     const stored = { version, record };
     this.links.set(name, stored);
