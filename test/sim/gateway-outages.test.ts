@@ -53,6 +53,14 @@ test("gateway trap 53: two hubs with one configuration do no harm: each write co
   }
 });
 
+test("gateways: a hub whose file names no links rotates those of the registry, and detaches none", () => {
+  const { fleet, checker } = stage({ links: [link, linkOf("w-2", "w-20")] });
+  fleet.startHub(null);
+  for (const one of fleet.links) assert.notEqual(fleet.rotateAndRest(one, 60_000), null);
+  assert.ok([...fleet.registry.links.values()].every(({ record }) => !record.detached && record.lastNumber === 4));
+  assertHeld({ fleet, checker });
+});
+
 test("gateway mutant: two hubs whose writes do not compare give one number to different credentials", () => {
   for (let seed = 1; seed <= 20; seed += 1) {
     const { fleet } = stage({ seed });

@@ -93,7 +93,7 @@ test("examples: what has a default shows it, gateway hub", () => {
     name,
     stateDir,
     registry: { listen: registry.listen },
-    links: links.map(({ pairs: _, ...link }) => link),
+    links: links?.map(({ pairs: _, ...link }) => link),
   });
   assert.deepEqual(hub, smallest);
 });

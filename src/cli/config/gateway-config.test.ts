@@ -26,7 +26,12 @@ const second = { ...siteLink, name: "a-c", firstPort: 12_000, tunnelNetwork: "16
 test("hub: renewal at half of the lifetime, and two pairs unless said otherwise", async () => {
   const { config } = await loadHubConfig(write(hub));
   assert.equal(config.rotation.renewBeforeMs, config.certificates.leafMs / 2);
-  assert.equal(config.links[0]?.pairs, 2);
+  assert.equal(config.links?.[0]?.pairs, 2);
+});
+
+test("hub: without links it takes those of the registry", async () => {
+  const { links: _links, ...without } = hub;
+  assert.equal((await loadHubConfig(write(without))).config.links, null);
 });
 
 test("site: two links beside each other", async () => {

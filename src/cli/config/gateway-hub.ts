@@ -17,7 +17,8 @@ export interface HubConfig {
   readonly name: SiteName;
   readonly stateDir: string;
   readonly registry: ControllerRegistryConfig;
-  readonly links: readonly Link[];
+  /** Null: the registry alone says which there are. */
+  readonly links: readonly Link[] | null;
   readonly rotation: HubOptions;
   readonly certificates: { readonly leafMs: number; readonly rootMs: number };
   readonly log: LogConfig;
@@ -44,7 +45,8 @@ export const hubSchema = z.strictObject({
       }),
     )
     .min(1)
-    .describe("a list of links, each with name, server, client and pairs"),
+    .describe("a list of links, each with name, server, client and pairs")
+    .optional(),
   rotation: z
     .strictObject({
       interval: longField(1_000).default(dayMs),
@@ -68,7 +70,7 @@ export type HubFields = z.output<typeof hubSchema>;
 export function checkHub(fields: HubFields, folder: string): readonly Remark[] {
   return [
     ...checkControllerRegistry(fields.registry, folder),
-    ...fields.links.flatMap((link, index) => checkHubLink(link, index, fields.links)),
+    ...(fields.links ?? []).flatMap((link, index, all) => checkHubLink(link, index, all)),
     ...checkLifetimes(fields),
   ];
 }
@@ -108,7 +110,7 @@ export function toHubConfig(fields: HubFields, folder: string): HubConfig {
     name: fields.name,
     stateDir,
     registry: toControllerRegistry(fields.registry, folder, stateDir),
-    links: fields.links,
+    links: fields.links ?? null,
     rotation: {
       intervalMs: rotation.interval,
       jitterMs: rotation.jitter,

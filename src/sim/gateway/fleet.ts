@@ -146,18 +146,19 @@ export class SimGatewayFleet {
     });
   }
 
-  startHub(): void {
+  /** @param desired null for a hub whose file names no links */
+  startHub(desired: readonly Link[] | null = this.links): void {
     this.stopHub();
-    this.hub = this.#newHub("hub", (client) => this.hub?.client === client);
+    this.hub = this.#newHub("hub", desired, (client) => this.hub?.client === client);
     this.hub.loop.start();
   }
 
   /** Another hub with the same configuration. */
   startSecondHub(): void {
-    this.#newHub("second hub", () => true).loop.start();
+    this.#newHub("second hub", this.links, () => true).loop.start();
   }
 
-  #newHub(name: string, isRunning: (client: GatewayClient) => boolean): SimHub {
+  #newHub(name: string, desired: readonly Link[] | null, isRunning: (client: GatewayClient) => boolean): SimHub {
     const client: GatewayClient = { isAlive: () => isRunning(client), isCutOff: false };
     const clock = this.#clock(0, client.isAlive);
     const ports = {
@@ -167,7 +168,7 @@ export class SimGatewayFleet {
       issuer: this.issuer.port(client.isAlive),
       log: this.#log(name),
     };
-    const loop = new HubLoop({ ...simHub, ...this.options.hub }, this.links, ports, this.options.stepHub?.());
+    const loop = new HubLoop({ ...simHub, ...this.options.hub }, desired, ports, this.options.stepHub?.());
     return { loop, client };
   }
 
