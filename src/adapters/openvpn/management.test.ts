@@ -1,5 +1,6 @@
 /** The management client against a socket that answers as OpenVPN does, and as it does when it is ending. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -68,6 +69,31 @@ test("management: when the process ends, what waits fails and the end is told on
   await assert.rejects(management.state(), { code: "OPENVPN_UNREACHABLE" });
   await assert.rejects(management.state(), { code: "OPENVPN_UNREACHABLE" });
   assert.equal(ends, 1);
+});
+
+test("management: a process that is killed with a command unread ends the connection, not the site (regression)", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "spindle-management-"));
+  const path = join(directory, "m");
+  // A process of its own, as this one must be killed; it reads nothing.
+  const script = `require("node:net").createServer({ pauseOnConnect: true }, () => console.log("in")).listen(${JSON.stringify(path)}, () => console.log("up"))`;
+  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  const said = (word: string): Promise<void> => new Promise((done) => {
+    child.stdout.on("data", (chunk: Buffer) => chunk.toString().includes(word) && done());
+  });
+  try {
+    await said("up");
+    const accepted = said("in");
+    const ended = new Promise<void>((done) => void Management.connect(path, { ...quiet, closed: done }).then(async (management) => {
+      await accepted;
+      const asked = management.state();
+      child.kill("SIGKILL");
+      await assert.rejects(asked, { code: "OPENVPN_UNREACHABLE" });
+    }));
+    await ended;
+  } finally {
+    child.kill("SIGKILL");
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test("management: nobody listens", async () => {

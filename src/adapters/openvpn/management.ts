@@ -44,9 +44,12 @@ export class Management {
   private constructor(socket: Socket, listener: ManagementListener) {
     this.#socket = socket;
     this.#listener = listener;
-    createInterface({ input: socket }).on("line", (line) => {
+    const lines = createInterface({ input: socket });
+    lines.on("line", (line) => {
       this.#take(line.slice(0, limits.gatewayManagementLineMax));
     });
+    // A process that is killed with a command unread resets the connection, and both tell it: the end follows.
+    lines.on("error", () => undefined);
     socket.on("error", () => undefined);
     socket.on("close", () => {
       this.#end();
