@@ -119,6 +119,10 @@ export const limits = {
   probesPerEffectMax: 128,
   /** Outcomes kept per peer: two address families, and the keys of one rotation and of the one before. */
   proofsPerPeerMax: 8,
+  /** UDP, at the nodes' own addresses, within ESP. */
+  probePortDefault: 11_192,
+  probeAnswersPerSecond: 500,
+  probeListenRetryMs: 5_000,
   /** How long the answer to a probe is waited for, and from a failed probe to the next one. */
   probeMsMax: 1_000,
   probeRetryMs: 3_000,

@@ -116,6 +116,10 @@ export class AgentWorld {
     return this.#roster;
   }
 
+  get proofs(): Observation["proofs"] {
+    return this.#proofs;
+  }
+
   /** Takes the touched peers: the next observation starts with none. */
   observe(spareIncarnationId: IncarnationId, chance: number): Observation {
     const touched = this.#touched;

@@ -8,6 +8,7 @@ import { encapsulationCases } from "./cases/encapsulation.js";
 import { fleetCases } from "./cases/fleet.js";
 import { errorCases, noCipherCases, noEspCases } from "./cases/errors.js";
 import { notificationCases } from "./cases/notifications.js";
+import { pathProofCases } from "./cases/path-proof.js";
 import { policyLevelCases } from "./cases/policy-levels.js";
 import { portCases } from "./cases/port.js";
 import { trafficCases } from "./cases/traffic.js";
@@ -27,7 +28,7 @@ export const caseSets: readonly CaseSet[] = [
   },
   {
     name: "agents-and-commands",
-    cases: [...driftCases, ...cleanupCases, ...policyLevelCases, ...encapsulationCases, ...doctorCases],
+    cases: [...driftCases, ...cleanupCases, ...policyLevelCases, ...encapsulationCases, ...pathProofCases, ...doctorCases],
     withoutModules: [],
   },
   { name: "no-esp", cases: [...noEspCases, ...noEspDoctorCases], withoutModules: ["esp4", "esp6"] },

@@ -9,6 +9,8 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AssertionError } from "../../core/assert.js";
 import { fail, succeed } from "../../core/result.js";
+import { limits } from "../../core/limits.js";
+import type { Probe, ProbeOutcome } from "../../core/probe.js";
 import type { Operation } from "../../core/sa.js";
 import type { Done, PortFailure, Stop } from "../../ports/failure.js";
 import type {
@@ -31,6 +33,8 @@ import { readAll, readTouched, type Reader } from "./kernel/read-back.js";
 import { runStages } from "./kernel/stage-runner.js";
 import type { LocalNode } from "./kernel/translate.js";
 import { findOwned } from "./owned.js";
+import { sendProbes, type Probing } from "./probe/policy-probes.js";
+import { here } from "./probe/sockets.js";
 import { NetlinkDescriptor } from "./socket/descriptor.js";
 import { loadLibc, type Libc } from "./socket/libc.js";
 import { listenToXfrm, type Heard, type NotificationSocket } from "./socket/notification-socket.js";
@@ -45,6 +49,8 @@ export interface NetlinkKernelOptions {
   readonly besideCilium?: boolean;
   /** Lab only ("--slow-node"): see staging-pace.ts. Default 0. */
   readonly stagingDelayMs?: number;
+  /** Default: `limits.probePortDefault`, in the namespace that the process is in. */
+  readonly probing?: Probing;
 }
 
 type Watcher = (reason: "connected" | "disconnected" | "foreign-change") => void;
@@ -73,6 +79,7 @@ export class NetlinkKernel implements KernelPort {
   readonly #watchers = new Set<Watcher>();
   readonly #stagingDelayMs: number;
   readonly #besideCilium: boolean;
+  readonly #probing: Probing;
   readonly #closing = new AbortController();
   #lastTurn: Promise<void> = Promise.resolve();
   #isChangeTold = true;
@@ -83,6 +90,7 @@ export class NetlinkKernel implements KernelPort {
   /** Opens everything in the network namespace that the thread is in. @throws PortError */
   constructor(libc: Libc, options: NetlinkKernelOptions) {
     const { local, keySource, log, stagingDelayMs = 0, besideCilium = false } = options;
+    this.#probing = options.probing ?? { port: limits.probePortDefault, within: here };
     this.#libc = libc;
     this.#besideCilium = besideCilium;
     this.#stagingDelayMs = stagingDelayMs;
@@ -137,6 +145,14 @@ export class NetlinkKernel implements KernelPort {
       const reading = await readAll(this.#reader, recognise);
       return { ...reading, identity: this.#identity, counters: this.#stat.read() };
     }, done);
+  }
+
+  probe(probes: readonly Probe[], done: Done<readonly ProbeOutcome[]>): void {
+    const { signal } = this.#closing;
+    this.#enqueue(() => sendProbes(this.#reader, this.#probing, probes, signal), (sent) => {
+      if (!sent.ok) return done(sent);
+      void Promise.all(sent.value).then((outcomes) => void setImmediate(() => done(succeed(outcomes))));
+    });
   }
 
   /** The kernel is always there: a watcher is told so, later. */

@@ -143,7 +143,9 @@ test("config: beyond loopback the status server has a certificate", async () => 
 test("config: the kernel's dataplane sends plain ESP and needs no socket", async () => {
   const lines = agentLines.with(5, "dataplane: { kind: kernel }");
   const { config } = await loadAgent(lines);
-  assert.deepEqual(config.dataplane, { kind: "kernel", reqid: 0x5350_0001, replayWindow: 1_024, besideCilium: false });
+  assert.deepEqual(config.dataplane, { kind: "kernel", reqid: 0x5350_0001, replayWindow: 1_024,
+    provesPaths: true,
+    probePort: 11_192, besideCilium: false });
   assert.equal(config.node.addresses.udpPort, null);
   const node = "node: { name: node-1, addresses: { ipv4: 192.0.2.1 }, udpPort: 4500 }";
   const fault = await faultIn(loadAgent(lines.with(1, node)));

@@ -17,6 +17,10 @@ export interface KernelDataplaneConfig {
   readonly reqid: number;
   /** Of inbound SAs, in packets. */
   readonly replayWindow: number;
+  /** A peer goes over to a new key only when a probe with it was answered. */
+  readonly provesPaths: boolean;
+  /** UDP port of probes: every node answers there. */
+  readonly probePort: number;
   /** Start although Cilium's IPsec seems to be on this host. */
   readonly besideCilium: boolean;
 }
@@ -33,13 +37,15 @@ export const dataplaneSection = z.strictObject({
   encapsulation: z.enum(["none", "udp"]).optional(),
   besideCilium: z.boolean().optional(),
   replayWindow: z.int().min(limits.replayWindowMin).max(limits.replayWindowMax).optional(),
+  provePaths: z.boolean().optional(),
+  probePort: z.int().min(1).max(65_535).optional(),
 });
 
 export type DataplaneFields = z.output<typeof dataplaneSection>;
 
 const fieldsOf = {
   userspace: ["socket"],
-  kernel: ["reqid", "replayWindow", "encapsulation", "besideCilium"],
+  kernel: ["reqid", "replayWindow", "provePaths", "probePort", "encapsulation", "besideCilium"],
 } as const;
 
 export function checkDataplane(fields: DataplaneFields, folder: string): readonly Remark[] {
@@ -76,5 +82,6 @@ export function toDataplane(fields: DataplaneFields, folder: string): DataplaneC
   const { kind, socket = "", reqid = defaultOwnership.reqid } = fields;
   if (kind === "userspace") return { kind, socket: resolve(folder, socket) };
   const { replayWindow = limits.replayWindowDefault, besideCilium = false } = fields;
-  return { kind, reqid, replayWindow, besideCilium };
+  const { provePaths: provesPaths = true, probePort = limits.probePortDefault } = fields;
+  return { kind, reqid, replayWindow, provesPaths, probePort, besideCilium };
 }

@@ -5,6 +5,7 @@ import { parseIncarnationId, type IncarnationId } from "../../core/node.js";
 import { Keyring } from "../../adapters/crypto/keyring.js";
 import { Keystore } from "../../adapters/keyfile/keystore.js";
 import { makeLog } from "../../adapters/log/log.js";
+import { startResponder } from "../../adapters/netlink/probe/responder.js";
 import { connectRegistry } from "../../adapters/registry/connect.js";
 import { openStateDirectory } from "../../adapters/storage/state-directory.js";
 import { systemClock } from "../../adapters/system/clock.js";
@@ -65,6 +66,7 @@ async function openAgent(
   closers.add(() => storage.close());
   const kernel = await openDataplane(config, keyring, log, overrides.stagingDelayMs ?? 0);
   closers.add(() => kernel.close());
+  if (config.dataplane.kind === "kernel") closers.add(answerProbes(config.dataplane.probePort, config, log));
   const registry = await connectRegistry(config.registry, { skipped: skipLogger(log), log });
   closers.add(() => registry.close());
   const keystore = makeKeystore(config, keyring, log);
@@ -87,6 +89,11 @@ async function runUntil(loop: AgentLoop, signal: AbortSignal): Promise<void> {
   });
 }
 
+function answerProbes(port: number, { node: { addresses } }: AgentConfig, log: Log): () => void {
+  const responder = startResponder({ addresses, port, log });
+  return () => responder.close();
+}
+
 function makeKeystore(config: AgentConfig, keyring: Keyring, log: Log): Keystore {
   const { path, ring, strictPermissions, pollMs } = config.keyFile;
   const warn = (code: string, why: string): void => log.write("warn", "key file", { code, why });
@@ -98,6 +105,7 @@ function loopOptions(config: AgentConfig): AgentLoopOptions {
     name: config.node.name,
     addresses: config.node.addresses,
     coordination: config.coordination,
+    provesPaths: config.dataplane.kind === "kernel" && config.dataplane.provesPaths,
     ring: config.keyFile.ring,
     jitter: config.jitter,
     drainMs: config.rotation.drainMs,

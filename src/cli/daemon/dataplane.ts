@@ -4,6 +4,7 @@ import { remedyFor } from "../../adapters/netlink/codec/errno.js";
 import { openNetlinkKernel, type NetlinkKernelOptions } from "../../adapters/netlink/kernel-port.js";
 import { defaultOwnership } from "../../adapters/netlink/kernel/ownership.js";
 import type { LocalNode } from "../../adapters/netlink/kernel/translate.js";
+import { here } from "../../adapters/netlink/probe/sockets.js";
 import { PortError } from "../../adapters/port-error.js";
 import { UserspaceKernel } from "../../adapters/userspace/control-client.js";
 import type { KernelPort } from "../../ports/kernel.js";
@@ -30,13 +31,13 @@ export async function openDataplane(
 }
 
 async function openKernel(
-  { reqid, replayWindow, besideCilium }: KernelDataplaneConfig,
+  { reqid, replayWindow, probePort, besideCilium }: KernelDataplaneConfig,
   node: Pick<LocalNode, "addresses" | "guard">,
   options: Omit<NetlinkKernelOptions, "local">,
 ): Promise<OpenDataplane> {
   const local = { ...node, ownership: { ...defaultOwnership, reqid }, replayWindow };
   try {
-    return await openNetlinkKernel({ local, besideCilium, ...options });
+    return await openNetlinkKernel({ local, besideCilium, probing: { port: probePort, within: here }, ...options });
   } catch (cause) {
     if (!(cause instanceof PortError)) throw cause;
     const { code, message } = cause;

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { makeCandidate } from "../../../src/adapters/crypto/keyring.js";
 import { endHolder, findHolders } from "../../../src/adapters/netlink/decapsulation.js";
+import { startResponder } from "../../../src/adapters/netlink/probe/responder.js";
 import { connectEmbedded, startEmbedded } from "../../../src/adapters/registry/embedded/open.js";
 import { openStateDirectory } from "../../../src/adapters/storage/state-directory.js";
 import { systemClock } from "../../../src/adapters/system/clock.js";
@@ -38,6 +39,8 @@ export interface FleetNode {
   offer(...keyIds: readonly number[]): void;
   /** Ends the agent and starts another one with the same state, at this level. */
   restart(level: PolicyLevel): Promise<void>;
+  /** Probes are no longer answered by the agent. */
+  stopAnswering(): void;
   close(): Promise<void>;
 }
 
@@ -63,6 +66,7 @@ export interface KernelFleetOptions {
   readonly guard?: Guard;
   /** Of ESP in UDP. */
   readonly udpPort?: number;
+  readonly provesPaths?: boolean;
   /** Around the kernel port of each agent. */
   readonly wrap?: (kernel: KernelPort) => KernelPort;
 }
@@ -133,7 +137,7 @@ async function startNode(
   let read: ((reading: KeyFileReading) => void) | null = null;
   const makeLoop = (policyLevel: PolicyLevel): AgentLoop =>
     new AgentLoop(
-      { ...optionsOf(node), resyncMs, policyLevel },
+      { ...optionsOf(node), resyncMs, policyLevel, provesPaths: options.provesPaths === true },
       {
         clock: systemClock,
         kernel: wrap(node.kernel),
@@ -152,6 +156,8 @@ async function startNode(
         chance: Math.random,
       },
     );
+  const { within } = namespace;
+  const responder = startResponder({ addresses: node.addresses, port: limits.probePortDefault, log, within });
   let offered: readonly KeyIdentity[] = [];
   let loop = makeLoop(level);
   const start = async (): Promise<void> => {
@@ -174,8 +180,10 @@ async function startNode(
       loop = makeLoop(next);
       await start();
     },
+    stopAnswering: () => responder.close(),
     close: async () => {
       loop.stop();
+      responder.close();
       node.kernel.close();
       registry.close();
       await storage.close();

@@ -1,5 +1,6 @@
 /** A node with the kernel's dataplane in a namespace, and the operations between it and a peer. */
 import type { KeyId } from "../../../src/core/key-id.js";
+import { limits } from "../../../src/core/limits.js";
 import type { IncarnationId, NodeAddresses, NodeName } from "../../../src/core/node.js";
 import type {
   KeyEnd,
@@ -15,6 +16,7 @@ import { Keyring, makeCandidate } from "../../../src/adapters/crypto/keyring.js"
 import { NetlinkKernel } from "../../../src/adapters/netlink/kernel-port.js";
 import { defaultOwnership } from "../../../src/adapters/netlink/kernel/ownership.js";
 import type { Guard } from "../../../src/adapters/netlink/kernel/guard.js";
+import { here } from "../../../src/adapters/netlink/probe/sockets.js";
 import { loadLibc } from "../../../src/adapters/netlink/socket/libc.js";
 import type { Family } from "../../../src/adapters/netlink/codec/model.js";
 import type { ApplyOutcome, KernelDump, Recognise } from "../../../src/ports/kernel.js";
@@ -35,6 +37,7 @@ export interface KernelNodeOptions {
   readonly log?: Log | null;
   readonly guard?: Guard | null;
   readonly besideCilium?: boolean;
+  readonly probePort?: number;
   /** Of ESP in UDP; null for plain ESP. */
   readonly udpPort?: number | null;
 }
@@ -44,7 +47,7 @@ export async function makeKernelNode(
   index: number,
   ends: Record<Family, string>,
   namespace: Namespace | null = null,
-  { log = null, guard = null, udpPort = null, besideCilium = false }: KernelNodeOptions = {},
+  { log = null, guard = null, udpPort = null, besideCilium = false, probePort = limits.probePortDefault }: KernelNodeOptions = {},
 ): Promise<KernelNode> {
   const libc = await loadLibc();
   const keyring = new Keyring();
@@ -52,8 +55,9 @@ export async function makeKernelNode(
   const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024, guard };
   const said: string[] = [];
   const own: Log = { write: (_level, message) => void said.push(message) };
+  const probing = { port: probePort, within: namespace?.within ?? here };
   const make = (): NetlinkKernel => {
-    const kernel = new NetlinkKernel(libc, { local, keySource: keyring, log: log ?? own, besideCilium });
+    const kernel = new NetlinkKernel(libc, { local, keySource: keyring, log: log ?? own, besideCilium, probing });
     kernel.holdSockets();
     return kernel;
   };

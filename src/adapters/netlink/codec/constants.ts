@@ -65,6 +65,7 @@ export const addressFamilyNumber = { ipv4: 2, ipv6: 10 } as const;
 
 /** IPPROTO_ESP. */
 export const protocolEsp = 50;
+export const protocolUdp = 17;
 
 /** UDP_ENCAP_ESPINUDP. */
 export const encapsulationEspInUdp = 2;

@@ -18,10 +18,11 @@ export const defaultOwnership: Ownership = { reqid: 0x5350_0001, priority: 0x535
 export const priorityBand = 256;
 
 /**
- * Places in the band, looked at in this order: what always passes, policies towards and from single
- * peers, and what blocks the rest.
+ * Places in the band, looked at in this order: what always passes, what a probe goes with while it is
+ * sent, policies towards and from single peers, and what blocks the rest.
  */
 export const bypassPriority = 64;
+export const probePriority = 96;
 export const peerPriority = 128;
 export const blockPriority = 255;
 
