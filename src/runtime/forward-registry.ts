@@ -34,7 +34,16 @@ export class ForwardRegistry {
   constructor(registry: RegistryPort, clock: Pick<Clock, "defer">) {
     this.#clock = clock;
     this.port = {
-      ...registry,
+      remove: (name, done) => registry.remove(name, done),
+      putRequest: (request, done) => registry.putRequest(request, done),
+      clearRequest: (id, done) => registry.clearRequest(id, done),
+      watchRequest: (listener) => registry.watchRequest(listener),
+      putRotation: (record, done) => registry.putRotation(record, done),
+      listRotations: (done) => registry.listRotations(done),
+      renewLease: (name, id, leaseMs, done) => registry.renewLease(name, id, leaseMs, done),
+      listLeases: (done) => registry.listLeases(done),
+      campaign: (candidate, leaseMs, leading) => registry.campaign(candidate, leaseMs, leading),
+      close: () => registry.close(),
       register: (request, done) => this.#write(done, () => registry.register(request, done)),
       publishReport: (report, done) => this.#write(done, () => registry.publishReport(report, done)),
       writeFleet: (record, version, done) => this.#write(done, () => registry.writeFleet(record, version, done)),
