@@ -73,6 +73,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/doctor.js"),
   },
   {
+    name: "probe",
+    summary: "prove this node's paths to its peers",
+    load: () => import("./commands/probe.js"),
+  },
+  {
     name: "cleanup",
     summary: "remove all SAs and policies of Spindle from this host's kernel",
     load: () => import("./commands/cleanup.js"),

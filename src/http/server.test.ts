@@ -11,6 +11,7 @@ import type { ServiceAddress } from "../ports/service-address.js";
 import { formatServiceAddress, isLoopback } from "./listen.js";
 import { makeAgentMetrics } from "./metrics/agent-metrics.js";
 import { makeRoutes, startStatusServer, type StatusServer, type StatusSource } from "./server.js";
+import type { PathCheck } from "./status.js";
 import type { ServiceTls } from "./tls.js";
 import { TestAuthority, type Issued } from "../../test/support/certificates.js";
 import { agentStatus } from "../../test/support/status.js";
@@ -59,6 +60,30 @@ test("routes: nothing can be changed, and nothing else is there", async () => {
   assert.equal((await routes.request("/status", { method: "POST" })).status, 404);
   assert.equal((await routes.request("/")).status, 404);
 });
+
+const check: PathCheck = { schemaVersion: 1, node: "a", paths: [], ok: true };
+const probing: StatusSource = {
+  ...source,
+  checkPaths: async (peers) => (peers?.[0] === "x" ? { unknown: ["x"] } : peers?.[0] === "none" ? null : check),
+};
+
+const requests: readonly (readonly [name: string, source: StatusSource, isLocal: boolean, body: string, type: string, status: number])[] = [
+  ["all peers", probing, true, '{ "peers": null }', "application/json", 200],
+  ["a peer that is not known", probing, true, '{ "peers": ["x"] }', "application/json", 404],
+  ["before the node is admitted", probing, true, '{ "peers": ["none"] }', "application/json", 503],
+  ["no list of names", probing, true, '{ "peers": [1] }', "application/json", 400],
+  ["no JSON", probing, true, "peers", "application/json", 400],
+  ["what a page could send to another origin", probing, true, '{ "peers": null }', "text/plain", 415],
+  ["from other hosts", probing, false, '{ "peers": null }', "application/json", 404],
+  ["a dataplane that cannot", source, true, '{ "peers": null }', "application/json", 404],
+];
+
+for (const [name, from, isLocal, body, type, status] of requests) {
+  test(`routes: a probe of paths, ${name}: ${status}`, async () => {
+    const asked = { method: "POST", body, headers: { "content-type": type } };
+    assert.equal((await makeRoutes(from, isLocal).request("/probe", asked)).status, status);
+  });
+}
 
 test("status server: answers on a free loopback port, and no more after close", async (context) => {
   const server = await start(context, anyPort);

@@ -1,6 +1,6 @@
 /**
- * The status server of an agent or a controller: probes, metrics and status, read-only. It answers
- * from the status that it is given and keeps nothing itself.
+ * The status server of an agent or a controller: probes, metrics and status. It answers from the status that it is given
+ * and keeps nothing itself. Nothing can be changed through it; an agent's can be asked to probe its paths, from this host.
  */
 import { createServer, type RequestListener } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
@@ -12,7 +12,7 @@ import type { PortFailure } from "../ports/failure.js";
 import type { ServiceAddress } from "../ports/service-address.js";
 import { listen } from "./listen.js";
 import type { Metrics } from "./metrics/series.js";
-import type { AgentStatus, ControllerStatus, Verdict } from "./status.js";
+import type { AgentStatus, ControllerStatus, PathCheck, UnknownPeers, Verdict } from "./status.js";
 import { isSameMaterial, readMaterial, type ServiceTls, type TlsMaterial } from "./tls.js";
 
 /** What the server answers from. Each is called for each request, so it must be cheap. */
@@ -23,6 +23,8 @@ export interface StatusSource {
   /** May traffic rely on this node (design 4.3)? */
   ready(): Verdict;
   readonly metrics: Metrics;
+  /** Probes the paths to these peers, or to all; null before there are any. Absent where the dataplane cannot. */
+  readonly checkPaths?: (peers: readonly string[] | null) => Promise<PathCheck | UnknownPeers | null>;
 }
 
 export interface StatusServer {
@@ -45,7 +47,7 @@ export async function startStatusServer(
   { tls, rereadMs = limits.httpCertificateReadMs }: StatusServerOptions = { tls: null },
 ): Promise<Result<StatusServer, PortFailure>> {
   // Over a unix socket a request may come without a host name.
-  const listener = getRequestListener(makeRoutes(source).fetch, { hostname: "localhost" });
+  const listener = getRequestListener(makeRoutes(source, tls === null).fetch, { hostname: "localhost" });
   const answerTo: RequestListener = (request, response) => void listener(request, response);
   const secured = tls === null ? null : await secure(tls, answerTo, rereadMs);
   if (secured?.ok === false) return fail(secured.error);
@@ -85,8 +87,11 @@ async function secure(
   return succeed(server.once("close", () => clearInterval(timer)));
 }
 
-/** The routes without a socket. */
-export function makeRoutes(source: StatusSource): Hono {
+/**
+ * The routes without a socket.
+ * @param isLocal whether only this host gets here: what sends packets is for nobody else
+ */
+export function makeRoutes(source: StatusSource, isLocal = true): Hono {
   const routes = new Hono();
   routes.get("/healthz", (context) => answer(context, source.healthy()));
   routes.get("/readyz", (context) => answer(context, source.ready()));
@@ -96,7 +101,24 @@ export function makeRoutes(source: StatusSource): Hono {
       "content-type": source.metrics.contentType,
     }),
   );
+  const { checkPaths } = source;
+  if (checkPaths !== undefined && isLocal) routes.post("/probe", (context) => probe(context, checkPaths));
   return routes;
+}
+
+/** JSON alone, which a page in a browser cannot send to another origin unasked. */
+async function probe(context: Context, checkPaths: NonNullable<StatusSource["checkPaths"]>): Promise<Response> {
+  if (context.req.header("content-type") !== "application/json") return context.json({ error: "send JSON" }, 415);
+  const body: unknown = await context.req.json().catch(() => null);
+  const peers = (body as { readonly peers?: unknown } | null)?.peers;
+  if (peers !== null && !isNames(peers)) return context.json({ error: "peers: a list of names, or null for all" }, 400);
+  const found = await checkPaths(peers);
+  if (found === null) return context.json({ error: "the node is not admitted to the fleet yet" }, 503);
+  return context.json(found, "unknown" in found ? 404 : 200);
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length <= limits.peersMax && value.every((one) => typeof one === "string");
 }
 
 function answer(context: Context, verdict: Verdict): Response {

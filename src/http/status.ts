@@ -8,6 +8,7 @@
 import type { Condition } from "../core/fleet/controller-state.js";
 import type { FleetPhase } from "../core/fleet/record.js";
 import type { KeyIdentity } from "../core/key-id.js";
+import type { AddressFamily } from "../core/node.js";
 import type { AgentPhase } from "../core/rotation/state.js";
 import type { PolicyLevel } from "../core/policy-level.js";
 import type { XfrmCounters } from "../core/xfrm-counters.js";
@@ -132,6 +133,31 @@ export interface NodeException {
   readonly node: string;
   readonly why: string;
   readonly forMs: number;
+}
+
+/** What `POST /probe` answers: every path to the peers asked for, with the key that packets go with, and those kept back. */
+export interface PathCheck {
+  readonly schemaVersion: 1;
+  readonly node: string;
+  readonly paths: readonly CheckedPath[];
+  /** Each was answered. */
+  readonly ok: boolean;
+}
+
+export interface CheckedPath {
+  readonly peer: string;
+  readonly family: AddressFamily;
+  /** Null where nothing is sent. */
+  readonly keyId: number | null;
+  /** Null where nothing came back. */
+  readonly roundTripMs: number | null;
+  /** Why not, null for a path that is in order. */
+  readonly why: string | null;
+}
+
+/** Peers that the node does not know. */
+export interface UnknownPeers {
+  readonly unknown: readonly string[];
 }
 
 /** Whether a probe is answered with yes; `reasons` say why not. */

@@ -116,6 +116,10 @@ export class AgentWorld {
     return this.#roster;
   }
 
+  get reports(): Observation["reports"] {
+    return this.#reports;
+  }
+
   get proofs(): Observation["proofs"] {
     return this.#proofs;
   }

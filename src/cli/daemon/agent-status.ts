@@ -1,6 +1,8 @@
 /** What an agent says of itself, computed from its loop at each request. Nothing is kept here. */
 import type { NodeName } from "../../core/node.js";
+import { inputsOf } from "../../core/rotation/path-view.js";
 import { is } from "../../core/rotation/peer-facts.js";
+import { failureTo } from "../../core/rotation/probes.js";
 import { agentPhases } from "../../core/rotation/state.js";
 import type { AgentStatus, PeerException, SlotKeys, Verdict } from "../../http/status.js";
 import type { AgentView } from "../../runtime/agent-loop.js";
@@ -113,11 +115,19 @@ function whyUncovered({ context }: AgentView["state"]): string {
   return context?.level === "require" ? "blocked: no key is covered" : "sent to plainly: no key is covered";
 }
 
-function whyExceptional({ state, world }: AgentView, name: NodeName): string | null {
+function whyExceptional(view: AgentView, name: NodeName): string | null {
+  const { state, world } = view;
   const heldBack = world.heldBack.get(name);
   if (heldBack !== undefined) return `${heldBack.code}: ${heldBack.message}`;
   const facts = state.peers.get(name);
+  const failed = facts !== undefined && is(facts, "unanswered") ? failureOf(view, name) : null;
+  if (failed !== null) return `stays on the old key: ${failed}`;
   return facts !== undefined && is(facts, "leftovers") ? "departed, its state is not removed yet" : null;
+}
+
+/** Why the probe with the next key failed. */
+function failureOf({ state, world }: AgentView, name: NodeName): string | null {
+  return state.context === null ? null : (failureTo(state.context, inputsOf(world, name))?.failure.message ?? null);
 }
 
 function highestSequence({ world }: AgentView): number {

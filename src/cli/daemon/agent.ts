@@ -10,7 +10,9 @@ import { connectRegistry } from "../../adapters/registry/connect.js";
 import { openStateDirectory } from "../../adapters/storage/state-directory.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import { limits } from "../../core/limits.js";
+import type { StatusSource } from "../../http/server.js";
 import type { AgentStatus } from "../../http/status.js";
+import type { KernelPort } from "../../ports/kernel.js";
 import type { Log } from "../../ports/log.js";
 import { AgentLoop, type AgentLoopOptions, type StepAgent } from "../../runtime/agent-loop.js";
 import type { AgentConfig } from "../config/agent.js";
@@ -19,6 +21,7 @@ import { agentHealth, agentReadiness, agentStatus } from "./agent-status.js";
 import { openDataplane } from "./dataplane.js";
 import { Closers } from "../../adapters/system/closers.js";
 import { openRecording, type Recording } from "./recording.js";
+import { checkPaths } from "./path-check.js";
 import { serveStatus } from "./serve-status.js";
 import { skipLogger } from "./skip-logger.js";
 
@@ -74,7 +77,7 @@ async function openAgent(
   const ports = { clock: systemClock, kernel, keystore, registry, storage, log, ...recording, ...chances };
   const loop = new AgentLoop(loopOptions(config), ports, overrides.step?.take);
   closers.add(() => loop.stop());
-  closers.add(await serveAgent(config, loop, log));
+  closers.add(await serveAgent(config, loop, kernel, log));
   return loop;
 }
 
@@ -120,7 +123,7 @@ function loopOptions(config: AgentConfig): AgentLoopOptions {
   };
 }
 
-async function serveAgent(config: AgentConfig, loop: AgentLoop, log: Log): Promise<() => Promise<void>> {
+async function serveAgent(config: AgentConfig, loop: AgentLoop, kernel: KernelPort, log: Log): Promise<() => Promise<void>> {
   const startedMs = systemClock.nowMs();
   const status = (): AgentStatus => agentStatus(loop.inspect(), config, systemClock.nowMs());
   return serveStatus(config.metrics, log, async () => {
@@ -130,8 +133,13 @@ async function serveAgent(config: AgentConfig, loop: AgentLoop, log: Log): Promi
       metrics: makeAgentMetrics(status),
       healthy: () => agentHealth(loop.inspect()),
       ready: () => agentReadiness(loop.inspect(), config, systemClock.nowMs() - startedMs),
+      ...(kernel.probe === undefined ? {} : { checkPaths: pathChecker(loop, kernel, config.node.name) }),
     };
   });
+}
+
+function pathChecker(loop: AgentLoop, kernel: KernelPort, node: string): NonNullable<StatusSource["checkPaths"]> {
+  return (peers) => checkPaths(loop, (probes, done) => kernel.probe?.(probes, done), node, peers);
 }
 
 function randomIncarnationId(): IncarnationId {

@@ -29,7 +29,7 @@ export interface PeerInputs {
 const noProofs: readonly PathProof[] = [];
 
 export function inputsOf(
-  observation: Observation,
+  observation: Pick<Observation, "roster" | "kernel" | "reports" | "saved" | "proofs">,
   name: NodeName,
   recorded = observation.saved.checkpoint.get(name),
 ): PeerInputs {

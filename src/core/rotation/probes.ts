@@ -4,7 +4,7 @@
  */
 import { sameKey, type KeyIdentity } from "../key-id.js";
 import { limits } from "../limits.js";
-import type { RosterEntry } from "../node.js";
+import type { AddressFamily, RosterEntry } from "../node.js";
 import { proofOn, type Probe, type ProbeFailure } from "../probe.js";
 import type { Context } from "./context.js";
 import type { Effect, Note } from "./effect.js";
@@ -49,6 +49,19 @@ function probeOn(context: Context, entry: RosterEntry, { family, local, remote }
   const spi = senderSpi(context, entry, "out", key.keyId);
   const [from, to] = [context.self.incarnationId, entry.incarnationId];
   return { peer: entry.name, family, key, from, to, spi, local, remote };
+}
+
+/** Probes with what packets to a peer go with now; null for an address family in which nothing is sent. */
+export function probesInUse(context: Context, inputs: PeerInputs): ReadonlyMap<AddressFamily, Probe | null> {
+  const { entry } = inputs;
+  const found = new Map<AddressFamily, Probe | null>();
+  if (entry === undefined) return found;
+  for (const { family, sending } of viewPaths(context, entry, inputs)) {
+    const key = context.hold.find(({ keyId }) => keyId === sending);
+    const path = pathBetween(context.self, entry, family);
+    found.set(family, key === undefined || path === null ? null : probeOn(context, entry, path, key));
+  }
+  return found;
 }
 
 export interface FailedProbe {
