@@ -3,7 +3,7 @@
  * plain to encrypted traffic and back through the levels, one at a time and all nodes before the
  * next: neighbouring levels understand each other.
  */
-import type { PolicyAction } from "./sa.js";
+import { plainActions, type PolicyAction } from "./sa.js";
 import type { Spi } from "./spi.js";
 
 /**
@@ -16,18 +16,18 @@ export type PolicyLevel = (typeof policyLevels)[number];
 /** From a peer; null for no policy. */
 export function inboundAction(level: PolicyLevel): PolicyAction | null {
   if (level === "off") return null;
-  return { kind: level === "require" ? "accept" : "accept-any" };
+  return plainActions[level === "require" ? "accept" : "accept-any"];
 }
 
 /** Towards a peer with which a key is covered, whose SA has this SPI. */
 export function coveredAction(level: PolicyLevel, spi: Spi): PolicyAction {
-  return level === "accept" ? { kind: "pass" } : { kind: "protect", spi };
+  return level === "accept" ? plainActions.pass : { kind: "protect", spi };
 }
 
 /** Towards a peer with which no key is covered; null for no policy. */
 export function uncoveredAction(level: PolicyLevel): PolicyAction | null {
   if (level === "off") return null;
-  return { kind: level === "require" ? "block" : "pass" };
+  return plainActions[level === "require" ? "block" : "pass"];
 }
 
 export function isBelow(level: PolicyLevel, other: PolicyLevel): boolean {

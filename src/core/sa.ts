@@ -60,6 +60,14 @@ export type PolicyAction =
   /** Outbound: packets go plain. */
   | { readonly kind: "pass" };
 
+/** One object each for all policies that select no SA: what a look at a peer compares with is not made for it. */
+export const plainActions = {
+  accept: { kind: "accept" },
+  "accept-any": { kind: "accept-any" },
+  block: { kind: "block" },
+  pass: { kind: "pass" },
+} as const satisfies Record<Exclude<PolicyAction["kind"], "protect">, PolicyAction>;
+
 /**
  * Deleting the absent and installing the equal succeed. Installing an SA whose slot (direction, remote address, SPI)
  * holds a different key fails with `EEXIST`: the plan deletes first.

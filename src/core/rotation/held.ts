@@ -3,7 +3,17 @@
  * peer has whenever something happens to it. Ends and addresses are objects that are there already.
  */
 import type { AddressFamily } from "../node.js";
-import type { Direction, Endpoint, KeyEnd, PolicyAction, PolicySlot, PolicyView, SaSlot, SaView } from "../sa.js";
+import {
+  plainActions,
+  type Direction,
+  type Endpoint,
+  type KeyEnd,
+  type PolicyAction,
+  type PolicySlot,
+  type PolicyView,
+  type SaSlot,
+  type SaView,
+} from "../sa.js";
 import { keyIdOf, type Spi } from "../spi.js";
 
 export interface HeldSa {
@@ -27,14 +37,6 @@ export interface HeldPolicy {
   readonly remote: Endpoint;
   readonly action: PolicyAction;
 }
-
-/** One object for all policies that select no SA. */
-const plainActions = {
-  accept: { kind: "accept" },
-  "accept-any": { kind: "accept-any" },
-  block: { kind: "block" },
-  pass: { kind: "pass" },
-} as const satisfies Record<Exclude<PolicyAction["kind"], "protect">, PolicyAction>;
 
 export function heldSa(view: SaView, remote: Endpoint): HeldSa {
   const { slot, key, packets, sequence } = view;

@@ -183,8 +183,8 @@ export class History {
     if (before?.deletedMs === null && sameKeyRef(before.spec.key, spec.key)) return;
     // What was sent with the SPI so far was sent with another key.
     if (spec.direction === "out") dealings.deselected = dealings.deselected.filter(({ spi }) => spi !== spec.spi);
-    const others = dealings.lives.filter((life) => life !== before);
-    dealings.lives = withoutOldest([...others, { spec, installedMs: this.#time.nowMs, deletedMs: null }]);
+    const others = before === null ? dealings.lives : without(dealings.lives, before);
+    dealings.lives = withoutOldest(others.concat({ spec, installedMs: this.#time.nowMs, deletedMs: null }));
   }
 
   #deleted(dealings: Dealings, slot: SaSlot): void {
@@ -216,12 +216,19 @@ export class History {
 }
 
 function lifeOf({ lives }: Dealings, { direction, spi }: Pick<SaSlot, "direction" | "spi">): SaLife | null {
-  return lives.find(({ spec }) => spec.spi === spi && spec.direction === direction) ?? null;
+  for (const life of lives) if (life.spec.spi === spi && life.spec.direction === direction) return life;
+  return null;
 }
 
 /** Without the oldest of those that are gone, if they are too many. */
 function withoutOldest(lives: readonly SaLife[]): readonly SaLife[] {
   if (lives.length <= goneMax) return lives;
   const gone = lives.filter(({ deletedMs }) => deletedMs !== null);
-  return gone.length > goneMax ? lives.filter((life) => life !== gone[0]) : lives;
+  const [oldest] = gone;
+  return oldest !== undefined && gone.length > goneMax ? without(lives, oldest) : lives;
+}
+
+/** Made to size, as there is a list for every pair of the fleet. */
+function without(lives: readonly SaLife[], life: SaLife): readonly SaLife[] {
+  return lives.toSpliced(lives.indexOf(life), 1);
 }
