@@ -132,6 +132,20 @@ const cases: readonly { name: string; phase: PairPhase | null; views: readonly A
     route: settled,
     does: ["route 1:6"],
   },
+  {
+    name: "with nobody answering, a tunnel that is down leaves the route to the one that OpenVPN calls up",
+    phase: null,
+    views: [down(healthyView("server", 0, old)), { ...healthyView("server", 1, other), peer: null }],
+    route: settled,
+    does: ["route 1:6"],
+  },
+  {
+    name: "with nobody answering through tunnels that are up the route stays as it is",
+    phase: null,
+    views: atRest.map((view) => ({ ...view, peer: null })),
+    route: settled,
+    does: [],
+  },
   { name: "with all tunnels down the route stays as it is", phase: null, views: atRest.map(down), route: settled, does: [] },
   {
     name: "a foreign route is not touched",

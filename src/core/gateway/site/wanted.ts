@@ -65,13 +65,22 @@ export function viewOf(views: readonly GatewayView[], pair: PairIndex, number: n
 }
 
 /**
- * The hops that the route should have: of each pair the first that works. When nothing works, those whose device is there,
- * so that a link which lost its probes keeps its route. Empty: leave the route as it is.
+ * The hops that the route should have: of each pair the first that works. When nobody answers, as when the peer's program is
+ * gone, those that OpenVPN calls up; when none is, those whose device is there, so that a link which lost its probes keeps
+ * its route. Empty: leave the route as it is.
  */
 export function wantedHops(pairs: readonly WantedPair[], views: readonly GatewayView[]): readonly SlotHop[] {
-  const working = pairs.flatMap((pair) => firstOf(pair, (credentials) => isUp(viewOf(views, pair.index, credentials.number))));
-  if (working.length > 0) return working;
-  return pairs.flatMap((pair) => firstOf(pair, ({ number }) => (viewOf(views, pair.index, number)?.interfaceName ?? null) !== null));
+  const hasDevice = (view: GatewayView | undefined): boolean => (view?.interfaceName ?? null) !== null;
+  const choices: readonly ((view: GatewayView | undefined) => boolean)[] = [
+    isUp,
+    (view) => hasDevice(view) && view?.tunnel === "up",
+    hasDevice,
+  ];
+  for (const fits of choices) {
+    const hops = pairs.flatMap((pair) => firstOf(pair, ({ number }) => fits(viewOf(views, pair.index, number))));
+    if (hops.length > 0) return hops;
+  }
+  return [];
 }
 
 function firstOf({ index, via }: WantedPair, fits: (credentials: Credentials) => boolean): readonly SlotHop[] {
