@@ -93,3 +93,21 @@ test("forward registry: what was known before the start counts", () => {
   fleet(value(49));
   assert.ok(heard.length === 2 && heard.every((line) => line.startsWith(rolledBackCode)), heard.join("; "));
 });
+
+test("forward registry: a registry that is a class is forwarded whole", () => {
+  const calls: string[] = [];
+  class Ported {
+    renewLease(): void {
+      calls.push("renewLease");
+    }
+
+    close(): void {
+      calls.push("close");
+    }
+  }
+  const registry = new Ported() as unknown as RegistryPort;
+  const { port } = new ForwardRegistry(registry, { defer: (run) => run() });
+  port.renewLease("a" as never, "b" as never, 1_000, () => undefined);
+  port.close();
+  assert.deepEqual(calls, ["renewLease", "close"]);
+});

@@ -33,6 +33,7 @@ export class ForwardRegistry {
 
   constructor(registry: RegistryPort, clock: Pick<Clock, "defer">) {
     this.#clock = clock;
+    // One by one: what a class has by its prototype is not spread.
     this.port = {
       remove: (name, done) => registry.remove(name, done),
       putRequest: (request, done) => registry.putRequest(request, done),
