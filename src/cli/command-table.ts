@@ -63,6 +63,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/node.js"),
   },
   {
+    name: "registry",
+    summary: "back up the fleet's registry, or make one from a backup",
+    load: () => import("./commands/registry.js"),
+  },
+  {
     name: "guard",
     summary: "block plain packets before the agent runs, as at boot",
     load: () => import("./commands/guard.js"),

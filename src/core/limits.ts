@@ -165,6 +165,14 @@ export const limits = {
   /** A watch that lasted this long was a good one; after others the next listing waits, ever longer up to this. */
   registryLastingMs: 60_000,
   registryRelistMsMax: 60_000,
+  /** A registry that was rolled back and is being restored is looked at again this often. */
+  registryLookAgainMs: 3_000,
+  /** A restored registry gives no index out that another may have given out since the backup was made. */
+  restoreIndicesSkipped: 65_536,
+  /** Nor a revision. etcd counts one for each write, and nothing else raises it. */
+  restoreRevisionsSkipped: 1_000_000,
+  etcdRestoreRevisionsSkipped: 10_000,
+  backupBytesMax: 256 * 1024 * 1024,
   /** Waits between attempts of a roster write that met another one. */
   registryConflictMsMin: 4,
   registryConflictMsMax: 256,
@@ -277,6 +285,7 @@ assert(
 assert(limits.registryPartBytes < limits.recordBytesMax, "a part is not larger than a record");
 assert(limits.registryBacklogBytesMax > limits.registryFrameBytesMax, "a backlog holds a frame");
 assert(limits.registryReconnectMsMin < limits.registryReconnectMsMax, "reconnect limits are ordered");
+assert(limits.restoreIndicesSkipped > limits.peersMax, "a fleet may have been replaced since a backup");
 assert(limits.registryConflictMsMin < limits.registryConflictMsMax, "conflict limits are ordered");
 assert(limits.gatewayProbeMsMax < limits.gatewayObserveMs, "probes are answered before the next observation");
 assert(limits.gatewayPingSeconds * 3 < limits.gatewayPingRestartSeconds, "two pings of a tunnel may be lost");

@@ -92,6 +92,14 @@ const spiBounds: AllotmentBounds = {
 
 export const firstNumbers: NumberLedger = { nextNumber: 0, superseded: [] };
 
+/** Of a restored entry: which numbers were given out since its backup is not known, so none is given out again. */
+export const lostNumbers: NumberLedger = { nextNumber: limits.incarnationNumberMax + 1, superseded: [] };
+
+/** A ledger that used its numbers up itself remembers the superseded ones. */
+export function areNumbersLost({ nextNumber, superseded }: NumberLedger): boolean {
+  return nextNumber > limits.incarnationNumberMax && superseded.length === 0;
+}
+
 export function hasFreshIndex(ledger: IndexLedger, bounds = spiBounds): boolean {
   return ledger.nextIndex <= bounds.indexMax;
 }

@@ -29,7 +29,7 @@ import type { AgentInput, Chances, DataplaneChange, EffectEnd } from "./agent-in
 import { AgentMachine, type StepAgent } from "./agent-machine.js";
 import type { AgentWorld } from "./agent-world.js";
 import { backoffMs } from "./backoff.js";
-import { ForwardRegistry } from "./forward-registry.js";
+import { ForwardRegistry, rolledBackCode } from "./forward-registry.js";
 import { logNote } from "./notes.js";
 import { outcomeOfAgent, recordingVersion, type RecordingLine } from "./recording.js";
 
@@ -78,6 +78,8 @@ export class AgentLoop {
   #wakeDueMs: number | null = null;
   #cancelLease: Stop | null = null;
   #keyFileMessage: string | null = null;
+  /** What was said of a registry that lost changes. */
+  #rolledBack: string | null = null;
   #lastStage: Extract<Note, { kind: "staged" }> | null = null;
   #forcedRetires = 0;
   readonly writes = { report: 0, roster: 0, lease: 0 };
@@ -184,10 +186,19 @@ export class AgentLoop {
     const before = world.registryConnected;
     this.#take(machine, { kind: "roster", event });
     if (event.kind === "listing") this.#retryRegistry();
+    this.#tellRolledBack(event);
     if (world.registryConnected === before) return;
     world.registryChangedAtMs = this.#ports.clock.nowMs();
     if (event.kind === "disconnected") this.#ports.log.write("warn", "registry away", { why: event.reason });
     else this.#ports.log.write("info", "registry connected", { nodes: world.roster.entries.size });
+  }
+
+  /** It mostly comes after the registry was away, and is no change of that. */
+  #tellRolledBack(event: WatchEvent<RosterEntry>): void {
+    if (event.kind === "listing") this.#rolledBack = null;
+    if (event.kind !== "disconnected" || !event.reason.startsWith(rolledBackCode) || event.reason === this.#rolledBack) return;
+    this.#rolledBack = event.reason;
+    this.#ports.log.write("error", "registry lost changes, treated as away", { code: rolledBackCode, why: event.reason });
   }
 
   #seeDataplane(machine: AgentMachine, change: DataplaneChange): void {

@@ -8,6 +8,7 @@
  * Invariant: revisions of listings, and versions of the fleet record, that pass do not fall. Does not look at single
  * changes: between two listings they come in order.
  */
+import { limits } from "../core/limits.js";
 import { fail } from "../core/result.js";
 import type { Clock } from "../ports/clock.js";
 import type { Done, PortFailure, Stop } from "../ports/failure.js";
@@ -26,12 +27,12 @@ type Watch<T> = (listener: (event: WatchEvent<T>) => void) => Stop;
 
 export class ForwardRegistry {
   readonly port: RegistryPort;
-  readonly #clock: Pick<Clock, "defer">;
+  readonly #clock: Pick<Clock, "defer" | "nowMs" | "setTimer">;
   readonly #roster: Seen = { what: "roster revision", newest: 0, shown: null };
   readonly #reports: Seen = { what: "revision of reports", newest: 0, shown: null };
   readonly #fleet: Seen = { what: "version of the fleet record", newest: 0, shown: null };
 
-  constructor(registry: RegistryPort, clock: Pick<Clock, "defer">) {
+  constructor(registry: RegistryPort, clock: Pick<Clock, "defer" | "nowMs" | "setTimer">) {
     this.#clock = clock;
     // One by one: what a class has by its prototype is not spread.
     this.port = {
@@ -60,32 +61,37 @@ export class ForwardRegistry {
     this.#fleet.newest = Math.max(this.#fleet.newest, fleetVersion);
   }
 
-  /** A change beyond what was seen says that a registry which was behind is no longer: a new listing will show it. */
+  /**
+   * A change as new as what was seen says that a registry which was behind is being restored, or only came late: a listing
+   * will show when it is there.
+   */
   #follow<T>(seen: Seen, watch: Watch<T>, listener: (event: WatchEvent<T>) => void): Stop {
-    let stop: Stop = () => undefined;
-    let isStopped = false;
-    const begin = (): void => {
-      if (isStopped) return;
-      let isCurrent = true;
-      const end = watch((event) => {
-        if (!isCurrent) return;
-        if (seen.shown === null || event.kind === "listing" || event.kind === "disconnected") return pass(seen, event, listener);
-        if (event.revision <= seen.newest) return;
-        isCurrent = false;
-        this.#clock.defer(() => {
-          end();
-          begin();
-        });
-      });
-      stop = () => {
-        isCurrent = false;
+    let end: Stop = () => undefined;
+    let cancel: Stop = () => undefined;
+    let isExpected = false;
+    const lookAgain = (): void => {
+      cancel = this.#clock.setTimer(this.#clock.nowMs() + limits.registryLookAgainMs, () => {
         end();
-      };
+        begin();
+      });
+    };
+    const see = (event: WatchEvent<T>): void => {
+      if (seen.shown === null || event.kind === "listing" || event.kind === "disconnected") {
+        pass(seen, event, listener);
+        isExpected &&= seen.shown !== null;
+        if (isExpected && event.kind === "listing") lookAgain();
+      } else if (event.revision >= seen.newest && !isExpected) {
+        isExpected = true;
+        lookAgain();
+      }
+    };
+    const begin = (): void => {
+      end = watch(see);
     };
     begin();
     return () => {
-      isStopped = true;
-      stop();
+      cancel();
+      end();
     };
   }
 

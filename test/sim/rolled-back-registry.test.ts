@@ -5,7 +5,7 @@ import type { NodeName } from "../../src/core/node.js";
 import { mutantNamed } from "../../src/sim/mutants/named-mutants.js";
 import type { SimFleet } from "../../src/sim/fleet.js";
 import { testKey } from "../support/fleet-snapshot.js";
-import { a, b, c, d, offer, runsOnly, settledFleet, waitUntil, type SceneOptions } from "../support/sim-scenes.js";
+import { a, b, c, d, offer, runsOnly, settledFleet, stateOf, waitUntil, type SceneOptions } from "../support/sim-scenes.js";
 
 const newcomer = "e" as NodeName;
 
@@ -70,3 +70,20 @@ for (const coordination of ["barrier", "pairwise"] as const) {
     assert.deepEqual(fleet.losses(), []);
   });
 }
+
+test("restored: with the fleet record that an agent had last, a rotation since the backup is not undone", () => {
+  const fleet = settledFleet({ coordination: "barrier" });
+  const copy = fleet.registry.copy();
+  offer(fleet, [1, 2]);
+  waitUntil(fleet, "the fleet runs key 2", () => runsOnly(fleet, testKey(2)));
+  offer(fleet, [2]);
+  fleet.run(5_000);
+  const known = stateOf(fleet, a).durable.fleet;
+  assert.ok(known !== null);
+  fleet.registry.fallBack(null);
+  fleet.run(10_000);
+  fleet.registry.fallBack({ ...copy, fleet: { version: known.version, value: known.record } }, 1_000_000);
+  offer(fleet, [2, 3]);
+  waitUntil(fleet, "the fleet runs key 3", () => runsOnly(fleet, testKey(3)), 60_000);
+  assert.deepEqual(fleet.losses(), []);
+});

@@ -31,8 +31,8 @@ export interface ProcessFleet {
   agentFile(node: string): string;
   keyFile(node: string): string;
   readonly controller: ChildProcess;
-  /** Ends the controller that runs, at once, and starts another one in its place. */
-  restartController(changes: Partial<ProcessFleetOptions>): Promise<void>;
+  /** Ends the controller that runs, at once, and starts another one in its place, after what happens in between. */
+  restartController(changes: Partial<ProcessFleetOptions>, meanwhile?: () => Promise<void>): Promise<void>;
   readonly agents: ReadonlyMap<string, ChildProcess>;
   /**
    * Gives each node a copy of the key file at `path`, at once as `keyfile` and mounted Secrets do.
@@ -135,10 +135,11 @@ class Processes implements ProcessFleet {
     }
   }
 
-  async restartController(changes: Partial<ProcessFleetOptions>): Promise<void> {
+  async restartController(changes: Partial<ProcessFleetOptions>, meanwhile?: () => Promise<void>): Promise<void> {
     const ended = once(this.controller, "close");
     this.controller.kill("SIGKILL");
     await ended;
+    await meanwhile?.();
     this.#options = { ...this.#options, ...changes };
     await this.#startController();
   }

@@ -11,6 +11,7 @@ import {
 } from "../../core/node.js";
 import {
   allotIndex,
+  areNumbersLost,
   allotNumber,
   firstNumbers,
   hasFreshIndex,
@@ -34,7 +35,9 @@ export function admit(kv: KvTransactions, request: RegisterRequest, signal: Abor
   return changeRoster(kv, request.name, signal, async (view) => {
     if (view.item === null) return admitNew(kv, request, view);
     const known = decodeOrThrow(rosterRecordSchema, view.item);
-    if (known.incarnationId !== request.incarnationId) return renumber(kv, request, view, known);
+    if (known.incarnationId !== request.incarnationId) {
+      return areNumbersLost(known.numbers) ? admitNew(kv, request, view) : renumber(kv, request, view, known);
+    }
     if (!sameAddresses(known.addresses, request.addresses)) {
       return writing(view.nextIndex, { ...known, addresses: request.addresses });
     }

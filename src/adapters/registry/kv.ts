@@ -85,8 +85,11 @@ export interface KvCandidate {
 export interface KvReader {
   /** All keys as of one revision. */
   get(keys: readonly string[]): Promise<KvSnapshot>;
-  /** All keys that start with `prefix`, as of one revision; with `limit` only the first ones. */
-  range(prefix: string, limit?: number): Promise<KvSnapshot>;
+  /**
+   * All keys that start with `prefix`, as of one revision; with `limit` only the first ones. To `follow` it a snapshot may be
+   * as late as a watch may be, where that is cheaper.
+   */
+  range(prefix: string, limit?: number, purpose?: "follow"): Promise<KvSnapshot>;
   /** Sends what was committed under `prefix` after revision `after`, from now on by itself. */
   watch(prefix: string, after: number, listener: (event: KvEvent) => void): Stop;
 }

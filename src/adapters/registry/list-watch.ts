@@ -28,7 +28,7 @@ export interface ListSink<T> {
 
 export function watchList<T>(kv: KvReader, source: ListSource<T>, sink: ListSink<T>): Stop {
   const view: ListView<T> = { items: new Map(), unreadable: new Set(), revision: 0 };
-  const list = (): Promise<KvSnapshot> => kv.range(source.listingPrefix);
+  const list = (): Promise<KvSnapshot> => kv.range(source.listingPrefix, undefined, "follow");
   return follow(kv, { list, prefix: source.prefix }, {
     listing: (snapshot) => {
       replace(view, source, sink, snapshot);

@@ -100,7 +100,7 @@ export function defaultSocketPath(stateDir: string): string {
 }
 
 /** Loaded here: a client, as every agent is one, does without the database library. */
-async function openStore(stateDir: string): Promise<EmbeddedStore> {
+export async function openStore(stateDir: string): Promise<EmbeddedStore> {
   const { EmbeddedStore } = await import("./store.js");
   const directory = join(stateDir, "registry");
   const store = new EmbeddedStore(directory);

@@ -103,6 +103,14 @@ export class EmbeddedStore {
     return this.#history.read(prefix, after, through);
   }
 
+  /** The next transaction gets a higher one than this. Of an empty store: its history would have a gap. */
+  async raiseRevision(revision: number): Promise<void> {
+    await this.#durably(() => {
+      this.#meta.putSync("revision", Math.max(this.#revision(), revision));
+      return null;
+    });
+  }
+
   forgetHistory(): void {
     this.#history.clear();
   }

@@ -31,7 +31,8 @@ export async function connectEtcdGateways(
   return new KvGatewayRegistry(kv, { skipped, closed: () => kv.close() });
 }
 
-async function openStore(options: EtcdOptions): Promise<EtcdKv> {
+/** The store alone; the caller closes it. @throws PortError REGISTRY_TLS_UNREADABLE, REGISTRY_PASSWORD_UNREADABLE */
+export async function openStore(options: EtcdOptions): Promise<EtcdKv> {
   credentialsOf(options.tls);
   if (options.login !== null) await readPassword(options.login.passwordFile);
   return new EtcdKv(options);

@@ -36,9 +36,10 @@ export class ObjectReader implements KvReader {
     return this.range(key);
   }
 
-  async range(prefix: string): Promise<KvSnapshot> {
-    if (prefix === rosterListingPrefix) return this.#roster();
-    const { version, seen } = await this.#list(knownCollection(prefix));
+  async range(prefix: string, _limit?: number, purpose?: "follow"): Promise<KvSnapshot> {
+    const mayBeLate = purpose === "follow";
+    if (prefix === rosterListingPrefix) return this.#roster(mayBeLate);
+    const { version, seen } = await this.#list(knownCollection(prefix), mayBeLate);
     return { revision: version, items: itemsOf(seen) };
   }
 
@@ -53,16 +54,16 @@ export class ObjectReader implements KvReader {
   }
 
   /** With what stands for the ledger: the revision of the last change, which is always visible. */
-  async #roster(): Promise<KvSnapshot> {
-    const { version, seen } = await this.#list(rosterCollection);
+  async #roster(mayBeLate: boolean): Promise<KvSnapshot> {
+    const { version, seen } = await this.#list(rosterCollection, mayBeLate);
     const revision = seen.reduce((last, one) => Math.max(last, one.revision), 0);
     const ledger = { key: rosterMetaKey, value: "", revision };
     return { revision: version, items: [ledger, ...itemsOf(seen)] };
   }
 
-  async #list(collection: Collection): Promise<{ version: number; seen: readonly Seen[] }> {
+  async #list(collection: Collection, mayBeLate: boolean): Promise<{ version: number; seen: readonly Seen[] }> {
     const path = resourcePath(this.#client.namespace, collection.resource);
-    const { version, objects } = await listObjects(this.#client, path, selectorOf(collection));
+    const { version, objects } = await listObjects(this.#client, path, selectorOf(collection), mayBeLate);
     const seen = objects.map(collection.see).filter((one) => one !== null);
     return { version: versionOf(version), seen };
   }

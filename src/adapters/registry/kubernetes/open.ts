@@ -66,7 +66,7 @@ function storeOver(client: ApiClient): KvReader & KvLeases & KvElection {
   const election = new Election(client);
   return {
     get: (keys) => reader.get(keys),
-    range: (prefix) => reader.range(prefix),
+    range: (prefix, limit, purpose) => reader.range(prefix, limit, purpose),
     watch: (prefix, after, listener) => reader.watch(prefix, after, listener),
     renewLease: (name, holder, leaseMs) => leases.renewLease(name, holder, leaseMs),
     leases: () => leases.leases(),
