@@ -55,6 +55,11 @@ export interface KernelPort {
    * that is gone before the next one. Outcomes are in the order of the probes. Absent where the dataplane cannot do it.
    */
   probe?(probes: readonly Probe[], done: Done<readonly ProbeOutcome[]>): void;
+  /**
+   * Is everything plain to be blocked, over the networks that the node's configuration names? In force before anything that is
+   * asked for later, and put right at each dump. Absent where a dataplane has no such networks.
+   */
+  setGuard?(isWanted: boolean): void;
   /** Tells when the dataplane came, went or was changed by someone else: a reason to dump again. */
   watch(changed: (reason: "connected" | "disconnected" | "foreign-change") => void): Stop;
 }

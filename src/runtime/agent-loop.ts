@@ -313,6 +313,8 @@ export class AgentLoop {
       case "publish-report":
         this.writes.report += 1;
         return registry.publishReport(effect.report, ending(() => ({ kind: "report-published" })));
+      case "set-guard":
+        return kernel.setGuard?.(effect.isWanted);
       case "forget-key":
         keystore.forget(effect.key);
         return log.write("info", "key forgotten", { keyId: effect.key.keyId, check: effect.key.check });

@@ -136,6 +136,10 @@ export class AgentMachine {
 
   #begin(effect: Effect): void {
     if (effect.kind === "forget-key") return this.world.forgetKey(effect.key);
+    if (effect.kind === "set-guard") {
+      this.world.guard = effect.isWanted;
+      return;
+    }
     if (effect.kind === "read-kernel") this.#dumpStart = this.world.beginDump();
     this.#underWay.set(effect.kind, effect);
     this.world.inFlight.add(effect.kind);

@@ -67,6 +67,7 @@ export class AgentWorld {
   fleet: { readonly version: number; readonly record: FleetRecord } | null = null;
   request: OperatorRequest | null = null;
   saved: { durable: DurableState; checkpoint: PersistentMap<NodeName, CheckpointNode> };
+  guard: boolean | null = null;
   publishedReport: Report | null = null;
   publishedAtMs: number | null = null;
   checkpointSavedAtMs: number | null = null;
@@ -98,6 +99,7 @@ export class AgentWorld {
     copy.#keys = this.#keys;
     copy.fleet = this.fleet;
     copy.request = this.request;
+    copy.guard = this.guard;
     copy.publishedReport = this.publishedReport;
     copy.publishedAtMs = this.publishedAtMs;
     copy.checkpointSavedAtMs = this.checkpointSavedAtMs;
@@ -137,6 +139,7 @@ export class AgentWorld {
       kernel: this.#kernel,
       proofs: this.#proofs,
       saved: this.saved,
+      guard: this.guard,
       publishedReport: this.publishedReport,
       publishedAtMs: this.publishedAtMs,
       inFlight: this.inFlight,

@@ -48,6 +48,25 @@ test("levels: from accept to require and back, and no packet is lost", () => {
   assert.deepEqual(fleet.losses(), []);
 });
 
+test("levels: networks are blocked when everybody has applied require, and no longer than that is wanted", () => {
+  const fleet = fleetAt("accept");
+  const guarded = (): readonly (boolean | null)[] => fleet.live().map((name) => fleet.node(name).kernel.isGuarded);
+  assert.deepEqual(guarded(), [null, null, null], "as the configurations say");
+  fleet.hold(c, "fleet");
+  askLevel(fleet, "require");
+  fleet.run(2_000);
+  fleet.release(c, "fleet");
+  waitFor(fleet, "require is taken", () => levelOf(fleet) === "require");
+  assert.deepEqual(guarded(), [false, false, false]);
+  waitFor(fleet, "everybody is at require", () => isAtLevel(fleet, "require"));
+  fleet.run(100);
+  assert.deepEqual(guarded(), [true, true, true]);
+  askLevel(fleet, "off");
+  waitFor(fleet, "prefer is taken", () => levelOf(fleet) === "prefer");
+  fleet.run(100);
+  assert.deepEqual(guarded(), [false, false, false]);
+});
+
 test("levels: at off nothing is installed, and the way up begins with a first key, in a new lifetime (S4)", () => {
   const fleet = fleetAt("require");
   goTo(fleet, "off");

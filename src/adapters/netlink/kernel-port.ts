@@ -27,6 +27,7 @@ import { makePace } from "../staging-pace.js";
 import { decapsulationPlaces, holdDecapsulation, isAlive, type Holder } from "./decapsulation.js";
 import { checkEsp } from "./kernel/esp-check.js";
 import { refuseBesideCilium } from "./kernel/other-ipsec.js";
+import type { ListedPolicy } from "./codec/model.js";
 import { isGuardPolicy, keepGuard } from "./kernel/guard-keeper.js";
 import { isOwnPolicy, isOwnSa } from "./kernel/ownership.js";
 import { readAll, readTouched, type Reader } from "./kernel/read-back.js";
@@ -45,6 +46,8 @@ export interface NetlinkKernelOptions {
   readonly local: LocalNode;
   readonly keySource: KeySource;
   readonly log: Log;
+  /** The node's guard is in force from the beginning on. Default true. */
+  readonly isGuarded?: boolean;
   /** Start although Cilium's IPsec seems to be here. Default false. */
   readonly besideCilium?: boolean;
   /** Lab only ("--slow-node"): see staging-pace.ts. Default 0. */
@@ -72,7 +75,8 @@ export async function openNetlinkKernel(options: NetlinkKernelOptions): Promise<
 
 export class NetlinkKernel implements KernelPort {
   readonly #libc: Libc;
-  readonly #reader: Reader;
+  readonly #guard: LocalNode["guard"];
+  #reader: Reader;
   readonly #stat: XfrmStat;
   readonly #notifications: NotificationSocket;
   readonly #identity = readIdentity();
@@ -89,7 +93,9 @@ export class NetlinkKernel implements KernelPort {
 
   /** Opens everything in the network namespace that the thread is in. @throws PortError */
   constructor(libc: Libc, options: NetlinkKernelOptions) {
-    const { local, keySource, log, stagingDelayMs = 0, besideCilium = false } = options;
+    const { keySource, log, stagingDelayMs = 0, besideCilium = false, isGuarded = true } = options;
+    const local = isGuarded ? options.local : { ...options.local, guard: null };
+    this.#guard = options.local.guard;
     this.#probing = options.probing ?? { port: limits.probePortDefault, within: here };
     this.#libc = libc;
     this.#besideCilium = besideCilium;
@@ -110,8 +116,7 @@ export class NetlinkKernel implements KernelPort {
    */
   async check(): Promise<void> {
     const { socket, local } = this.#reader;
-    const { policies } = await findOwned(socket, local.ownership);
-    await keepGuard(socket, local, policies.filter((policy) => isGuardPolicy(policy, local)));
+    await keepGuard(socket, local, await this.#findGuard());
     this.holdSockets();
     await checkEsp(socket, local);
     if (!this.#besideCilium) await refuseBesideCilium(socket);
@@ -153,6 +158,28 @@ export class NetlinkKernel implements KernelPort {
       if (!sent.ok) return done(sent);
       void Promise.all(sent.value).then((outcomes) => void setImmediate(() => done(succeed(outcomes))));
     });
+  }
+
+  setGuard(isWanted: boolean): void {
+    const guard = isWanted ? this.#guard : null;
+    const change = async (): Promise<void> => {
+      if (guard === this.#reader.local.guard) return;
+      this.#reader = { ...this.#reader, local: { ...this.#reader.local, guard } };
+      const { socket, local, log } = this.#reader;
+      await keepGuard(socket, local, await this.#findGuard());
+      log.write("info", isWanted ? "plain packets are blocked" : "plain packets are blocked no more", {});
+    };
+    this.#enqueue(change, (result) => {
+      const { log } = this.#reader;
+      // The next dump tries again.
+      if (!result.ok) log.write("error", "the guard could not be changed", { code: result.error.code, why: result.error.message });
+    });
+  }
+
+  async #findGuard(): Promise<readonly ListedPolicy[]> {
+    const { socket, local } = this.#reader;
+    const { policies } = await findOwned(socket, local.ownership);
+    return policies.filter((policy) => isGuardPolicy(policy, local));
   }
 
   /** The kernel is always there: a watcher is told so, later. */

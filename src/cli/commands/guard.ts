@@ -51,7 +51,7 @@ function nodeOf(file: string, { dataplane, node, policy }: AgentConfig): LocalNo
   if (dataplane.kind === "kernel") {
     const { reqid, replayWindow } = dataplane;
     const ownership = { ...defaultOwnership, reqid };
-    return { addresses: node.addresses, ownership, replayWindow, guard: policy.guard };
+    return { addresses: node.addresses, ownership, replayWindow, guard: policy.level === "require" ? policy.guard : null };
   }
   const message = `${file}: dataplane.kind is ${dataplane.kind}, which has no policies in the kernel`;
   throw new CliError({ exitCode: 2, code: "BAD_USAGE", message });

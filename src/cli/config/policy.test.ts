@@ -69,9 +69,9 @@ test("policy: so must the port of each member of etcd that is named by address",
   assert.deepEqual(faultsOf(opening(2379, 2389), around), []);
 });
 
-test("policy: CIDRs are blocked from require on", () => {
+test("policy: CIDRs are there at each level, for a fleet that moves to require", () => {
   const fields = { cidrs: ["10.0.0.0/8"], bypass: { tcpPorts: [22] } };
-  assert.equal(toPolicy(policySection.parse({ ...fields, level: "prefer" })).guard, null);
+  assert.deepEqual(toPolicy(policySection.parse({ ...fields, level: "off" })).guard?.bypassTcpPorts, [22]);
   assert.equal(toPolicy(policySection.parse({})).guard, null);
   assert.deepEqual(toPolicy(policySection.parse(fields)), {
     level: "require",

@@ -13,7 +13,7 @@ import type { Remark } from "./sections.js";
 
 export interface PolicyConfig {
   readonly level: PolicyLevel;
-  /** Null below `require`, and without CIDRs. */
+  /** Null without CIDRs. In force at `require`. */
   readonly guard: Guard | null;
 }
 
@@ -96,6 +96,5 @@ function kernelOnly(what: string, kind: string): string {
 }
 
 export function toPolicy({ level, cidrs, bypass }: PolicyFields): PolicyConfig {
-  if (level !== "require" || cidrs.length === 0) return { level, guard: null };
-  return { level, guard: { cidrs, bypassTcpPorts: bypass.tcpPorts } };
+  return { level, guard: cidrs.length === 0 ? null : { cidrs, bypassTcpPorts: bypass.tcpPorts } };
 }

@@ -27,7 +27,7 @@ export function agentStatus(view: AgentView | null, config: AgentConfig, nowMs: 
     peers: { total: tally.peers, covered: tally.covered, behind: behind(view), blocked: tally.blocked },
     exceptions: exceptionsOf(view, nowMs),
     counters: world.counters,
-    policy: { ...base.policy, level: state.context?.level ?? base.policy.level },
+    policy: { level: state.context?.level ?? base.policy.level, cidrs: cidrsOf(config, world.guard) },
     sas: { in: tally.sasIn, out: tally.sasOut },
     policies: { in: tally.policiesIn, out: tally.policiesOut },
     highestSequence: highestSequence(view),
@@ -43,6 +43,12 @@ export function agentStatus(view: AgentView | null, config: AgentConfig, nowMs: 
     },
     registryWrites: view.writes,
   };
+}
+
+/** Those that are blocked now. @param guard what the dataplane was told, null while the configuration counts */
+function cidrsOf({ policy }: AgentConfig, guard: boolean | null): readonly string[] {
+  const isGuarded = guard ?? policy.level === "require";
+  return isGuarded ? (policy.guard?.cidrs.map(({ address, length }) => `${address}/${length}`) ?? []) : [];
 }
 
 function emptyStatus(config: AgentConfig): AgentStatus {
@@ -62,7 +68,7 @@ function emptyStatus(config: AgentConfig): AgentStatus {
     counters: {},
     policy: {
       level: config.policy.level,
-      cidrs: config.policy.guard?.cidrs.map(({ address, length }) => `${address}/${length}`) ?? [],
+      cidrs: cidrsOf(config, null),
     },
     sas: { in: 0, out: 0 },
     policies: { in: 0, out: 0 },

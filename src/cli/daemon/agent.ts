@@ -11,6 +11,9 @@ import { openStateDirectory } from "../../adapters/storage/state-directory.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import { limits } from "../../core/limits.js";
 import type { StatusSource } from "../../http/server.js";
+import { isClosed } from "../../core/fleet/record.js";
+import type { StoragePort } from "../../ports/storage.js";
+import { parseDurable, stateDocument } from "../../runtime/agent-documents.js";
 import type { AgentStatus } from "../../http/status.js";
 import type { KernelPort } from "../../ports/kernel.js";
 import type { Log } from "../../ports/log.js";
@@ -67,7 +70,8 @@ async function openAgent(
   closers.add(() => keyring.wipe());
   const storage = await openStateDirectory(config.stateDir, log);
   closers.add(() => storage.close());
-  const kernel = await openDataplane(config, keyring, log, overrides.stagingDelayMs ?? 0);
+  const isGuarded = await wasGuarded(config, storage);
+  const kernel = await openDataplane(config, isGuarded, keyring, log, overrides.stagingDelayMs ?? 0);
   closers.add(() => kernel.close());
   if (config.dataplane.kind === "kernel") closers.add(answerProbes(config.dataplane.probePort, config, log));
   const registry = await connectRegistry(config.registry, { skipped: skipLogger(log), log });
@@ -79,6 +83,16 @@ async function openAgent(
   closers.add(() => loop.stop());
   closers.add(await serveAgent(config, loop, kernel, log));
   return loop;
+}
+
+/** As the fleet's level was when the node last heard of it; by its configuration when it never did. */
+async function wasGuarded({ policy, coordination }: AgentConfig, storage: StoragePort): Promise<boolean> {
+  const text = await new Promise<string | null>((resolve) => {
+    storage.load(stateDocument, (result) => resolve(result.ok ? result.value : null));
+  });
+  const durable = parseDurable(text);
+  const record = durable.ok && coordination === "barrier" ? durable.value.fleet?.record : undefined;
+  return record?.levels === undefined ? policy.level === "require" : isClosed(record);
 }
 
 async function runUntil(loop: AgentLoop, signal: AbortSignal): Promise<void> {

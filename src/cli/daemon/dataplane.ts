@@ -18,15 +18,19 @@ export interface OpenDataplane extends KernelPort {
   close(): void;
 }
 
-/** @throws CliError with the kernel's code, when it cannot run ESP for this agent */
+/**
+ * @param isGuarded the networks of the configuration are blocked from the beginning on
+ * @throws CliError with the kernel's code, when it cannot run ESP for this agent
+ */
 export async function openDataplane(
   { dataplane, node, policy }: AgentConfig,
+  isGuarded: boolean,
   keySource: Keyring,
   log: Log,
   stagingDelayMs: number,
 ): Promise<OpenDataplane> {
   if (dataplane.kind === "kernel")
-    return openKernel(dataplane, { addresses: node.addresses, guard: policy.guard }, { keySource, log, stagingDelayMs });
+    return openKernel(dataplane, { addresses: node.addresses, guard: policy.guard }, { keySource, log, stagingDelayMs, isGuarded });
   return new UserspaceKernel({ socketPath: dataplane.socket, keySource, stagingDelayMs });
 }
 

@@ -22,6 +22,8 @@ export type Effect =
   | { readonly kind: "read-kernel"; readonly why: string }
   | { readonly kind: "probe"; readonly probes: readonly Probe[] }
   | { readonly kind: "publish-report"; readonly report: Report }
+  /** Before the plans of this step. */
+  | { readonly kind: "set-guard"; readonly isWanted: boolean }
   | { readonly kind: "forget-key"; readonly key: KeyIdentity };
 
 export type EffectKind = Effect["kind"];

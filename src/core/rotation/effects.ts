@@ -12,6 +12,7 @@ import type { Effect } from "./effect.js";
 import { saSlot, type HeldSa } from "./held.js";
 import type { Observation } from "./observation.js";
 import { sendingPolicies } from "./incarnation.js";
+import { wantedGuard } from "./level.js";
 import { inputsOf } from "./path-view.js";
 import { isEmpty, planPeer, stageNames, type PeerPlan } from "./peer-plan.js";
 import { buildReport, publishAtMs, reportSpreadMs, sameReport } from "./publish.js";
@@ -38,6 +39,7 @@ export function wantedEffects(
   const next = noteUnsaid(wantSaves(state, observation, effects), observation, nowMs, options);
   if (next.durable === observation.saved.durable && !observation.inFlight.has("save-state")) {
     wantRegistration(next, observation, options, effects);
+    wantGuard(next, observation, options, effects);
     wantKernel(next, observation, nowMs, drainMs, options, effects, wakes);
     wantReport(next, observation, nowMs, options, effects, wakes);
     wantForgetting(next, observation, effects);
@@ -71,6 +73,11 @@ function wantRegistration(state: AgentState, observation: Observation, options: 
   const isAdmitted = entry?.incarnationId === incarnation.id && sameAddresses(entry.addresses, incarnation.addresses);
   if (isAdmitted) return;
   effects.push({ kind: "register", incarnationId: incarnation.id, addresses: incarnation.addresses });
+}
+
+function wantGuard({ durable }: AgentState, { guard }: Observation, options: AgentOptions, effects: Effect[]): void {
+  const isWanted = wantedGuard(durable, options);
+  if (isWanted !== null && isWanted !== guard) effects.push({ kind: "set-guard", isWanted });
 }
 
 function wantKernel(

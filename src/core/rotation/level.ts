@@ -2,7 +2,7 @@
  * Which level this node is at: the fleet record's, or its own configuration's while the record names none. What it reports
  * of it is true when it is said: every policy was read back, and none is of another level.
  */
-import type { FleetLevels } from "../fleet/record.js";
+import { isClosed, type FleetLevels } from "../fleet/record.js";
 import type { PolicyLevel } from "../policy-level.js";
 import type { ReportedLevel } from "../report.js";
 import type { Directive } from "./context.js";
@@ -17,6 +17,15 @@ export function levelOf(durable: DurableState, options: AgentOptions): PolicyLev
 export function isClosing(durable: DurableState, options: AgentOptions): boolean {
   const levels = followed(durable, options);
   return levels?.level === "prefer" && levels.wanted === "require";
+}
+
+/**
+ * Are whole networks to be blocked? When everybody has applied `require`, and no longer than it is wanted; null while that is
+ * the configuration's to say.
+ */
+export function wantedGuard(durable: DurableState, options: AgentOptions): boolean | null {
+  const record = durable.fleet?.record;
+  return record === undefined || followed(durable, options) === undefined ? null : isClosed(record);
 }
 
 /** At `off` there is no key to hold, to send with or to retire. */

@@ -32,6 +32,8 @@ export interface Observation {
   /** The last report that the registry acknowledged. */
   readonly publishedReport: Report | null;
   readonly publishedAtMs: number | null;
+  /** What the dataplane was last told of its guard, in this run of the program; null for nothing. */
+  readonly guard: boolean | null;
   /** Effects that were started and have not ended, or that wait for their retry. */
   readonly inFlight: ReadonlySet<EffectKind>;
   /** Peers whose operations failed and are not tried again before `untilMs`. */

@@ -65,6 +65,8 @@ export class SimKernel {
   fails: () => boolean = () => false;
   /** Slots (`saSlotKey`) where another program has an SA. */
   readonly foreignSlots = new Set<string>();
+  /** What it was last told of the guard, which it does not have; null for nothing. */
+  isGuarded: boolean | null = null;
   /** What this node gets of its CPU: operations take as much longer as it is below 1. */
   cpuShare = 1;
   #instance = 0;
@@ -103,6 +105,9 @@ export class SimKernel {
         };
         const sent: Done<void> = (result) => void (result.ok || done(result));
         this.#later(probes.length, isAlive, sent, () => exchangeProbes(scene, probes, end));
+      },
+      setGuard: (isWanted) => {
+        this.isGuarded = isWanted;
       },
       watch: (changed) => {
         this.#watchers.add(changed);

@@ -265,6 +265,32 @@ async function fleetGoesUpAndDown(): Promise<void> {
   });
 }
 
+/** Behind the barrier nobody keeps an order by hand: from nothing to `require` with its networks, and back to nothing. */
+async function barrierMovesFleet(): Promise<void> {
+  await withKernelFleet({ coordination: "barrier", level: "accept", resyncMs: 300, guard }, async (fleet) => {
+    const { left, right, goTo } = fleet;
+    const policies = (): string => ip("-n", "left", "xfrm", "policy");
+    await goTo("off");
+    assert.equal(policies(), "", "at off nothing is installed");
+    const stream = fleet.stream();
+    await goTo("require");
+    assert.ok(encrypted(right) > 0, "it is encrypted");
+    await fleet.until("the networks are blocked", () => policies().includes("action block"));
+    const ends = [{ namespace: right.namespace, address: "192.0.2.99" }, { namespace: left.namespace, address: left.address }] as const;
+    ipBatch(["address add 192.0.2.99/24 dev right"], right.namespace);
+    assert.ok(!(await arrives(...ends)), "what is not a node's is blocked");
+    await goTo("accept");
+    assert.ok(!policies().includes("action block"));
+    assert.ok(await arrives(...ends));
+    await goTo("off");
+    const { sent, received } = await stream.end();
+    assert.equal(policies(), "");
+    assert.equal(ip("-n", "left", "xfrm", "state"), "");
+    assert.ok(sent > 100, `${sent} sent`);
+    assert.equal(received, sent);
+  });
+}
+
 /** A plain packet of a peer: taken up to `prefer`, dropped at `require`. */
 async function plainOfPeerIsDroppedAtRequire(): Promise<void> {
   await withKernelFleet({ level: "prefer" }, async ({ left, right, until }) => {
@@ -289,5 +315,6 @@ export const policyLevelCases: readonly KernelCase[] = [
   { name: "require: a foreign policy for a CIDR stays, and is a coded error", run: foreignHolderIsTold },
   { name: "require: a block that another program replaced is told, and the agent goes on", run: foreignReplacementIsTold },
   { name: "prefer takes plain packets of a peer, require drops them", run: plainOfPeerIsDroppedAtRequire },
+  { name: "behind the barrier a live fleet goes from off to require and back, and loses nothing", run: barrierMovesFleet },
   { name: "a live fleet goes from accept to require and back, rotating at each level, and loses nothing", run: fleetGoesUpAndDown },
 ];

@@ -17,11 +17,15 @@ import { systemClock } from "../../../src/adapters/system/clock.js";
 import type { KeyId, KeyIdentity } from "../../../src/core/key-id.js";
 import type { PolicyLevel } from "../../../src/core/policy-level.js";
 import type { Guard } from "../../../src/adapters/netlink/kernel/guard.js";
+import { isSettled } from "../../../src/core/fleet/levels.js";
+import type { FleetRecord } from "../../../src/core/fleet/record.js";
 import { limits } from "../../../src/core/limits.js";
 import type { IncarnationId } from "../../../src/core/node.js";
 import type { KernelPort } from "../../../src/ports/kernel.js";
 import type { KeyFileReading } from "../../../src/ports/keystore.js";
 import type { RegistryPort } from "../../../src/ports/registry.js";
+import { ControllerLoop, type ControllerLoopOptions } from "../../../src/runtime/controller-loop.js";
+import { controllerDefaults } from "../../../src/sim/defaults.js";
 import { AgentLoop, type AgentLoopOptions, type AgentView } from "../../../src/runtime/agent-loop.js";
 import { openDatagramSocket, type DatagramSocket } from "./datagrams.js";
 import { makeKernelNode, type KernelNode } from "./kernel-node.js";
@@ -53,6 +57,8 @@ export interface KernelFleet {
   carries(): Promise<void>;
   /** Datagrams from left to right, some 100 a second, from now on. */
   stream(): Stream;
+  /** Barrier: asks for a level, as `spindle level` does, and waits until everybody has applied it. */
+  goTo(level: PolicyLevel): Promise<void>;
 }
 
 export interface Stream {
@@ -61,6 +67,8 @@ export interface Stream {
 }
 
 export interface KernelFleetOptions {
+  /** Default pairwise; barrier with a controller. */
+  readonly coordination?: "barrier" | "pairwise";
   readonly resyncMs?: number;
   readonly level?: PolicyLevel;
   readonly guard?: Guard;
@@ -88,6 +96,8 @@ export async function withKernelFleet(
   };
   const nodes = [await start(0), await start(1)] as const;
   const [left, right] = nodes;
+  const controller = new ControllerLoop(controllerOptions, { clock: systemClock, registry: registry.registry, log: { write: () => undefined } });
+  if (options.coordination === "barrier") controller.start();
   const sockets = namespaces.map((namespace, i) =>
     namespace.within(() => openDatagramSocket("ipv4", nodes[i]!.address, port)),
   );
@@ -95,8 +105,9 @@ export async function withKernelFleet(
     for (const node of nodes) node.offer(1);
     await until("both run key 1", () => nodes.every((node) => runsOnly(node, 1)));
     const path = [sockets[0]!, sockets[1]!, right.address] as const;
-    await run({ left, right, until, carries: () => carries(...path), stream: () => stream(...path) });
+    await run({ left, right, until, carries: () => carries(...path), stream: () => stream(...path), goTo: (level) => goTo(registry.registry, level) });
   } finally {
+    controller.stop();
     for (const socket of sockets) socket.close();
     for (const node of nodes) await node.close();
     for (const { within } of namespaces) for (const holder of within(findHolders)) endHolder(holder);
@@ -113,7 +124,7 @@ async function startNode(
   registry: RegistryPort,
   options: KernelFleetOptions,
 ): Promise<FleetNode> {
-  const { resyncMs = limits.resyncMs, level = "require", wrap = (kernel) => kernel } = options;
+  const { resyncMs = limits.resyncMs, level = "require", wrap = (kernel) => kernel, coordination = "pairwise" } = options;
   const ends = { ipv4: addresses.ipv4[i], ipv6: addresses.ipv6[i] };
   const { name } = namespace;
   ipBatch(
@@ -130,6 +141,7 @@ async function startNode(
   const node = await makeKernelNode(i + 1, ends, namespace, {
     log,
     guard: options.guard ?? null,
+    isGuarded: level === "require",
     udpPort: options.udpPort ?? null,
   });
   await node.kernel.check();
@@ -137,7 +149,7 @@ async function startNode(
   let read: ((reading: KeyFileReading) => void) | null = null;
   const makeLoop = (policyLevel: PolicyLevel): AgentLoop =>
     new AgentLoop(
-      { ...optionsOf(node), resyncMs, policyLevel, provesPaths: options.provesPaths === true },
+      { ...optionsOf(node), coordination, resyncMs, policyLevel, provesPaths: options.provesPaths === true },
       {
         clock: systemClock,
         kernel: wrap(node.kernel),
@@ -192,11 +204,10 @@ async function startNode(
 }
 
 /** But for what a test chooses. */
-function optionsOf({ end, addresses: own }: KernelNode): Omit<AgentLoopOptions, "resyncMs"> {
+function optionsOf({ end, addresses: own }: KernelNode): Omit<AgentLoopOptions, "resyncMs" | "coordination"> {
   return {
     name: end.name,
     addresses: own,
-    coordination: "pairwise",
     ring: 255,
     jitter: { enabled: false, mode: "uniform", maxMs: 0, minNodes: 1 },
     drainMs: 100,
@@ -206,6 +217,24 @@ function optionsOf({ end, addresses: own }: KernelNode): Omit<AgentLoopOptions, 
     massDeletionShare: 1,
     leaseMs: 10_000,
   };
+}
+
+const controllerOptions: ControllerLoopOptions = {
+  ...controllerDefaults,
+  name: "controller",
+  drainMs: 200,
+  silentMs: 60_000,
+};
+
+async function goTo(registry: RegistryPort, level: PolicyLevel): Promise<void> {
+  let record: FleetRecord | null = null;
+  const stop = registry.watchFleet((event) => {
+    if (event.kind === "value") record = event.object.value;
+  });
+  const content = { id: randomHex(), kind: "level", reason: "test", by: "test", at: "", compromised: null, abort: null, level } as const;
+  registry.putRequest({ schemaVersion: 1, ...content }, (result) => assert.ok(result.ok));
+  await until(`everybody is at ${level}`, () => record?.levels?.level === level && isSettled(record.levels));
+  stop();
 }
 
 function randomHex(): string {

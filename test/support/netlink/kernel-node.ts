@@ -36,6 +36,7 @@ export interface KernelNode {
 export interface KernelNodeOptions {
   readonly log?: Log | null;
   readonly guard?: Guard | null;
+  readonly isGuarded?: boolean;
   readonly besideCilium?: boolean;
   readonly probePort?: number;
   /** Of ESP in UDP; null for plain ESP. */
@@ -47,7 +48,14 @@ export async function makeKernelNode(
   index: number,
   ends: Record<Family, string>,
   namespace: Namespace | null = null,
-  { log = null, guard = null, udpPort = null, besideCilium = false, probePort = limits.probePortDefault }: KernelNodeOptions = {},
+  {
+    log = null,
+    guard = null,
+    isGuarded = true,
+    udpPort = null,
+    besideCilium = false,
+    probePort = limits.probePortDefault,
+  }: KernelNodeOptions = {},
 ): Promise<KernelNode> {
   const libc = await loadLibc();
   const keyring = new Keyring();
@@ -57,7 +65,7 @@ export async function makeKernelNode(
   const own: Log = { write: (_level, message) => void said.push(message) };
   const probing = { port: probePort, within: namespace?.within ?? here };
   const make = (): NetlinkKernel => {
-    const kernel = new NetlinkKernel(libc, { local, keySource: keyring, log: log ?? own, besideCilium, probing });
+    const kernel = new NetlinkKernel(libc, { local, keySource: keyring, log: log ?? own, besideCilium, isGuarded, probing });
     kernel.holdSockets();
     return kernel;
   };
