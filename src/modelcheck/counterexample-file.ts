@@ -12,16 +12,18 @@ export interface CounterexampleFile {
   readonly nodes: number;
   readonly joins: number;
   readonly controllers: number;
+  /** Absent in files of versions without levels. */
+  readonly levels?: number;
   readonly mutant: string | null;
   readonly violation: Violation;
   readonly moves: readonly Move[];
 }
 
 export function counterexampleFile(
-  scope: Pick<CounterexampleFile, "coordination" | "nodes" | "joins" | "controllers">,
+  scope: Pick<CounterexampleFile, "coordination" | "nodes" | "joins" | "controllers" | "levels">,
   mutant: string | null,
   { violation, moves }: Counterexample,
 ): CounterexampleFile {
-  const { coordination, nodes, joins, controllers } = scope;
-  return { kind: "modelcheck-counterexample", schemaVersion: 1, coordination, nodes, joins, controllers, mutant, violation, moves };
+  const { coordination, nodes, joins, controllers, levels = 0 } = scope;
+  return { kind: "modelcheck-counterexample", schemaVersion: 1, coordination, nodes, joins, controllers, levels, mutant, violation, moves };
 }

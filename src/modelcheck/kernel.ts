@@ -133,11 +133,26 @@ function policyView(policy: PolicySpec): KernelDump["policies"][number] {
 
 /** The SA that encrypts packets to `remote`; null when a policy keeps them back; "none" when the policy's SA is gone. */
 export function selectedTo(kernel: ModelKernel, remote: Endpoint): SaSpec | "none" | null {
-  const slot = policySlotKey({ direction: "out", family: "ipv4", remote });
-  const policy = kernel.policies.find((one) => policySlotKey(policySlotOf(one)) === slot);
+  const policy = policyAt(kernel, "out", remote);
   if (policy?.action.kind !== "protect") return null;
   const wanted = saSlotKey({ direction: "out", spi: policy.action.spi, remote });
   return kernel.sas.find((sa) => saSlotKey(saSlotOf(sa)) === wanted) ?? "none";
+}
+
+/** Do packets to `remote` go plain? Where nothing guards the nodes' networks, also for want of a policy. */
+export function sendsPlain(kernel: ModelKernel, remote: Endpoint): boolean {
+  const action = policyAt(kernel, "out", remote)?.action.kind;
+  return action === undefined || action === "pass";
+}
+
+export function takesPlain(kernel: ModelKernel, remote: Endpoint): boolean {
+  const action = policyAt(kernel, "in", remote)?.action.kind;
+  return action === undefined || action === "accept-any";
+}
+
+function policyAt({ policies }: ModelKernel, direction: "in" | "out", remote: Endpoint): PolicySpec | undefined {
+  const slot = policySlotKey({ direction, family: "ipv4", remote });
+  return policies.find((one) => policySlotKey(policySlotOf(one)) === slot);
 }
 
 /** Does a packet that `sent` encrypted pass here? `remote` is where it came from. */
@@ -145,6 +160,5 @@ export function accepts(kernel: ModelKernel, sent: SaSpec, remote: Endpoint): bo
   const slot = saSlotKey({ direction: "in", spi: sent.spi, remote });
   const found = kernel.sas.find((sa) => saSlotKey(saSlotOf(sa)) === slot);
   if (found === undefined || !sameKeyRef(found.key, sent.key)) return false;
-  const accept = policySlotKey({ direction: "in", family: "ipv4", remote });
-  return kernel.policies.some((policy) => policySlotKey(policySlotOf(policy)) === accept);
+  return policyAt(kernel, "in", remote) !== undefined;
 }

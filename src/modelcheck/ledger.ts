@@ -1,4 +1,5 @@
 /** What may still happen in a run, and the key files that the operator has made. */
+import type { PolicyLevel } from "../core/policy-level.js";
 import { keyOf, type Budget, type Scope } from "./scope.js";
 import type { Registry } from "./registry.js";
 
@@ -9,8 +10,8 @@ export interface Ledger extends Budget {
 }
 
 export function newLedger(scope: Scope): Ledger {
-  const { crashes, reboots, rotations, aborts, joins, losses, silences } = scope;
-  return { crashes, reboots, rotations, aborts, joins, losses, silences, files: [[1]], aborted: [] };
+  const { crashes, reboots, rotations, aborts, joins, losses, silences, levels } = scope;
+  return { crashes, reboots, rotations, aborts, joins, losses, silences, levels, files: [[1]], aborted: [] };
 }
 
 export function newestKeyId({ files }: Ledger): number {
@@ -36,6 +37,11 @@ export function nextFile(ledger: Ledger, { fleet, reports }: Registry): readonly
 
 export function fileOf(ledger: Ledger, generation: number): { generation: number; keys: ReturnType<typeof keyOf>[] } {
   return { generation, keys: (ledger.files[generation] ?? []).map(keyOf) };
+}
+
+/** What the operator asks for next. */
+export function nextAsk(scope: Scope, { levels }: Ledger): PolicyLevel {
+  return levels === scope.levels ? "require" : "off";
 }
 
 export function spent(ledger: Ledger, what: keyof Budget): Ledger {

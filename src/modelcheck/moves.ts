@@ -1,5 +1,6 @@
 /** What can happen next in a fleet, as data: enough to print a run and to play it again. */
 import type { NodeName } from "../core/node.js";
+import type { PolicyLevel } from "../core/policy-level.js";
 import type { Stream } from "./registry.js";
 
 /** A node, or `controller-0` and so on. */
@@ -31,7 +32,8 @@ export type Fault =
   /** A controller (`who`) has not seen the node's lease change for so long that it takes it for silent. */
   | { readonly kind: "miss"; readonly who: Who; readonly node: NodeName }
   | { readonly kind: "offer-key"; readonly keyIds: readonly number[] }
-  | { readonly kind: "abort"; readonly keyId: number };
+  | { readonly kind: "abort"; readonly keyId: number }
+  | { readonly kind: "ask-level"; readonly level: PolicyLevel };
 
 const faults: ReadonlySet<Move["kind"]> = new Set([
   "crash",
@@ -43,6 +45,7 @@ const faults: ReadonlySet<Move["kind"]> = new Set([
   "miss",
   "offer-key",
   "abort",
+  "ask-level",
 ]);
 
 /** Faults and operator's acts may happen; everything else happens at last. */

@@ -10,7 +10,7 @@ import type { Rule, Scope } from "./scope.js";
 
 type Changes = Pick<Scope, "step" | "controllerStep" | "broken">;
 
-/** For lack of leaves, lost files, foreign SAs, plain packets, levels and a clock. */
+/** For lack of leaves, lost files, foreign SAs, plain packets and a clock. */
 const beyondTheModel = new Set([
   "act-before-saved",
   "drop-a-deletion",
@@ -23,8 +23,6 @@ const beyondTheModel = new Set([
   "plain-until-covered",
   "touch-foreign",
   "taken-spi-kept",
-  "level-before-applied",
-  "level-skipped",
   "level-without-drain",
   "require-while-plain",
   "begins-plain-while-closing",

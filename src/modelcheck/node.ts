@@ -15,7 +15,7 @@ import type { Operation } from "../core/sa.js";
 import type { RegisterRequest } from "../ports/registry.js";
 import type { AgentInput } from "../runtime/agent-input.js";
 import { AgentMachine, type StepAgent } from "../runtime/agent-machine.js";
-import { applyStages, dumpOf, newKernel, readBack, rebooted, selectedTo, type ModelKernel } from "./kernel.js";
+import { applyStages, dumpOf, newKernel, readBack, rebooted, selectedTo, sendsPlain, type ModelKernel } from "./kernel.js";
 import { nowMs } from "./scope.js";
 import { textOf, type Renaming } from "./text.js";
 
@@ -92,7 +92,7 @@ function stoppedBy(node: NodeState, after: ModelKernel, operations: readonly Ope
     if (operation.kind !== "set-policy" || operation.policy.direction !== "out") return [];
     const { remote } = operation.policy;
     const before = selectedTo(node.kernel, remote);
-    if (before === null || before === "none" || selectedTo(after, remote) !== null) return [];
+    if (before === null || before === "none" || selectedTo(after, remote) !== null || sendsPlain(after, remote)) return [];
     return [{ from: before.key.from.incarnationId, to: before.key.to.incarnationId }];
   });
 }

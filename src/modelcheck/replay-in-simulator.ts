@@ -4,6 +4,7 @@
  * saves, dumps and registrations come to their end, as they have at once in the model.
  */
 import { fail, succeed, type Result } from "../core/result.js";
+import type { OperatorRequest } from "../core/fleet/record.js";
 import type { NodeName } from "../core/node.js";
 import { hasConverged } from "../sim/checkers/convergence.js";
 import { alwaysLeading } from "../sim/mutants/coordination.js";
@@ -91,7 +92,7 @@ class Player {
   }
 
   #options(): SimOptions {
-    const { coordination, mutant } = this.#file;
+    const { coordination, mutant, levels = 0 } = this.#file;
     const changes = mutant === null ? {} : (mutants.get(mutant)?.changes ?? {});
     const own = mutant === null ? undefined : ownMutants.get(mutant);
     return {
@@ -103,7 +104,8 @@ class Player {
       registryDelayMs: () => 0.2,
       operationMs: () => 0.05,
       packetIntervalMs: 1,
-      agent: { drainMs: 0, retireDeadlineMs: farMs, emergencyDeadlineMs: farMs, reportIntervalMs: 0, resyncMs: farMs },
+      agent: { drainMs: 0, retireDeadlineMs: farMs, emergencyDeadlineMs: farMs, reportIntervalMs: 0, resyncMs: farMs, ...(levels > 0 ? { policyLevel: "accept" } : {}) },
+      isOpen: levels > 0,
       controller: { silent: "exclude", silentMs, excludeShareMax: 0, slow: "wait", drainMs: 0, stageDeadlineMs: farMs, retireDeadlineMs: farMs },
       wrapAgentPorts: (name, ports) => {
         const gate = this.#newGate(name, name);
@@ -146,7 +148,9 @@ class Player {
       case "offer-key":
         return null;
       case "abort":
-        return this.#abort(move.keyId);
+        return this.#ask({ id: `abort-${move.keyId}`, kind: "abort", abort: keyOf(move.keyId) });
+      case "ask-level":
+        return this.#ask({ id: `level-${move.level}`, kind: "level", abort: null, level: move.level });
       case "read-file":
         return this.#readFile(move.who, move.keyIds);
       case "start":
@@ -163,7 +167,7 @@ class Player {
     }
   }
 
-  #letThrough(move: Exclude<Move, { kind: "offer-key" | "abort" }>): string | null {
+  #letThrough(move: Exclude<Move, { kind: "offer-key" | "abort" | "ask-level" }>): string | null {
     const gate = this.#gates.get(move.who);
     if (gate === undefined) return `${move.who} does not run`;
     switch (move.kind) {
@@ -191,9 +195,9 @@ class Player {
     }
   }
 
-  #abort(keyId: number): null {
-    const texts = { id: `abort-${keyId}`, reason: "counterexample", by: "modelcheck", at: "" };
-    this.#fleet.registry.setRequest({ schemaVersion: 1, ...texts, kind: "abort", compromised: null, abort: keyOf(keyId) });
+  #ask(what: Pick<OperatorRequest, "id" | "kind" | "abort" | "level">): null {
+    const texts = { reason: "counterexample", by: "modelcheck", at: "" };
+    this.#fleet.registry.setRequest({ schemaVersion: 1, ...texts, compromised: null, ...what });
     return null;
   }
 

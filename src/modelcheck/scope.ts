@@ -26,6 +26,8 @@ export interface Budget {
   readonly losses: number;
   /** Barrier: a controller hears nothing of a node for so long that it excludes it, whatever the node does meanwhile. */
   readonly silences: number;
+  /** Barrier: the operator moves the fleet, which begins at `accept`, to `require` and, if asked again, to `off`. */
+  readonly levels: number;
 }
 
 export interface Scope extends Budget {
@@ -53,6 +55,7 @@ export const defaultScope: Scope = {
   joins: 0,
   losses: 0,
   silences: 0,
+  levels: 0,
 };
 
 /** Said with every result: what a run without a counterexample does not prove. */
@@ -63,6 +66,7 @@ export const abstractions: readonly string[] = [
   "files, dumps and registrations take no time; applying a plan, publishing a report and every delivery take any time",
   "one stream of a watcher is delivered in order, any number of its events per turn; two streams in one turn only when all is delivered",
   "no operation of a kernel fails; nobody else changes it",
+  "plain packets are looked at where levels move, between lives that never lost state, and not where a node joins",
 ];
 
 const letters = ["a", "b", "c"] as const;
@@ -97,6 +101,7 @@ export function agentOptions(scope: Scope, name: NodeName, position: number): Ag
     reportIntervalMs: 0,
     resyncMs: neverMs,
     massDeletionShare: 1,
+    ...(scope.levels > 0 ? { policyLevel: "accept" } : {}),
   };
 }
 

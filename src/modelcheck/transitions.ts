@@ -4,7 +4,8 @@ import type { OperatorRequest } from "../core/fleet/record.js";
 import type { KeyIdentity } from "../core/key-id.js";
 import { deadController, heardNodes, hearNode, missNode, silentNodes } from "./controller.js";
 import { emptyChannel, withQueue } from "./channel.js";
-import { fileOf, mayOfferKey, nextFile, spent } from "./ledger.js";
+import type { PolicyLevel } from "../core/policy-level.js";
+import { fileOf, mayOfferKey, nextAsk, nextFile, spent } from "./ledger.js";
 import type { Draft, Model, State } from "./model.js";
 import { isFault, type Move } from "./moves.js";
 import { crash, finishApply, noticeReboot, readFile, reboot, reportUnderWay } from "./node.js";
@@ -83,6 +84,8 @@ function* faultsOf(model: Model, state: State): IterableIterator<Move> {
   if (mayOffer) yield { kind: "offer-key", keyIds: nextFile(ledger, model.registryIn(state)) };
   const target = ledger.aborts > 0 ? targetOf(model, state) : null;
   if (target !== null) yield { kind: "abort", keyId: target.keyId };
+  const mayAsk = ledger.levels > 0 && model.registryIn(state).request === null;
+  if (mayAsk) yield { kind: "ask-level", level: nextAsk(model.scope, ledger) };
 }
 
 function* crashes(model: Model, state: State, watcher: number): IterableIterator<Move> {
@@ -152,6 +155,8 @@ function pay(model: Model, draft: Draft, move: Move): void {
       return model.setLedger(draft, { ...spent(ledger, "rotations"), files: [...ledger.files, move.keyIds] });
     case "abort":
       return model.setLedger(draft, { ...spent(ledger, "aborts"), aborted: [...ledger.aborted, move.keyId] });
+    case "ask-level":
+      return model.setLedger(draft, spent(ledger, "levels"));
     default:
       return;
   }
@@ -194,6 +199,9 @@ function perform(model: Model, draft: Draft, move: Move, watcher: number): void 
     case "abort":
       model.commit(draft, setRequest(model.registryIn(draft), abortRequest(move.keyId)));
       return;
+    case "ask-level":
+      model.commit(draft, setRequest(model.registryIn(draft), levelRequest(move.level)));
+      return;
     case "offer-key":
       return;
   }
@@ -224,15 +232,12 @@ function loseEvents(model: Model, draft: Draft, watcher: number, stream: "roster
   model.relist(draft, watcher, stream);
 }
 
+const words = { schemaVersion: 1, reason: "", by: "", at: "", compromised: null } as const;
+
 function abortRequest(keyId: number): OperatorRequest {
-  return {
-    schemaVersion: 1,
-    id: `abort-${keyId}`,
-    kind: "abort",
-    reason: "",
-    by: "",
-    at: "",
-    compromised: null,
-    abort: keyOf(keyId),
-  };
+  return { ...words, id: `abort-${keyId}`, kind: "abort", abort: keyOf(keyId) };
+}
+
+function levelRequest(level: PolicyLevel): OperatorRequest {
+  return { ...words, id: `level-${level}`, kind: "level", abort: null, level };
 }

@@ -51,6 +51,8 @@ function wordsOf(move: Move): string {
       return `the operator makes a key file with keys ${move.keyIds.join(" and ")}`;
     case "abort":
       return `the operator asks to abort key ${move.keyId}`;
+    case "ask-level":
+      return `the operator asks for level ${move.level}`;
   }
 }
 
@@ -67,11 +69,12 @@ function changeOf(model: Model, before: State, after: State, move: Move): string
 function recordChange(model: Model, before: State, after: State): readonly string[] {
   const [old, now] = [model.registryIn(before).fleet, model.registryIn(after).fleet];
   if (old.version === now.version || now.value === null) return [];
-  const { phase, target, current, through, excluded } = now.value;
+  const { phase, target, current, through, excluded, levels } = now.value;
   const keys = `key ${current?.keyId ?? "none"}${target === null ? "" : ` to ${target.keyId}`}`;
   const marks = through.map(({ key, revision }) => `${key.keyId} through revision ${revision}`).join(", ");
   const without = excluded.length === 0 ? "" : `, without ${excluded.map(({ name }) => name).join(" and ")}`;
-  return [`the record says ${phase}, ${keys}, ${marks}${without}`];
+  const level = levels === undefined ? "" : `, level ${levels.level ?? "unknown"} to ${levels.wanted}${levels.applied ? ", applied" : ""}`;
+  return [`the record says ${phase}, ${keys}, ${marks}${without}${level}`];
 }
 
 function reportChange(model: Model, before: State, after: State, move: Move): readonly string[] {
@@ -79,7 +82,8 @@ function reportChange(model: Model, before: State, after: State, move: Move): re
   const report = model.registryIn(after).reports.get(move.who);
   if (report === undefined || report === model.registryIn(before).reports.get(move.who)) return [];
   const refused = report.refused.length === 0 ? "" : `, refuses ${idsOf(report.refused)}`;
-  return [`holds ${idsOf(report.holds)} through revision ${report.through}, sends ${sendsWords(report)}${refused}`];
+  const level = report.level === undefined ? "" : `, is at ${report.level.applied}`;
+  return [`holds ${idsOf(report.holds)} through revision ${report.through}, sends ${sendsWords(report)}${refused}${level}`];
 }
 
 function sendsWords({ sendingOldest, sendingNewest }: { sendingOldest: number | null; sendingNewest: number | null }): string {

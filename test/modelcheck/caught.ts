@@ -39,5 +39,7 @@ export const caught: readonly Caught[] = [
   { mutant: "purge-while-planning", bounds: { ...pairwise, rotations: 2 }, invariant: "S2", moves: 18 },
   { mutant: "return-unstaged", bounds: { silences: 1 }, invariant: "S1", moves: 13 },
   { mutant: "old-words", bounds: { silences: 1 }, invariant: "S2", moves: 24 },
+  { mutant: "level-before-applied", bounds: { rotations: 0, levels: 1 }, invariant: "S1", moves: 9 },
+  { mutant: "level-skipped", bounds: { rotations: 0, levels: 1 }, invariant: "S1", moves: 14 },
   { mutant: "report-before-reading", bounds: { ...pairwise, aborts: 1, crashes: 1 }, invariant: "S2", moves: 17 },
 ];

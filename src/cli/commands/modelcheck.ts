@@ -16,6 +16,7 @@ export interface ModelcheckFlags extends OutputOptions {
   readonly joins: number;
   readonly losses: number;
   readonly silences: number;
+  readonly levels: number;
   readonly mutant?: string;
   readonly statesMax: number;
   readonly minutes?: number;
@@ -55,7 +56,7 @@ export function makeCommand(shell: Shell): Command {
   return addOutputOptions(command)
     .addHelpText("after", examples)
     .action(async (flags: ModelcheckFlags) => {
-      const idle = flags.coordination === "barrier" ? [] : ["controllers", "silences"].filter((name) => command.getOptionValueSource(name) === "cli");
+      const idle = flags.coordination === "barrier" ? [] : ["controllers", "silences", "levels"].filter((name) => command.getOptionValueSource(name) === "cli");
       if (idle[0] !== undefined) command.error(`error: --${idle[0]} needs --coordination barrier: pairwise has no controller`);
       await checkModel(flags, shell);
     });
@@ -69,6 +70,7 @@ const budgets: readonly (readonly [string, string, number])[] = [
   ["joins", "of the nodes, so many join a running fleet", 0],
   ["losses", "watches with a gap, and reports that get lost", 0],
   ["silences", "barrier: nodes that a controller takes for silent and excludes", 0],
+  ["levels", "barrier: levels that the operator asks for: require, then off; the fleet begins at accept", 0],
 ];
 
 function countBetween(least: number, most: number): (text: string) => number {

@@ -30,7 +30,7 @@ function scopeOf(flags: ModelcheckFlags): Scope {
   const { nodes, coordination, crashes, reboots, rotations, aborts, losses } = flags;
   const controllers = coordination === "barrier" ? flags.controllers : 0;
   const joins = Math.min(flags.joins, nodes);
-  const scope: Scope = { nodes, coordination, controllers, crashes, reboots, rotations, aborts, joins, losses, silences: flags.silences };
+  const scope: Scope = { nodes, coordination, controllers, crashes, reboots, rotations, aborts, joins, losses, silences: flags.silences, levels: flags.levels };
   return flags.mutant === undefined ? scope : withMutant(scope, flags.mutant);
 }
 
@@ -82,6 +82,7 @@ function resultOf(search: Search, scope: Scope, flags: ModelcheckFlags, stopped:
       joins: scope.joins,
       losses: scope.losses,
       silences: scope.silences,
+      levels: scope.levels,
     },
     mutant: flags.mutant ?? null,
     states: progress.states,
