@@ -27,6 +27,15 @@ test(`oracle: seeds ${from} to ${to} of the swarm`, () => {
   assertAgrees(oracle, 4);
 });
 
+test(`oracle: seeds ${from} to ${to} of the swarm whose paths fail`, () => {
+  const oracle = makeOracle();
+  for (let seed = from; seed <= to; seed += 1) {
+    runSwarmSeed(seed, { garbles: true, changes: { step: () => oracle.step } });
+    assert.deepEqual(oracle.differences, [], `seed ${seed}`);
+  }
+  assertAgrees(oracle, 4);
+});
+
 /** Joins, leaves, reboots, restarts and tampering while the key rotates, in a fleet of about 30. */
 function churn(coordination: "barrier" | "pairwise", oracle: Oracle): SimFleet {
   const prng = makePrng(7);

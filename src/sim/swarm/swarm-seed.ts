@@ -15,12 +15,15 @@ import type { Mutant } from "../mutants/mutant.js";
 import type { SimOptions } from "../options.js";
 import { describeOptions, drawOptions, type SwarmOptions } from "./drawn-options.js";
 import { faults, freshAddresses, type FaultName, type Scene } from "./faults.js";
+import { garblePaths } from "./garbled-paths.js";
 import { Operator } from "./operator.js";
 
 export interface SwarmSeedOptions {
   readonly mutant?: Mutant | null;
   /** Over what the seed draws: a recorder, or a checker around the steps. Before the mutant's changes. */
   readonly changes?: Partial<SimOptions>;
+  /** Agents prove their paths, and paths fail. */
+  readonly garbles?: true;
 }
 
 export interface SwarmSeedResult {
@@ -83,8 +86,10 @@ export function runSwarmSeed(seed: number, options: SwarmSeedOptions = {}): Swar
   const prng = makePrng(seed * 7_919 + 1);
   const mutant = options.mutant ?? null;
   const drawn = drawOptions(seed, prng);
-  const { fleet, history } = watchedFleet({ ...drawn.sim, ...options.changes, ...mutant?.changes });
+  const agent = options.garbles === true ? { ...drawn.sim.agent, provesPaths: true } : (drawn.sim.agent ?? {});
+  const { fleet, history } = watchedFleet({ ...drawn.sim, agent, ...options.changes, ...mutant?.changes });
   const scene = makeScene(fleet, prng, drawn);
+  if (options.garbles === true) garblePaths(scene, seed);
   const run: Run = { scene, checkers: checkersOf(scene, history, mutant), actions: [], counts: {} };
   const plan = describeOptions(drawn, fleet);
   if (drawn.level !== null) moveLevels(run, makePrng(seed * 15_485_863 + 5));
