@@ -24,7 +24,13 @@ export function agentStatus(view: AgentView | null, config: AgentConfig, nowMs: 
     phaseForMs: Math.max(0, Math.round(nowMs - state.phaseSinceMs)),
     keys: slotKeys(view),
     keysInUse: state.context?.hold.length ?? 0,
-    peers: { total: tally.peers, covered: tally.covered, behind: behind(view), blocked: tally.blocked },
+    peers: {
+      total: tally.peers,
+      covered: tally.covered,
+      behind: behind(view),
+      blocked: tally.blocked,
+      unproven: tally.unanswered,
+    },
     exceptions: exceptionsOf(view, nowMs),
     counters: world.counters,
     policy: { level: state.context?.level ?? base.policy.level, cidrs: cidrsOf(config, world.guard) },
@@ -63,7 +69,7 @@ function emptyStatus(config: AgentConfig): AgentStatus {
     phaseForMs: 0,
     keys: { previous: null, current: null, next: null },
     keysInUse: 0,
-    peers: { total: 0, covered: 0, behind: 0, blocked: 0 },
+    peers: { total: 0, covered: 0, behind: 0, blocked: 0, unproven: 0 },
     exceptions: [],
     counters: {},
     policy: {

@@ -6,6 +6,7 @@ import { includesKey, type KeyIdentity } from "../key-id.js";
 import { limits } from "../limits.js";
 import { sameAddresses, type NodeName } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
+import type { Report } from "../report.js";
 import type { Operation } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import type { Effect } from "./effect.js";
@@ -196,11 +197,16 @@ function wantReport(
   // What an operation under way will leave behind is not known yet: nothing is said before it was read back.
   if (observation.inFlight.has("publish-report") || observation.inFlight.has("apply")) return;
   const report = buildReport(state, observation, options);
-  if (report === null || (report.refused.length > 0 && observation.inFlight.has("probe"))) return;
+  if (report === null || (refusesMore(report, observation) && observation.inFlight.has("probe"))) return;
   const atMs = publishAtMs(report, state, observation, nowMs, options);
   if (atMs === null) return;
   if (atMs <= nowMs) effects.push({ kind: "publish-report", report });
   else wakes.push(atMs);
+}
+
+/** Who hears of it deletes the key when all have refused it: by then no probe with it is on its way. */
+function refusesMore({ refused }: Report, { publishedReport }: Observation): boolean {
+  return refused.some((key) => !includesKey(publishedReport?.refused ?? [], key));
 }
 
 /** A key that the file no longer offers and nobody needs is wiped. */

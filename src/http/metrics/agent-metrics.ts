@@ -98,6 +98,13 @@ export const agentMetricRows: readonly MetricRow<AgentStatus>[] = [
   },
   {
     kind: "gauge",
+    name: "spindle_peers_unproven",
+    help: "Peers that this node keeps on an older key, because no probe with the next one was answered.",
+    labels: [],
+    read: (status) => single(status.peers.unproven),
+  },
+  {
+    kind: "gauge",
     name: "spindle_checkpoint_written_timestamp_seconds",
     help: "Unix time at which the node checkpoint was last written.",
     labels: [],

@@ -72,6 +72,7 @@ const agentCases: readonly (readonly [string, number | undefined])[] = [
   ["spindle_peers", 4],
   ["spindle_peers_behind", 1],
   ["spindle_peers_blocked", 0],
+  ["spindle_peers_unproven", 1],
   ["spindle_sequence_highest", 1234],
   ["spindle_forced_retires_total", 1],
   ["spindle_stage_duration_seconds", 0.125],
