@@ -1,8 +1,8 @@
 /**
  * Today's order, for lab and simulator alone (cilium #44335): the node says that it holds `next`, from everybody, as
  * soon as its key file names it and before its inbound SAs exist. A wrapper around the agent's step: it changes what the
- * report claims and nothing else, so what is lost is lost by the order. Not a mode of the agent: no configuration leads
- * here.
+ * report claims, so what is lost is lost by the order, and proves no paths, as a probe would find out. Not a mode of the
+ * agent: no configuration leads here.
  */
 import { includesKey } from "../../../core/key-id.js";
 import type { Report } from "../../../core/report.js";
@@ -11,10 +11,10 @@ import { draftReport, publishAtMs } from "../../../core/rotation/publish.js";
 import type { AgentOptions, AgentState } from "../../../core/rotation/state.js";
 import type { StepAgent } from "../../../runtime/agent-loop.js";
 
-/** A step with the same state and the same effects, but for the report. */
+/** A step with the same state and the same effects, but for the report and probes. */
 export function advertiseFirst(inner: StepAgent): StepAgent {
   return (state, observation, nowMs, options) => {
-    const honest = inner(state, observation, nowMs, options);
+    const honest = inner(state, observation, nowMs, { ...options, provesPaths: false });
     const effects = honest.effects.filter((effect) => effect.kind !== "publish-report");
     const isReady = mayPublish(honest.state, observation);
     const report = isReady ? claimNext(honest.state, observation, options) : null;
