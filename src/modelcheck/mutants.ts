@@ -26,6 +26,8 @@ const beyondTheModel = new Set([
   "level-without-drain",
   "require-while-plain",
   "begins-plain-while-closing",
+  "refuse-while-probing",
+  "switch-without-proof",
 ]);
 
 const brokenRules: ReadonlyMap<string, Rule> = new Map([

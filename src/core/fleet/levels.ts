@@ -52,7 +52,7 @@ export function decideLevel(
   const next = level === null ? null : nextLevel(level, levels.wanted);
   if (next === "prefer" && level === "require") return take(record, levels, next);
   const behind = whyLevelHeld(record, nodes, next);
-  if (behind !== null) return waiting(record, behind, seen, nowMs, options);
+  if (behind !== null) return isSettled(levels) ? { record, conditions: [] } : waiting(record, behind, seen, nowMs, options);
   if (level === null) return adopt(record, levels, nodes);
   if (next === null) return { record: levels.applied ? record : { ...record, levels: { ...levels, applied: true } }, conditions: [] };
   const appliedMs = seen?.appliedMs ?? null;

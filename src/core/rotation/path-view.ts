@@ -8,6 +8,7 @@ import type { AddressFamily, NodeName, RosterEntry } from "../node.js";
 import { inboundAction, uncoveredAction, type PolicyLevel } from "../policy-level.js";
 import type { PathProof } from "../probe.js";
 import type { Report } from "../report.js";
+import type { PolicyAction } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import { isCovered, type Context } from "./context.js";
 import { isOfSameLives, type CheckpointNode } from "./durable.js";
@@ -50,6 +51,8 @@ export interface PathView {
   readonly accepts: boolean;
   /** Whose policies belong here. */
   readonly level: PolicyLevel;
+  /** What the outbound policy does while no key is selected; null for no policy. */
+  readonly uncovered: PolicyAction | null;
   /** The outbound policy lets packets go plain. */
   readonly isPlain: boolean;
   /** The inbound policy is not that of the level. Either kind accepts what was decrypted. */
@@ -95,15 +98,18 @@ function viewPath(context: Context, entry: RosterEntry, inputs: PeerInputs, fami
   const isPlain = policy?.action.kind === "pass";
   const isOpen = isPlain || sending !== null;
   const level = context.isClosing && !isOpen ? closedLevel(context, entry, inputs.report) : context.level;
+  // Not even on the way to its key: what is slow then would be plain when the others are at `require`.
+  const uncovered = uncoveredAction(context.isClosing && !isPlain ? "require" : level);
   return {
     family,
     absent: absentKeys(context, entry, kernel, family),
     accepts: inbound === "accept" || inbound === "accept-any",
     level,
+    uncovered,
     isPlain,
     isOffLevel: inbound !== inboundAction(level)?.kind,
     sending,
-    outbound: viewOutbound(context, entry, inputs, family, level, policy, sending),
+    outbound: viewOutbound(context, entry, inputs, family, level, uncovered, policy, sending),
   };
 }
 
@@ -170,6 +176,7 @@ function viewOutbound(
   inputs: PeerInputs,
   family: AddressFamily,
   level: PolicyLevel,
+  uncovered: PolicyAction | null,
   policy: HeldPolicy | undefined,
   sending: KeyId | null,
 ): Outbound {
@@ -184,7 +191,7 @@ function viewOutbound(
     const isUnproven = lacksProof(context, entry, inputs, family, used, wanted);
     return isUnproven ? { ...nothing, proves: wanted } : { ...nothing, selects: wanted };
   }
-  const blocks = used === null && policy?.action.kind !== uncoveredAction(level)?.kind;
+  const blocks = used === null && policy?.action.kind !== uncovered?.kind;
   if (wanted === null || isReady) return blocks ? blocked : nothing;
   const adds = !isKnown && includesKey(context.installable, wanted) ? wanted : null;
   return { ...nothing, blocks, adds, lost: isKnown };

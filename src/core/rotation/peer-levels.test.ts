@@ -132,6 +132,13 @@ const cases: readonly Case[] = [
     facts: { plain: false },
   },
   {
+    name: "prefer, closing: one that becomes covered is never plain on its way to the key",
+    context: { level: "prefer", isClosing: true },
+    inputs: { report, kernel: { sas: sasOf("in", one), policies: [...policiesOf("out", { kind: "block" }), ...policiesOf("in", { kind: "accept-any" })] } },
+    plan: ["install out 1"],
+    facts: { covered: true, plain: false },
+  },
+  {
     name: "prefer, closing: one that goes plain stays so until it is covered",
     context: { level: "prefer", isClosing: true },
     inputs: { kernel: { sas: sasOf("in", one), policies: plain } },

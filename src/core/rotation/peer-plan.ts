@@ -4,7 +4,7 @@
  */
 import { includesKey, type KeyId } from "../key-id.js";
 import type { RosterEntry } from "../node.js";
-import { coveredAction, inboundAction, uncoveredAction } from "../policy-level.js";
+import { coveredAction, inboundAction } from "../policy-level.js";
 import type { Endpoint, Operation } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import type { Context } from "./context.js";
@@ -63,7 +63,7 @@ function planPath(context: Context, entry: RosterEntry, kernel: PeerKernel, view
     if (includesKey(context.installable, key)) replaceSa(context, entry, kernel, path, "in", key.keyId, draft.inbound);
   }
   if (view.isOffLevel) draft.inbound.push(policyTo(entry, path, "in", inboundAction(view.level)));
-  if (blocks) draft.block.push(policyTo(entry, path, "out", uncoveredAction(view.level)));
+  if (blocks) draft.block.push(policyTo(entry, path, "out", view.uncovered));
   if (adds !== null) replaceSa(context, entry, kernel, path, "out", adds.keyId, draft.outbound);
   if (selects === null) return;
   const spi = senderSpi(context, entry, "out", selects.keyId);

@@ -136,25 +136,31 @@ export function publishAtMs(
 ): number | null {
   const last = observation.publishedReport;
   if (last === null) return nowMs;
-  if (sameReport(last, report) || isBetweenLevels(last, report)) return null;
+  if (sameReport(last, report) || isBetweenLevels(last, report, state)) return null;
   const spacingMs = options.reportIntervalMs * (1 + nodeShare(options.name) / 2);
   const spacedMs = (observation.publishedAtMs ?? 0) + spacingMs;
-  if (sameReport(withLesserWords(last, report), report)) return spacedMs;
+  if (sameReport(withLesserWords(last, report, state), report)) return spacedMs;
   const spreadMs = isAwaited(last, report, state) ? 0 : reportSpreadMs(observation, options);
   if (spreadMs === 0) return nowMs;
   const slotMs = (state.unsaidSinceMs ?? nowMs) + Math.floor(nodeShare(options.name) * spreadMs);
   return last.through === report.through ? slotMs : Math.min(slotMs, spacedMs);
 }
 
-/** A level was named and is not applied yet: what there is to say comes when it is. */
-function isBetweenLevels(last: Report, report: Report): boolean {
+/**
+ * Another level was named and is not applied yet: what there is to say comes when it is. A word about the level of now is
+ * taken back at once, and a rotation waits for the epoch alone.
+ */
+function isBetweenLevels(last: Report, report: Report, { durable }: AgentState): boolean {
   const { exclusionEpoch, level } = report;
+  if (durable.fleet?.record.phase !== "steady" || exclusionEpoch === last.exclusionEpoch) return false;
   return level === undefined && last.level !== undefined && sameReport({ ...last, exclusionEpoch, level }, report);
 }
 
-/** What nobody waits for, and what changes often. */
-function withLesserWords(last: Report, { through, unproven }: Report): Report {
-  return { ...last, through, unproven };
+/** What nobody waits for, and what changes often: the level, too, once everybody has applied the one that is wanted. */
+function withLesserWords(last: Report, { through, unproven, level }: Report, { durable }: AgentState): Report {
+  const levels = durable.fleet?.record.levels;
+  const isMoving = levels !== undefined && !(levels.applied && levels.level === levels.wanted);
+  return isMoving ? { ...last, through, unproven } : { ...last, through, unproven, level };
 }
 
 /**
