@@ -99,21 +99,22 @@ interface LevelHold {
 /** What keeps the present level from being called applied, or the next one from being taken; null for nothing. */
 export function whyLevelHeld(record: FleetRecord, nodes: readonly CountedNode[], next: PolicyLevel | null): LevelHold | null {
   for (const { entry, report } of nodes) {
-    const why = whyNotApplied(record, report) ?? (next === "require" ? whyPlain(report) : null);
+    const why = whyNotApplied(record, report, next) ?? (next === "require" ? whyPlain(report) : null);
     if (why !== null) return { node: entry.name, why };
   }
   if (next !== "prefer" || record.levels?.level !== "accept" || record.current !== null) return null;
   return { node: null, why: "no rotation to one has ended; distribute a key file" };
 }
 
-/** Null when the node is at the level of this record. */
-export function whyNotApplied(record: FleetRecord, report: Report | undefined): string | null {
+/** Null when the node is at the level of this record, or, as one that has no other, at the one that is taken next. */
+export function whyNotApplied(record: FleetRecord, report: Report | undefined, next: PolicyLevel | null = null): string | null {
   const { levels, exclusionEpoch } = record;
   if (levels === undefined) return null;
   if (report === undefined) return "has not reported";
   const isOfNow = report.exclusionEpoch === exclusionEpoch;
   if (levels.level === null) return isOfNow && report.level !== undefined ? null : "has not said which level it applies";
-  return isOfNow && report.level?.applied === levels.level ? null : `has not applied level ${levels.level}`;
+  const applied = isOfNow ? report.level?.applied : undefined;
+  return applied !== undefined && (applied === levels.level || applied === next) ? null : `has not applied level ${levels.level}`;
 }
 
 function whyPlain(report: Report | undefined): string | null {
