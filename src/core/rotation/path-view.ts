@@ -5,7 +5,7 @@
  */
 import { includesKey, type KeyId, type KeyIdentity } from "../key-id.js";
 import type { AddressFamily, NodeName, RosterEntry } from "../node.js";
-import { inboundAction, uncoveredAction, type PolicyLevel } from "../policy-level.js";
+import { inboundAction, uncoveredAction } from "../policy-level.js";
 import type { PathProof } from "../probe.js";
 import type { Report } from "../report.js";
 import type { PolicyAction } from "../sa.js";
@@ -49,8 +49,8 @@ export interface PathView {
   readonly absent: readonly KeyIdentity[];
   /** The inbound policy is there: without it nothing is received, whatever the SAs. */
   readonly accepts: boolean;
-  /** Whose policies belong here. */
-  readonly level: PolicyLevel;
+  /** What the inbound policy is to do; null for no policy. */
+  readonly inbound: PolicyAction | null;
   /** What the outbound policy does while no key is selected; null for no policy. */
   readonly uncovered: PolicyAction | null;
   /** The outbound policy lets packets go plain. */
@@ -94,22 +94,21 @@ function viewPath(context: Context, entry: RosterEntry, inputs: PeerInputs, fami
   const accept = findPolicy(kernel.policies, "in", entry, family);
   const policy = findPolicy(kernel.policies, "out", entry, family);
   const sending = selectedKey(context, entry, inputs, family, policy);
-  const inbound = accept?.action.kind;
+  const found = accept?.action.kind;
   const isPlain = policy?.action.kind === "pass";
-  const isOpen = isPlain || sending !== null;
-  const level = context.isClosing && !isOpen ? closedLevel(context, entry, inputs.report) : context.level;
+  const inbound = inboundAction(beginsClosed(context, entry, inputs.report, isPlain || sending !== null) ? "require" : context.level);
   // Not even on the way to its key: what is slow then would be plain when the others are at `require`.
-  const uncovered = uncoveredAction(context.isClosing && !isPlain ? "require" : level);
+  const uncovered = uncoveredAction(context.isClosing && !isPlain ? "require" : context.level);
   return {
     family,
     absent: absentKeys(context, entry, kernel, family),
-    accepts: inbound === "accept" || inbound === "accept-any",
-    level,
+    accepts: found === "accept" || found === "accept-any",
+    inbound,
     uncovered,
     isPlain,
-    isOffLevel: inbound !== inboundAction(level)?.kind,
+    isOffLevel: found !== inbound?.kind,
     sending,
-    outbound: viewOutbound(context, entry, inputs, family, level, uncovered, policy, sending),
+    outbound: viewOutbound(context, entry, inputs, family, uncovered, policy, sending),
   };
 }
 
@@ -117,8 +116,9 @@ function viewPath(context: Context, entry: RosterEntry, inputs: PeerInputs, fami
  * A pair that carries nothing yet while the fleet closes begins as it would at `require`: what began plain then could be cut
  * off by a controller that had not heard of it.
  */
-function closedLevel(context: Context, entry: RosterEntry, report: Report | undefined): PolicyLevel {
-  return context.candidates.some((key) => isCovered(context, entry, report, key)) ? context.level : "require";
+function beginsClosed(context: Context, entry: RosterEntry, report: Report | undefined, isOpen: boolean): boolean {
+  if (!context.isClosing || isOpen) return false;
+  return !context.candidates.some((key) => isCovered(context, entry, report, key));
 }
 
 export function hasWork(context: Context, { absent, isOffLevel, outbound }: PathView): boolean {
@@ -175,7 +175,6 @@ function viewOutbound(
   entry: RosterEntry,
   inputs: PeerInputs,
   family: AddressFamily,
-  level: PolicyLevel,
   uncovered: PolicyAction | null,
   policy: HeldPolicy | undefined,
   sending: KeyId | null,
@@ -186,7 +185,7 @@ function viewOutbound(
   const isReady = wanted !== null && hasSa(context, entry, kernel, family, "out", wanted.keyId);
   const isKnown = wanted !== null && isRecorded(context, entry, recorded, wanted);
   if (wanted !== null && isReady && isKnown) {
-    const isDone = wanted.keyId === sending && (policy?.action.kind === "pass") === (level === "accept");
+    const isDone = wanted.keyId === sending && (policy?.action.kind === "pass") === (context.level === "accept");
     if (isDone) return nothing;
     const isUnproven = lacksProof(context, entry, inputs, family, used, wanted);
     return isUnproven ? { ...nothing, proves: wanted } : { ...nothing, selects: wanted };

@@ -4,7 +4,7 @@
  */
 import { includesKey, type KeyId } from "../key-id.js";
 import type { RosterEntry } from "../node.js";
-import { coveredAction, inboundAction } from "../policy-level.js";
+import { coveredAction } from "../policy-level.js";
 import type { Endpoint, Operation } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import type { Context } from "./context.js";
@@ -62,12 +62,12 @@ function planPath(context: Context, entry: RosterEntry, kernel: PeerKernel, view
   for (const key of view.absent) {
     if (includesKey(context.installable, key)) replaceSa(context, entry, kernel, path, "in", key.keyId, draft.inbound);
   }
-  if (view.isOffLevel) draft.inbound.push(policyTo(entry, path, "in", inboundAction(view.level)));
+  if (view.isOffLevel) draft.inbound.push(policyTo(entry, path, "in", view.inbound));
   if (blocks) draft.block.push(policyTo(entry, path, "out", view.uncovered));
   if (adds !== null) replaceSa(context, entry, kernel, path, "out", adds.keyId, draft.outbound);
   if (selects === null) return;
   const spi = senderSpi(context, entry, "out", selects.keyId);
-  draft.switch.push(policyTo(entry, path, "out", coveredAction(view.level, spi)));
+  draft.switch.push(policyTo(entry, path, "out", coveredAction(context.level, spi)));
 }
 
 /** What is in the slot and is not it makes room in the same stage. */
