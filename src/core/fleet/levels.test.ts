@@ -55,7 +55,9 @@ const cases: readonly Case[] = [
   { name: "down, one at a time", from: ["prefer", "off"], nodes: ["prefer", "prefer"], level: "accept" },
   { name: "a node that has not applied it holds it up", from: ["accept", "prefer"], nodes: ["accept", undefined], level: "accept" },
   { name: "so does one that is a level behind", from: ["prefer", "require"], nodes: ["prefer", "accept"], level: "prefer" },
-  { name: "and one that sends plain packets, before require", from: ["prefer", "require"], nodes: ["prefer", plain], level: "prefer" },
+  { name: "one that is at the next level already does not", from: ["prefer", "require"], nodes: ["prefer", "require"], level: "require" },
+  { name: "nor does it count for another one", from: ["prefer", "accept"], nodes: ["prefer", "require"], level: "prefer" },
+  { name: "one that sends plain packets does, before require", from: ["prefer", "require"], nodes: ["prefer", plain], level: "prefer" },
   { name: "on the way down it does not", from: ["prefer", "accept"], nodes: ["prefer", plain], level: "accept" },
   { name: "from require nobody is waited for", from: ["require", "off"], nodes: ["prefer", undefined], level: "prefer" },
   { name: "prefer waits for a key", from: ["accept", "prefer"], nodes: ["accept", "accept"], changes: { current: null }, level: "accept" },
@@ -119,6 +121,13 @@ test("fleet level: who is late is named after the stage deadline", () => {
   assert.deepEqual(conditionsAt(options.stageDeadlineMs - 1), []);
   const [late] = conditionsAt(options.stageDeadlineMs);
   assert.deepEqual([late?.code, late?.node], ["LEVEL_LATE", "node-2"]);
+});
+
+test("fleet level: in a fleet that has reached its level nobody is late, whoever joins", () => {
+  const reached = recordAt("require", "require");
+  const record = { ...reached, levels: { level: "require", wanted: "require", applied: true, asked } as const };
+  const nodes = nodesAt("require", undefined);
+  assert.deepEqual(decideLevel(record, nodes, seenAt(record, nodes), options.stageDeadlineMs, options), { record, conditions: [] });
 });
 
 test("fleet level: levels that are too far apart are a condition", () => {
