@@ -3,7 +3,6 @@
  * and keeps nothing itself. Nothing can be changed through it; an agent's can be asked to probe its paths, from this host.
  */
 import { createServer, type RequestListener } from "node:http";
-import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import { getRequestListener } from "@hono/node-server";
 import { Hono, type Context } from "hono";
 import { limits } from "../core/limits.js";
@@ -13,7 +12,7 @@ import type { ServiceAddress } from "../ports/service-address.js";
 import { listen } from "./listen.js";
 import type { Metrics } from "./metrics/series.js";
 import type { AgentStatus, ControllerStatus, PathCheck, UnknownPeers, Verdict } from "./status.js";
-import { isSameMaterial, readMaterial, type ServiceTls, type TlsMaterial } from "./tls.js";
+import { readMaterial, SecureService, type ServiceTls, type TlsMaterial } from "./tls.js";
 
 /** What the server answers from. Each is called for each request, so it must be cheap. */
 export interface StatusSource {
@@ -38,53 +37,44 @@ export interface StatusServerOptions {
   readonly tls: ServiceTls | null;
   /** How often the files of `tls` are read again. */
   readonly rereadMs?: number;
+  /** Told once when they cannot be used any more, and the last ones go on being served. */
+  readonly onUnusable?: (why: string) => void;
 }
 
 /** Fails with HTTP_LISTEN_REFUSED, HTTP_LISTEN_FAILED or HTTP_TLS_UNREADABLE. */
 export async function startStatusServer(
   at: ServiceAddress,
   source: StatusSource,
-  { tls, rereadMs = limits.httpCertificateReadMs }: StatusServerOptions = { tls: null },
+  options: StatusServerOptions = { tls: null },
 ): Promise<Result<StatusServer, PortFailure>> {
+  const { tls } = options;
   // Over a unix socket a request may come without a host name.
   const listener = getRequestListener(makeRoutes(source, tls === null).fetch, { hostname: "localhost" });
   const answerTo: RequestListener = (request, response) => void listener(request, response);
-  const secured = tls === null ? null : await secure(tls, answerTo, rereadMs);
-  if (secured?.ok === false) return fail(secured.error);
-  const server = secured === null ? createServer(answerTo) : secured.value;
+  const material = tls === null ? null : await firstMaterial(tls);
+  if (material?.ok === false) return fail(material.error);
+  const secured = tls === null || material === null ? null : new SecureService(tls, material.value, answerTo);
+  const server = secured?.server ?? createServer(answerTo);
   server.maxConnections = limits.httpConnectionsMax;
   const bound = await listen(server, at, tls !== null);
   if (!bound.ok) return fail(bound.error);
+  const stopReading = secured?.keepReading(options) ?? ((): void => undefined);
   const close = (): Promise<void> =>
     new Promise((resolve) => {
+      stopReading();
       server.close(() => resolve());
       server.closeAllConnections();
     });
   return succeed({ address: bound.value, close });
 }
 
-async function secure(
-  tls: ServiceTls,
-  listener: RequestListener,
-  rereadMs: number,
-): Promise<Result<SecureServer, PortFailure>> {
-  let material: TlsMaterial;
+async function firstMaterial(tls: ServiceTls): Promise<Result<TlsMaterial, PortFailure>> {
   try {
-    material = await readMaterial(tls);
+    return succeed(await readMaterial(tls));
   } catch (cause) {
     const message = `the status server's certificate cannot be used: ${String(cause)}`;
     return fail({ code: "HTTP_TLS_UNREADABLE", message, retryable: false });
   }
-  const isAsked = tls.clientAuthorityFile !== null;
-  const server = createSecureServer({ ...material, requestCert: isAsked, rejectUnauthorized: isAsked }, listener);
-  const reread = async (): Promise<void> => {
-    const read = await readMaterial(tls).catch(() => null);
-    if (read === null || isSameMaterial(read, material)) return;
-    material = read;
-    server.setSecureContext(read);
-  };
-  const timer = setInterval(() => void reread(), rereadMs).unref();
-  return succeed(server.once("close", () => clearInterval(timer)));
 }
 
 /**

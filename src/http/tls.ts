@@ -3,7 +3,10 @@
  * a renewed certificate is served without a restart; ones that cannot be used leave the last ones in use.
  */
 import { readFile } from "node:fs/promises";
+import type { RequestListener } from "node:http";
+import { createServer, type Server } from "node:https";
 import { createSecureContext } from "node:tls";
+import { limits } from "../core/limits.js";
 
 export interface ServiceTls {
   readonly certificateFile: string;
@@ -27,7 +30,45 @@ export async function readMaterial(tls: ServiceTls): Promise<TlsMaterial> {
   return { cert, key, ca };
 }
 
-export function isSameMaterial(one: TlsMaterial, other: TlsMaterial): boolean {
+function isSameMaterial(one: TlsMaterial, other: TlsMaterial): boolean {
   const isSameAuthority = one.ca === undefined || other.ca === undefined ? one.ca === other.ca : one.ca.equals(other.ca);
   return one.cert.equals(other.cert) && one.key.equals(other.key) && isSameAuthority;
+}
+
+export class SecureService {
+  readonly server: Server;
+  readonly #tls: ServiceTls;
+  #material: TlsMaterial;
+  #fault: string | null = null;
+
+  constructor(tls: ServiceTls, material: TlsMaterial, listener: RequestListener) {
+    const isAsked = tls.clientAuthorityFile !== null;
+    this.server = createServer({ ...material, requestCert: isAsked, rejectUnauthorized: isAsked }, listener);
+    this.#tls = tls;
+    this.#material = material;
+  }
+
+  /**
+   * Returns how to stop.
+   * @param onUnusable told once for each fault of the files
+   */
+  keepReading(how: { readonly rereadMs?: number; readonly onUnusable?: (why: string) => void }): () => void {
+    const { rereadMs = limits.httpCertificateReadMs, onUnusable } = how;
+    const timer = setInterval(() => void this.#read(onUnusable), rereadMs).unref();
+    return () => clearInterval(timer);
+  }
+
+  async #read(onUnusable: ((why: string) => void) | undefined): Promise<void> {
+    try {
+      const read = await readMaterial(this.#tls);
+      this.#fault = null;
+      if (isSameMaterial(read, this.#material)) return;
+      this.#material = read;
+      this.server.setSecureContext(read);
+    } catch (cause) {
+      const fault = String(cause);
+      if (fault !== this.#fault) onUnusable?.(fault);
+      this.#fault = fault;
+    }
+  }
 }

@@ -18,9 +18,12 @@ test("follow: a registry that ends every watch at once is listed after ever long
     return Promise.resolve({ revision: listings, items: [] });
   };
   const rests: string[] = [];
+  let told = 0;
+  const event = (): void => void (told += 1);
   await new Promise<void>((resolve) => {
-    const stop = follow(kv, { list, prefix: "roster/" }, { listing: () => undefined, event: () => undefined }, (hurried) => {
+    const stop = follow(kv, { list, prefix: "roster/" }, { listing: () => undefined, event }, (hurried) => {
       rests.push(`${hurried} after ${listings} listings`);
+      assert.equal(told, rests.length, "what is shown meanwhile may be old, and that is said");
       if (rests.length < 4) return Promise.resolve();
       stop();
       resolve();

@@ -50,7 +50,9 @@ async function run(
     const startedMs = systemClock.nowMs();
     await watchUntilGap(kv, followed.prefix, snapshot.revision, follower, signal);
     hurried = systemClock.nowMs() - startedMs < limits.registryLastingMs ? hurried + 1 : 0;
-    if (hurried > 1) await rest(hurried, signal);
+    if (hurried < 2) continue;
+    follower.event({ kind: "disconnected", reason: "its watches do not last" });
+    await rest(hurried, signal);
   }
 }
 

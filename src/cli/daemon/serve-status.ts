@@ -20,7 +20,10 @@ export async function serveStatus(
 ): Promise<() => Promise<void>> {
   if (config === null) return async () => undefined;
   const { startStatusServer } = await import("../../http/server.js");
-  const server = await startStatusServer(config.listen, await makeSource(), { tls: config.tls });
+  const onUnusable = (why: string): void => {
+    log.write("error", "renewed certificate cannot be used, the last one is served", { code: "HTTP_TLS_UNREADABLE", why });
+  };
+  const server = await startStatusServer(config.listen, await makeSource(), { tls: config.tls, onUnusable });
   if (!server.ok) {
     const { code, message } = server.error;
     throw new CliError({ exitCode: 2, code, message, hint: "change metrics.listen or metrics.tls in the configuration" });
