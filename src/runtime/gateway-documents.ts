@@ -1,6 +1,6 @@
 /** The document of a site's state directory: the link records that it acts on, so that it goes on without a registry. */
 import type { LinkName } from "../core/gateway/link.js";
-import type { LinkRecord } from "../core/gateway/record.js";
+import { earlierRecord, type LinkRecord } from "../core/gateway/record.js";
 import { fail, succeed, type Result } from "../core/result.js";
 
 export const linksDocument = "gateway-links.json";
@@ -22,5 +22,5 @@ export function parseLinks(text: string | null): Result<readonly LinkRecord[], s
   if (document.schemaVersion !== 1 || !("links" in document)) {
     return fail(`${linksDocument} has version ${document.schemaVersion}; this program reads version 1`);
   }
-  return succeed(document.links);
+  return succeed(document.links.map((record) => ({ ...earlierRecord, ...record })));
 }

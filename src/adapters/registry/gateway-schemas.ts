@@ -12,7 +12,15 @@ import {
   parseSiteName,
   type Link,
 } from "../../core/gateway/link.js";
-import type { Cause, Credentials, LinkRecord, LinkRequest, PairRecord, Rotation } from "../../core/gateway/record.js";
+import {
+  earlierRecord,
+  type Cause,
+  type Credentials,
+  type LinkRecord,
+  type LinkRequest,
+  type PairRecord,
+  type Rotation,
+} from "../../core/gateway/record.js";
 import type { AgedView, PairReport, RouteView, SiteReport } from "../../core/gateway/report.js";
 import { limits } from "../../core/limits.js";
 import { parsed } from "./parsed-field.js";
@@ -75,7 +83,7 @@ const rotation: z.ZodType<Rotation> = z.object({
 export const linkRecordSchema: z.ZodType<LinkRecord> = z.object({
   schemaVersion,
   link,
-  edition: count,
+  edition: count.default(earlierRecord.edition),
   detached: z.boolean(),
   lastNumber: count,
   pairs: z.array(pair).max(limits.gatewayPairsMax),
@@ -84,7 +92,7 @@ export const linkRecordSchema: z.ZodType<LinkRecord> = z.object({
   rotation: rotation.nullable(),
   answeredRequest: text.nullable(),
   lastErrorWallMs: wallMs.nullable(),
-  silentSinceWallMs: z.object({ server: wallMs.nullable(), client: wallMs.nullable() }),
+  silentSinceWallMs: z.object({ server: wallMs.nullable(), client: wallMs.nullable() }).default(earlierRecord.silentSinceWallMs),
   history: z.array(rotation).max(limits.gatewayHistoryMax),
 });
 
@@ -141,7 +149,7 @@ export const siteReportSchema: z.ZodType<SiteReport> = z.object({
   site: siteName,
   beat: count,
   detached: z.boolean(),
-  ahead: linkRecordSchema.nullable(),
+  ahead: linkRecordSchema.nullable().default(null),
   gateways: z.array(view).max(256),
   route,
   pairs: z.array(pairReport).max(limits.gatewayPairsMax),

@@ -184,3 +184,9 @@ export function isSameLink(one: Link, other: Link): boolean {
 export function credentialsOfPair({ current, next }: PairRecord): readonly Credentials[] {
   return [current, next?.credentials ?? null].filter((credentials) => credentials !== null);
 }
+
+/** What records lack that were written before hubs counted their writes and told of silent sites. */
+export const earlierRecord = {
+  edition: 0,
+  silentSinceWallMs: { server: null, client: null },
+} as const satisfies Partial<LinkRecord>;
