@@ -17,6 +17,7 @@ import { freshFleet, skipWithoutEtcd, startEtcd } from "../support/etcd.js";
 import { makeNamespace, skipWithoutKubernetes, startWithDefinitions } from "../support/kubernetes.js";
 import { Recorder, succeeds } from "./recorder.js";
 import { admission, fleetRecord, key, reportOf, rotationRecord } from "./registry-records.js";
+import { codeOf } from "../support/port-code.js";
 
 const quietly = { known: [], seen: 0, progress: (): void => undefined };
 
@@ -205,16 +206,6 @@ function lifeOf(entry: RosterEntry | undefined): unknown {
   if (entry === undefined) return null;
   const { index, incarnationId, incarnationNumber, addresses } = entry;
   return { index, incarnationId, incarnationNumber, addresses };
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise;
-    return "none";
-  } catch (cause) {
-    assert.ok(cause instanceof PortError, String(cause));
-    return cause.code;
-  }
 }
 
 function folder(context: TestContext): string {

@@ -16,6 +16,7 @@ import {
   watchAnswer,
   type Answer,
 } from "../support/scripted-api-server.js";
+import { codeOf } from "../support/port-code.js";
 
 const timeout = 20_000;
 const path = "/api/v1/namespaces/fleet/configmaps";
@@ -27,16 +28,6 @@ function object(name: string, version: number): unknown {
 
 function bookmark(version: number): unknown {
   return { type: "BOOKMARK", object: { metadata: { resourceVersion: String(version) } } };
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise;
-    return "none";
-  } catch (cause) {
-    assert.ok(cause instanceof PortError, String(cause));
-    return cause.code;
-  }
 }
 
 test("kubernetes client: too many requests waits as long as the server says", {

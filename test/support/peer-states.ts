@@ -12,6 +12,9 @@ import { testEntry, testKey } from "./fleet-snapshot.js";
 
 export const self = testEntry(1);
 export const peer = testEntry(2);
+/** The same two with both address families. */
+export const dualSelf: RosterEntry = { ...self, addresses: { ...self.addresses, ipv6: "2001:db8::1" } };
+export const dual: RosterEntry = { ...peer, addresses: { ...peer.addresses, ipv6: "2001:db8::2" } };
 
 /** Pairwise, steady on key 1, unless changed. */
 export function makeContext(changes: Partial<Context> = {}): Context {

@@ -4,13 +4,14 @@ import { steadyReport, testKey } from "../../../test/support/fleet-snapshot.js";
 import {
   accepting,
   describe,
+  dual,
+  dualSelf,
   makeContext,
   peer,
   policiesOf,
   recordOf,
   sasOf,
   selecting,
-  self,
 } from "../../../test/support/peer-states.js";
 import type { IncarnationId, RosterEntry } from "../node.js";
 import type { Report } from "../report.js";
@@ -36,8 +37,6 @@ const reborn: RosterEntry = {
   incarnationNumber: 1 as IncarnationNumber,
 };
 const moved: RosterEntry = { ...peer, addresses: { ...peer.addresses, ipv4: "192.0.2.99" } };
-const dual: RosterEntry = { ...peer, addresses: { ...peer.addresses, ipv6: "2001:db8::2" } };
-const dualSelf: RosterEntry = { ...self, addresses: { ...self.addresses, ipv6: "2001:db8::1" } };
 
 function broken(sas: readonly HeldSa[]): readonly HeldSa[] {
   return sas.map((sa) => ({ ...sa, isIntact: false }));

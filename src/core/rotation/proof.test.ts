@@ -4,6 +4,8 @@ import { steadyReport, testEntry, testKey } from "../../../test/support/fleet-sn
 import {
   accepting,
   describe,
+  dual,
+  dualSelf,
   makeContext,
   peer,
   recordOf,
@@ -25,8 +27,6 @@ const [one, two] = [testKey(1), testKey(2)];
 const answered: ProbeOutcome = { kind: "answered", roundTripMs: 1 };
 const failed: ProbeOutcome = { kind: "failed", code: "PROBE_UNANSWERED", message: "no answer" };
 const reborn = "b".repeat(32) as IncarnationId;
-const dual: RosterEntry = { ...peer, addresses: { ...peer.addresses, ipv6: "2001:db8::2" } };
-const dualSelf: RosterEntry = { ...self, addresses: { ...self.addresses, ipv6: "2001:db8::1" } };
 
 function proofOf(outcome: ProbeOutcome, changes: Partial<PathProof["probe"]> = {}): PathProof {
   const family: AddressFamily = changes.family ?? "ipv4";
