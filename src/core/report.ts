@@ -32,7 +32,7 @@ export interface Report {
   /** The last key this node retired, and how. */
   readonly retired: RetiredKey | null;
   /**
-   * Barrier, once the fleet record has `levels`: absent before that, and while some policy, read back, is of another level.
+   * Barrier, once the fleet record has `levels`: absent before that, and while something is left to do on a policy.
    * Of the record that `exclusionEpoch` names.
    */
   readonly level?: ReportedLevel | undefined;

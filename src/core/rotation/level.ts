@@ -1,6 +1,7 @@
 /**
  * Which level this node is at: the fleet record's, or its own configuration's while the record names none. What it reports
- * of it is true when it is said: every policy was read back, and none is of another level.
+ * of it is true when it is said: every policy was read back and is as it should be (while the fleet closes, a pair that carries
+ * nothing yet may be at `require` already).
  */
 import { isClosed, type FleetLevels } from "../fleet/record.js";
 import type { PolicyLevel } from "../policy-level.js";
