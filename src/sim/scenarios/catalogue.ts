@@ -1,4 +1,5 @@
 /** All scenarios by name. */
+import { cilium25724 } from "./cilium-25724.js";
 import { cilium29822 } from "./cilium-29822.js";
 import { cilium37920 } from "./cilium-37920.js";
 import { cilium39720 } from "./cilium-39720.js";
@@ -27,6 +28,7 @@ export const scenarios: readonly Scenario[] = [
   controllerDiesInEachPhase,
   partitionInEachPhase,
   compromisedKey,
+  cilium25724,
   kubeslice453,
 ];
 

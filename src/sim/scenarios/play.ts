@@ -5,10 +5,11 @@
 import type { FleetPhase, OperatorRequest } from "../../core/fleet/record.js";
 import { includesKey, type KeyIdentity } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
+import type { PolicyLevel } from "../../core/policy-level.js";
 import { splitSpi } from "../../core/spi.js";
 import { hasConverged } from "../checkers/convergence.js";
 import type { SimFleet } from "../fleet.js";
-import { decryptBy, routeVia } from "../model/flow.js";
+import { plain, receive, routeVia } from "../model/flow.js";
 import { routesBetween, type SimNode } from "../model/host.js";
 import { keyOf } from "./keys.js";
 
@@ -70,19 +71,23 @@ export class Play {
     for (const name of names) this.fleet.setKeys(name as NodeName, keyIds.map(keyOf));
   }
 
-  ask(kind: OperatorRequest["kind"], keyId: number): void {
-    this.#requests += 1;
+  ask(kind: "rotate" | "abort", keyId: number): void {
     if (kind === "rotate") this.compromised.push(keyOf(keyId));
-    this.fleet.registry.setRequest({
-      schemaVersion: 1,
-      id: `request-${this.#requests}`,
+    this.#request({
       kind,
-      reason: "scenario",
-      by: "scenario",
-      at: "",
       compromised: kind === "rotate" ? keyOf(keyId) : null,
       abort: kind === "abort" ? keyOf(keyId) : null,
     });
+  }
+
+  askLevel(level: PolicyLevel): void {
+    this.#request({ kind: "level", compromised: null, abort: null, level });
+  }
+
+  #request(asked: Pick<OperatorRequest, "abort" | "compromised" | "kind" | "level">): void {
+    this.#requests += 1;
+    const id = `request-${this.#requests}`;
+    this.fleet.registry.setRequest({ schemaVersion: 1, id, reason: "scenario", by: "scenario", at: "", ...asked });
   }
 
   /** Runs `run` so long from now. */
@@ -133,12 +138,12 @@ export class Play {
   }
 }
 
-/** Would a packet get through now, by what both kernels hold? */
+/** Would a packet get through now, by what both kernels hold, with this key or plain? */
 function canSend(from: SimNode, to: SimNode, keyId: number): boolean {
   return routesBetween(from, to).every((route) => {
-    const sa = routeVia(from.kernel.find(route.remote), route.local, false);
-    if (typeof sa !== "object" || sa.spec.key.keyId !== keyId) return false;
+    const sent = routeVia(from.kernel.find(route.remote), route.local, false);
+    if (typeof sent === "string" || (sent !== plain && sent.spec.key.keyId !== keyId)) return false;
     const far = to.kernel.find(route.local);
-    return far !== undefined && typeof decryptBy({ far, to }, sa) !== "string";
+    return far !== undefined && typeof receive({ far, to, isOpen: false }, sent) !== "string";
   });
 }

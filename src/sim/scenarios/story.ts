@@ -64,6 +64,8 @@ function describe({ message, fields }: LogLine): string | null {
       return `${String(fields["from"])} -> ${String(fields["to"])}, ${key}`;
     case "fleet phase changed":
       return `the fleet is ${String(fields["phase"])}, rotation ${String(fields["rotation"])}${on}`;
+    case "fleet level changed":
+      return `the fleet's level is ${String(fields["level"] ?? "what each configuration says")}, wanted is ${String(fields["wanted"])}`;
     case "old key retired":
     case "old key retired by force":
     case "key refused":
