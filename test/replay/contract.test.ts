@@ -13,7 +13,7 @@ import { root } from "../support/repository.js";
 import { agentInputKinds, controllerInputKinds, recordRun, type RecordedSet } from "./recorded-runs.js";
 
 const folder = join(root, "test/replay/recordings");
-const sets: readonly RecordedSet[] = ["barrier", "pairwise", "paths"];
+const sets: readonly RecordedSet[] = ["barrier", "pairwise", "paths", "levels"];
 const bytesMax = 100 * 1024;
 
 if (process.env["RECORDINGS_REWRITE"] === "1") {
@@ -65,7 +65,7 @@ test("replay: the recordings have every kind of input, every phase and every eff
   assert.deepEqual([...kindsIn(agents)].sort(), Object.keys(agentInputKinds).sort());
   const text = agents.flat().join("\n");
   for (const phase of ["staging", "staged", "switched", "draining", "aborting", "steady"]) assert.match(text, new RegExp(`"to":"${phase}"`));
-  const effects = ["save-state", "save-checkpoint", "register", "apply", "probe", "read-kernel", "publish-report", "forget-key"];
+  const effects = ["save-state", "save-checkpoint", "register", "apply", "probe", "read-kernel", "publish-report", "forget-key", "set-guard"];
   for (const effect of effects) assert.match(text, new RegExp(`"kind":"${effect}"`));
   for (const note of ["refused", "purged", "retired", "adopted", "new-incarnation", "path-unproven", "path-proven"]) assert.match(text, new RegExp(`"kind":"${note}"`));
 });

@@ -2,7 +2,7 @@
  * The runs that recordings of this version are kept of: three nodes, a rotation with a kill -9 and a restart within it,
  * a rotation that is aborted, a
  * reboot, an operation that fails, a write that comes too late, a partition; behind a barrier and pairwise. And behind a
- * barrier again, a rotation that waits for the proof of a path.
+ * barrier again, a rotation that waits for the proof of a path, and a fleet whose encryption is turned on and off.
  */
 import type { AgentInput } from "../../src/runtime/agent-input.js";
 import type { ControllerInput } from "../../src/runtime/controller-input.js";
@@ -12,15 +12,16 @@ import type { RegistryPort } from "../../src/ports/registry.js";
 import type { ControllerPorts } from "../../src/runtime/controller-loop.js";
 import { testKey } from "../support/fleet-snapshot.js";
 import { makeRecordings, type Recordings } from "../support/sim-recordings.js";
-import { ask, giveKeys, holds, isOn, startFleet, waitFor } from "../sim/scripted.js";
+import { ask, askLevel, giveKeys, holds, isAtLevel, isOn, startFleet, waitFor } from "../sim/scripted.js";
 
 const names = ["a", "b", "c"] as NodeName[];
 const [a, b, c] = names as [NodeName, NodeName, NodeName];
 
-export type RecordedSet = "barrier" | "pairwise" | "paths";
+export type RecordedSet = "barrier" | "pairwise" | "paths" | "levels";
 
 export function recordRun(set: RecordedSet, program: string): Recordings["lines"] {
-  return set === "paths" ? recordProof(program) : recordFaults(set, program);
+  if (set === "paths") return recordProof(program);
+  return set === "levels" ? recordLevels(program) : recordFaults(set, program);
 }
 
 function recordProof(program: string): Recordings["lines"] {
@@ -31,6 +32,23 @@ function recordProof(program: string): Recordings["lines"] {
   fleet.run(5_000);
   fleet.node(b).kernel.clearPaths();
   waitFor(fleet, "rest on key 2", () => isOn(fleet, testKey(2)));
+  for (const name of names) fleet.killAgent(name);
+  return lines;
+}
+
+/** The agent of b is killed and started again on the way up. */
+function recordLevels(program: string): Recordings["lines"] {
+  const { lines, around } = makeRecordings(program);
+  const agent = { policyLevel: "accept", drainMs: 500 } as const;
+  const fleet = startFleet(around({ coordination: "barrier", nodes: names, packetIntervalMs: 50, isOpen: true, agent }));
+  askLevel(fleet, "require");
+  waitFor(fleet, "prefer is taken", () => fleet.registry.fleet?.levels?.level === "prefer");
+  fleet.killAgent(b);
+  fleet.run(200);
+  fleet.startAgent(b);
+  waitFor(fleet, "everybody is at require", () => isAtLevel(fleet, "require"));
+  askLevel(fleet, "off");
+  waitFor(fleet, "everybody is at off", () => isAtLevel(fleet, "off"));
   for (const name of names) fleet.killAgent(name);
   return lines;
 }
