@@ -24,6 +24,7 @@ const beyondTheModel = new Set([
   "touch-foreign",
   "taken-spi-kept",
   "level-without-drain",
+  "retired-key-after-off",
   "require-while-plain",
   "begins-plain-while-closing",
   "refuse-while-probing",

@@ -232,6 +232,32 @@ test("levels: after off the fleet goes up with whatever key everybody has then",
   assert.deepEqual(fleet.losses(), []);
 });
 
+/** Key 2 is in use, then the fleet is off; then all files name key 1, which everybody retired. */
+function withRetiredKey(changes: Partial<SimOptions>): SimFleet {
+  const fleet = fleetAt("require", changes);
+  for (const name of [a, b, c]) giveKeys(fleet, name, 1, 2);
+  waitFor(fleet, "key 2 is in use", () => isOn(fleet, testKey(2)));
+  goTo(fleet, "off");
+  for (const name of [a, b, c]) giveKeys(fleet, name, 1);
+  askLevel(fleet, "require");
+  fleet.run(10_000);
+  return fleet;
+}
+
+test("levels: from off a fleet does not go up with a key that was retired, and waits for the last one or a newer", () => {
+  const fleet = withRetiredKey({});
+  assert.ok(isPhase(fleet, "steady"), "no rotation to key 1 begins");
+  for (const name of [a, b, c]) giveKeys(fleet, name, 1, 2);
+  waitFor(fleet, "everybody is at require", () => isAtLevel(fleet, "require"));
+  assert.ok(isOn(fleet, testKey(2)));
+  assert.deepEqual(reusedOutbound(fleet), []);
+  assert.deepEqual(fleet.losses(), []);
+});
+
+test("levels: the mutant retired-key-after-off begins a rotation that cannot end", () => {
+  assert.ok(isPhase(withRetiredKey(mutantNamed("retired-key-after-off").changes), "staging"));
+});
+
 /** What S2 says of a way from require to off. */
 function retiredTooEarly(changes: Partial<SimOptions>): readonly string[] {
   const options = { seed: 1, coordination: "barrier", isOpen: true, registryDelayMs: () => 1, packetIntervalMs: 1, ...changes } as const;

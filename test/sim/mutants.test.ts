@@ -44,6 +44,7 @@ const caughtByTrace: Readonly<Record<string, readonly [file: string, trace: stri
   "taken-spi-kept": ["failed-operations.test.ts", "taken-spi-kept waits"],
   "level-without-drain": ["level-moves.test.ts", "level-without-drain deletes"],
   "require-while-plain": ["level-moves.test.ts", "require-while-plain cuts"],
+  "retired-key-after-off": ["level-moves.test.ts", "retired-key-after-off begins"],
   "begins-plain-while-closing": ["level-moves.test.ts", "begins-plain-while-closing lets"],
   "switch-without-proof": ["path-proof.test.ts", "switch-without-proof loses"],
   "refuse-while-probing": ["path-proof.test.ts", "refuse-while-probing loses"],

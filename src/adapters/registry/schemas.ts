@@ -147,6 +147,7 @@ export const fleetRecordSchema: z.ZodType<FleetRecord> = z.object({
       level: policyLevel.nullable(),
       wanted: policyLevel,
       applied: z.boolean(),
+      lastKey: key.optional(),
       asked: z.object({ by: text, at: text, reason: text }),
     })
     .optional(),

@@ -1,7 +1,7 @@
 /** A move between policy levels as an operator's command shows it: the way, what is in it, and what came of it. */
 import { colorsFor, type Terminal } from "../../adapters/system/terminal.js";
 import { countedNodes } from "../../core/fleet/barrier.js";
-import { isSettled, whyBehindLevel } from "../../core/fleet/levels.js";
+import { isSettled, levelNow, whyBehindLevel } from "../../core/fleet/levels.js";
 import { recordOf, summarizeFleet } from "../../core/fleet/summary.js";
 import type { NodeName } from "../../core/node.js";
 import { isBelow, nextLevel, type PolicyLevel } from "../../core/policy-level.js";
@@ -21,8 +21,7 @@ export function checkMove(fleet: FleetWatch, to: PolicyLevel): MoveCheck {
   const snapshot = fleet.snapshot();
   const record = recordOf(snapshot);
   const { exceptions, nodes } = summarizeFleet(snapshot);
-  const isKeyless = record.current === null && record.target === null;
-  const level = record.levels?.level ?? (isKeyless ? "off" : null);
+  const level = levelNow(record);
   const needsKey = isBelow("accept", to) && record.current === null && !snapshotOffers(fleet);
   return {
     schemaVersion: 1,

@@ -2,7 +2,7 @@
  * The next fleet record, from all that is known now. Every change is one compare-and-set, so two controllers can do no
  * harm and a crash between any two steps loses nothing. Returns the same record when there is nothing to do.
  */
-import { includesKey, isNewer, sameKey, type KeyIdentity } from "../key-id.js";
+import { includesKey, isNewer, sameKey, type KeyIdentity, type KeyRing } from "../key-id.js";
 import type { NodeName } from "../node.js";
 import {
   countedNodes,
@@ -303,7 +303,7 @@ function newestOffered(record: FleetRecord, nodes: readonly CountedNode[], optio
   let newest: KeyIdentity | null = null;
   for (const { report } of nodes) {
     const offered = report?.available.at(-1);
-    if (offered === undefined || !isUsable(record, offered, options)) continue;
+    if (offered === undefined || !isUsable(record, offered, options.ring)) continue;
     if (newest === null || isNewer(offered.keyId, newest.keyId, options.ring)) newest = offered;
   }
   return newest;
@@ -330,16 +330,19 @@ function mostOffered(
   const ofTarget = offers.get(target.check)?.count ?? 0;
   let best: { readonly key: KeyIdentity; readonly count: number } | null = null;
   for (const { key, count } of offers.values()) {
-    if (sameKey(key, target) || !isUsable(record, key, options)) continue;
+    if (sameKey(key, target) || !isUsable(record, key, options.ring)) continue;
     const beats = count > ofTarget || (count === ofTarget && isNewer(key.keyId, target.keyId, options.ring));
     if (beats && (best === null || count > best.count)) best = { key, count };
   }
   return best?.key ?? null;
 }
 
-function isUsable(record: FleetRecord, key: KeyIdentity, options: ControllerOptions): boolean {
-  if (includesKey(record.refused, key)) return false;
-  return record.current === null || isNewer(key.keyId, record.current.keyId, options.ring);
+/** May the fleet take this key up? Agents do not go back to a key that they have retired, also from `off` not. */
+export function isUsable({ current, refused, levels }: FleetRecord, key: KeyIdentity, ring: KeyRing): boolean {
+  if (includesKey(refused, key)) return false;
+  if (current === null && sameKey(key, levels?.lastKey ?? null)) return true;
+  const last = current ?? levels?.lastKey;
+  return last === undefined || isNewer(key.keyId, last.keyId, ring);
 }
 
 /** Two check values under one key id: somebody distributed different bytes. Nothing starts until that is mended. */

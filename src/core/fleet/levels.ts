@@ -26,7 +26,8 @@ export function askLevel(record: FleetRecord, request: OperatorRequest): FleetRe
   if (levels?.wanted === wanted) return { ...record, answer: { ...answer, why: `level ${wanted} is wanted already` } };
   const { by, at, reason } = request;
   const asked: FleetLevels = {
-    level: levels === undefined ? firstLevel(record) : levels.level,
+    ...levels,
+    level: levelNow(record),
     wanted,
     applied: false,
     asked: { by, at, reason },
@@ -34,8 +35,9 @@ export function askLevel(record: FleetRecord, request: OperatorRequest): FleetRe
   return { ...record, levels: asked, exclusionEpoch: record.exclusionEpoch + 1, answer };
 }
 
-/** Without a key nothing is installed, whatever the configurations say. */
-function firstLevel({ current, target }: FleetRecord): PolicyLevel | null {
+/** Without a key nothing is installed, whatever the configurations say. Null where they decide, and nobody has asked them. */
+export function levelNow({ current, target, levels }: FleetRecord): PolicyLevel | null {
+  if (levels !== undefined) return levels.level;
   return current === null && target === null ? "off" : null;
 }
 
@@ -62,9 +64,15 @@ export function decideLevel(
 
 /** Turning encryption off is a rotation to "no key": what comes after `off` begins with a first key. */
 function take(record: FleetRecord, levels: FleetLevels, next: PolicyLevel): LevelDecision {
-  const keys = next === "off" ? { current: null, through: [] } : {};
-  const moved = { ...record, ...keys, levels: { ...levels, level: next, applied: false } };
-  return { record: { ...moved, exclusionEpoch: record.exclusionEpoch + 1 }, conditions: [] };
+  const moved = { ...record, levels: { ...levels, level: next, applied: false } };
+  const taken = next === "off" ? withoutKey(moved) : moved;
+  return { record: { ...taken, exclusionEpoch: record.exclusionEpoch + 1 }, conditions: [] };
+}
+
+function withoutKey(record: FleetRecord & { readonly levels: FleetLevels }): FleetRecord {
+  const { current, levels } = record;
+  const left = current === null ? levels : { ...levels, lastKey: current };
+  return { ...record, current: null, through: [], levels: left };
 }
 
 /** The lower one of two neighbours, but none from which SAs would have to go. */
@@ -103,7 +111,9 @@ export function whyLevelHeld(record: FleetRecord, nodes: readonly CountedNode[],
     if (why !== null) return { node: entry.name, why };
   }
   if (next !== "prefer" || record.levels?.level !== "accept" || record.current !== null) return null;
-  return { node: null, why: "no rotation to one has ended; distribute a key file" };
+  const { lastKey } = record.levels;
+  const which = lastKey === undefined ? "" : ` with key ${lastKey.keyId}, which was in use last, or a newer one`;
+  return { node: null, why: `no rotation to one has ended; distribute a key file${which}` };
 }
 
 /** Null when the node is at the level of this record, or, as one that has no other, at the one that is taken next. */

@@ -65,6 +65,8 @@ export interface FleetLevels {
   readonly wanted: PolicyLevel;
   /** Every counted node has applied `level`, knowing what is wanted. */
   readonly applied: boolean;
+  /** In use when the fleet went to `off`: the way up begins with this one or a newer one. Older ones are retired everywhere. */
+  readonly lastKey?: KeyIdentity | undefined;
   /** Who asked for `wanted`, when (wall clock, ISO 8601, only shown) and why. */
   readonly asked: { readonly by: string; readonly at: string; readonly reason: string };
 }

@@ -11,7 +11,7 @@ import type { Roster } from "../roster.js";
 import type { IncarnationNumber, NodeIndex } from "../spi.js";
 import { countedNodes, type CountedNode } from "./barrier.js";
 import type { ObservedLease } from "./controller-state.js";
-import { newFleet } from "./decide.js";
+import { isUsable, newFleet } from "./decide.js";
 import { findExceptions, type NodeException } from "./exceptions.js";
 import { isSettled, whyLevelHeld, whyNotApplied } from "./levels.js";
 import { countSteps, nodeStep, type NodeStep, type StepCounts } from "./node-step.js";
@@ -217,11 +217,11 @@ function newestOffer(
   nodes: readonly CountedNode[],
   ring: KeyRing,
 ): FleetSummary["offered"] {
-  const newest = record.target ?? record.current;
+  const { target } = record;
   const offers = nodes.flatMap(({ report }) => report?.available.slice(-1) ?? []);
   const fresh = offers.filter((key) => {
-    const isAhead = newest === null || isNewer(key.keyId, newest.keyId, ring);
-    return isAhead && !includesKey(record.refused, key);
+    const isAhead = target === null || isNewer(key.keyId, target.keyId, ring);
+    return isAhead && isUsable(record, key, ring);
   });
   const [first, ...rest] = fresh;
   if (first === undefined) return null;

@@ -43,6 +43,15 @@ function deafToClosing(observation: Observation): Observation {
   return { ...observation, fleet: { ...fleet, record: { ...fleet.record, levels: { ...levels, wanted: "prefer" } } } };
 }
 
+/** What was in use before `off` is forgotten with it. */
+const forgetsLastKey: StepController = (state, observation, nowMs, options) => {
+  const { fleet } = observation;
+  const record = fleet?.record ?? null;
+  if (fleet === null || record?.levels === undefined) return stepController(state, observation, nowMs, options);
+  const forgotten = { ...record, levels: { ...record.levels, lastKey: undefined } };
+  return stepController(state, { ...observation, fleet: { ...fleet, record: forgotten } }, nowMs, options);
+};
+
 export const levelMutants: readonly Mutant[] = [
   {
     name: "level-before-applied",
@@ -69,5 +78,10 @@ export const levelMutants: readonly Mutant[] = [
     name: "begins-plain-while-closing",
     without: "while the fleet goes to require, no pair begins to be plain",
     changes: everywhere(withObservation(deafToClosing)),
+  },
+  {
+    name: "retired-key-after-off",
+    without: "from off a fleet goes up with the key that was in use last, or a newer one",
+    changes: { controllerStep: forgetsLastKey },
   },
 ];
