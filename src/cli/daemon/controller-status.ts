@@ -1,6 +1,6 @@
 /** What a controller says of itself and its fleet, computed from its loop at each request. */
 import { checkPreflight } from "../../core/fleet/preflight.js";
-import { findStragglers, silenceMs } from "../../core/fleet/stragglers.js";
+import { findStragglers, silenceMs, whyExcluded } from "../../core/fleet/stragglers.js";
 import { newFleet } from "../../core/fleet/decide.js";
 import type { NodeName } from "../../core/node.js";
 import type { ControllerStatus, NodeException, RegistryWrites, Verdict } from "../../http/status.js";
@@ -34,8 +34,10 @@ export function controllerStatus(
     current: record.current,
     target: record.target,
     nodes: view.roster.entries.size,
-    excluded: record.excluded.map(({ name }): NodeException => {
-      return { node: name, why: "must restage before it counts", forMs: silentFor(name) };
+    excluded: record.excluded.flatMap(({ name }): readonly NodeException[] => {
+      const entry = view.roster.entries.get(name);
+      if (entry === undefined) return [];
+      return [{ node: name, why: whyExcluded(record, observation.reports.get(name), entry), forMs: silentFor(name) }];
     }),
     stragglers: stragglers.map(({ name, kind, why }) => ({ node: name, kind, why, forMs })),
     timeLeftMs: timeLeft(view, options, nowMs),

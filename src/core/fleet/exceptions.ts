@@ -11,7 +11,7 @@ import { findConflicts } from "./decide.js";
 import { whyBehindLevel } from "./levels.js";
 import { nodeStep } from "./node-step.js";
 import type { FleetRecord } from "./record.js";
-import { whyBehind } from "./stragglers.js";
+import { whyBehind, whyExcluded } from "./stragglers.js";
 
 export interface NodeException {
   readonly node: NodeName;
@@ -55,9 +55,10 @@ function conflicts({ record, nodes }: ExceptionContext): readonly NodeException[
   });
 }
 
-function exclusions({ record }: ExceptionContext): readonly NodeException[] {
-  const why = "excluded: must restage before it counts";
-  return record.excluded.map(({ name }) => ({ node: name, why, forMs: null }));
+function exclusions({ record, nodes }: ExceptionContext): readonly NodeException[] {
+  const excluded = new Set(record.excluded.map(({ name }) => name));
+  const out = nodes.filter(({ entry }) => excluded.has(entry.name));
+  return out.map(({ entry, report }) => ({ node: entry.name, why: whyExcluded(record, report, entry), forMs: null }));
 }
 
 function silences({ nodes, leases }: ExceptionContext): readonly NodeException[] {

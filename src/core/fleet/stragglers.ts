@@ -100,11 +100,24 @@ function mayReturn(
   options: ControllerOptions,
 ): boolean {
   if (silenceMs(state, observation, entry.name, nowMs) >= options.silentMs) return false;
-  const report = observation.reports.get(entry.name);
-  if (report?.incarnationId === entry.incarnationId && whyNotApplied(record, report) !== null) return false;
-  return neededKeys(record).every((key) => {
-    return isEvidence(report, entry, key) && (report?.through ?? 0) >= (throughOf(record, key) ?? 0);
-  });
+  return whyOut(record, observation.reports.get(entry.name), entry) === null;
+}
+
+/** What an excluded node has yet to do before it counts again, once it is heard of. */
+export function whyExcluded(record: FleetRecord, report: Report | undefined, entry: RosterEntry): string {
+  return `excluded: ${whyOut(record, report, entry) ?? "must be heard of again"}`;
+}
+
+function whyOut(record: FleetRecord, report: Report | undefined, entry: RosterEntry): string | null {
+  const isOfNow = report?.incarnationId === entry.incarnationId;
+  const late = isOfNow ? whyNotApplied(record, report) : null;
+  if (late !== null) return late;
+  for (const key of neededKeys(record)) {
+    if (!isOfNow) return "has not reported since its restart";
+    if (!isEvidence(report, entry, key)) return `has not staged key ${key.keyId}`;
+    if (report.through < (throughOf(record, key) ?? 0)) return "has not staged for everybody who joined meanwhile";
+  }
+  return null;
 }
 
 function neededKeys(record: FleetRecord): readonly KeyIdentity[] {
@@ -116,10 +129,13 @@ function neededKeys(record: FleetRecord): readonly KeyIdentity[] {
 /** Why each node holds up the present phase; empty when nobody does. */
 export function findStragglers(record: FleetRecord, state: ControllerState, observation: ControllerObservation, nowMs: number, options: ControllerOptions): readonly StragglerNote[] {
   if (record.phase === "steady" || record.target === null) return [];
-  const notes: StragglerNote[] = record.excluded.map(({ name }) => ({ name, kind: "excluded", why: "must restage before it counts" }));
+  const notes: StragglerNote[] = [];
   const excluded = new Set(record.excluded.map(({ name }) => name));
   for (const entry of observation.roster.entries.values()) {
-    if (excluded.has(entry.name)) continue;
+    if (excluded.has(entry.name)) {
+      notes.push({ name: entry.name, kind: "excluded", why: whyExcluded(record, observation.reports.get(entry.name), entry) });
+      continue;
+    }
     const why = whyBehind(record, observation, entry);
     if (why === null) continue;
     const silent = silenceMs(state, observation, entry.name, nowMs) >= options.silentMs;
