@@ -4,8 +4,7 @@
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { newFleet } from "../src/core/fleet/decide.js";
-import type { FleetRecord } from "../src/core/fleet/record.js";
+import { newFleet, type FleetRecord } from "../src/core/fleet/record.js";
 import { testKey } from "../test/support/fleet-snapshot.js";
 import { farRevision, peerReport, settleFleet, type LoneAgent } from "./settled-agent.js";
 

@@ -2,7 +2,7 @@
  * One real agent of a large fleet at rest: its own loop over a simulated kernel, with peers that only exist as roster
  * entries and reports. What it knows and what it decided last is what a bench steps from.
  */
-import { newFleet } from "../src/core/fleet/decide.js";
+import { newFleet } from "../src/core/fleet/record.js";
 import type { KeyIdentity } from "../src/core/key-id.js";
 import type { IncarnationId, NodeName, RosterRevision } from "../src/core/node.js";
 import type { Observation } from "../src/core/rotation/observation.js";

@@ -2,8 +2,7 @@
  * Snapshots of a fleet as the registry shows it, for tests: all nodes alike, but for what a test
  * changes.
  */
-import { newFleet } from "../../src/core/fleet/decide.js";
-import type { FleetRecord, RotationRecord } from "../../src/core/fleet/record.js";
+import { newFleet, type FleetRecord, type RotationRecord } from "../../src/core/fleet/record.js";
 import type { FleetSnapshot } from "../../src/core/fleet/summary.js";
 import type { CheckValue, KeyId, KeyIdentity } from "../../src/core/key-id.js";
 import type { IncarnationId, NodeName, RosterEntry, RosterRevision } from "../../src/core/node.js";

@@ -1,7 +1,7 @@
 /** What a controller says of itself and its fleet, computed from its loop at each request. */
 import { checkPreflight } from "../../core/fleet/preflight.js";
 import { findStragglers, silenceMs, whyExcluded } from "../../core/fleet/stragglers.js";
-import { newFleet } from "../../core/fleet/decide.js";
+import { newFleet } from "../../core/fleet/record.js";
 import type { NodeName } from "../../core/node.js";
 import type { ControllerStatus, NodeException, RegistryWrites, Verdict } from "../../http/status.js";
 import type { ControllerLoopOptions, ControllerView } from "../../runtime/controller-loop.js";

@@ -4,7 +4,7 @@
  */
 import { longestStaging } from "../../core/fleet/audit.js";
 import { countedNodes } from "../../core/fleet/barrier.js";
-import { findConflicts } from "../../core/fleet/decide.js";
+import { findConflicts } from "../../core/fleet/offers.js";
 import {
   checkPreflight,
   type Preflight,

@@ -2,8 +2,7 @@
  * The next fleet record, from all that is known now. Every change is one compare-and-set, so two controllers can do no
  * harm and a crash between any two steps loses nothing. Returns the same record when there is nothing to do.
  */
-import { includesKey, isNewer, sameKey, type KeyIdentity, type KeyRing } from "../key-id.js";
-import type { NodeName } from "../node.js";
+import { isNewer, sameKey, type KeyIdentity } from "../key-id.js";
 import {
   countedNodes,
   hasPurged,
@@ -18,6 +17,7 @@ import {
 } from "./barrier.js";
 import { isBelow } from "../policy-level.js";
 import type { Condition, ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
+import { findConflicts, mostOffered, newestOffered } from "./offers.js";
 import { checkPreflight } from "./preflight.js";
 import type { FleetRecord, OperatorRequest } from "./record.js";
 
@@ -25,24 +25,6 @@ export interface Decision {
   readonly record: FleetRecord;
   readonly conditions: readonly Condition[];
 }
-
-export const newFleet: FleetRecord = {
-  schemaVersion: 1,
-  rotation: 0,
-  phase: "steady",
-  current: null,
-  target: null,
-  through: [],
-  excluded: [],
-  exclusionEpoch: 0,
-  leftBehind: false,
-  refused: [],
-  emergency: false,
-  purge: false,
-  retireMs: 0,
-  drainMs: 0,
-  answer: null,
-};
 
 export function decideFleet(
   record: FleetRecord,
@@ -92,7 +74,7 @@ function decideSteady(
     return decided(request === null ? raised : answer(raised, request, false, why));
   }
   if (request === null && options.start === "manual" && !needsFirstKey(record)) return decided(raised);
-  const target = newestOffered(record, nodes, options);
+  const target = newestOffered(record, nodes, options.ring);
   if (target === null) {
     const why = "no node offers a newer key: run `spindle keyfile next` and distribute the file";
     return decided(request === null ? raised : answer(raised, request, false, why));
@@ -184,7 +166,7 @@ function decideStaging(
   if (abort !== null || (isLate && options.slow === "abort")) {
     return abortIfSafe(record, nodes, abort, "the stage deadline passed");
   }
-  const better = conflicts.length > 0 ? null : mostOffered(record, nodes, target, options);
+  const better = conflicts.length > 0 ? null : mostOffered(record, nodes, target, options.ring);
   if (better !== null) return decided({ ...record, target: better, rotation: record.rotation + 1 });
   const current = record.current === null ? record : raise(record, observation, nodes, record.current);
   const escalated = escalate(current, request, options);
@@ -296,73 +278,4 @@ function decideAborting(record: FleetRecord, observation: ControllerObservation,
   const through = answered.through.filter((mark) => !sameKey(mark.key, target));
   const refused = [...answered.refused, target];
   return decided({ ...answered, phase: "steady", target: null, purge: false, emergency: false, through, refused });
-}
-
-/** The newest key that a counted node's file offers and that the fleet may still take up. */
-function newestOffered(record: FleetRecord, nodes: readonly CountedNode[], options: ControllerOptions): KeyIdentity | null {
-  let newest: KeyIdentity | null = null;
-  for (const { report } of nodes) {
-    const offered = report?.available.at(-1);
-    if (offered === undefined || !isUsable(record, offered, options.ring)) continue;
-    if (newest === null || isNewer(offered.keyId, newest.keyId, options.ring)) newest = offered;
-  }
-  return newest;
-}
-
-/**
- * A key that should replace the target while it is staged: more nodes offer it, or as many and it is newer. One node
- * with a stray file cannot hold the fleet on a key that nobody else has.
- */
-function mostOffered(
-  record: FleetRecord,
-  nodes: readonly CountedNode[],
-  target: KeyIdentity,
-  options: ControllerOptions,
-): KeyIdentity | null {
-  const offers = new Map<string, { readonly key: KeyIdentity; count: number }>();
-  for (const { report } of nodes) {
-    for (const key of report?.available ?? []) {
-      const offer = offers.get(key.check) ?? { key, count: 0 };
-      offer.count += 1;
-      offers.set(key.check, offer);
-    }
-  }
-  const ofTarget = offers.get(target.check)?.count ?? 0;
-  let best: { readonly key: KeyIdentity; readonly count: number } | null = null;
-  for (const { key, count } of offers.values()) {
-    if (sameKey(key, target) || !isUsable(record, key, options.ring)) continue;
-    const beats = count > ofTarget || (count === ofTarget && isNewer(key.keyId, target.keyId, options.ring));
-    if (beats && (best === null || count > best.count)) best = { key, count };
-  }
-  return best?.key ?? null;
-}
-
-/** May the fleet take this key up? Agents do not go back to a key that they have retired, also from `off` not. */
-export function isUsable({ current, refused, levels }: FleetRecord, key: KeyIdentity, ring: KeyRing): boolean {
-  if (includesKey(refused, key)) return false;
-  if (current === null && sameKey(key, levels?.lastKey ?? null)) return true;
-  const last = current ?? levels?.lastKey;
-  return last === undefined || isNewer(key.keyId, last.keyId, ring);
-}
-
-/** Two check values under one key id: somebody distributed different bytes. Nothing starts until that is mended. */
-export function findConflicts(record: FleetRecord, nodes: readonly CountedNode[]): readonly Condition[] {
-  const seen = new Map<number, { key: KeyIdentity; from: string }>();
-  for (const key of [record.current, record.target]) {
-    if (key !== null) seen.set(key.keyId, { key, from: "the fleet" });
-  }
-  const conditions: Condition[] = [];
-  for (const { entry, report } of nodes) {
-    for (const key of report?.available ?? []) {
-      const known = seen.get(key.keyId);
-      if (known === undefined) seen.set(key.keyId, { key, from: entry.name });
-      else if (!sameKey(known.key, key)) conditions.push(conflict(entry.name, key, known.from));
-    }
-  }
-  return conditions;
-}
-
-function conflict(node: NodeName, key: KeyIdentity, from: string): Condition {
-  const message = `key id ${key.keyId} of node ${node} has other bytes than that of ${from}`;
-  return { code: "KEY_CONFLICT", message, node };
 }

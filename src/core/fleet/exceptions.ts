@@ -7,7 +7,7 @@ import { sameKey } from "../key-id.js";
 import type { NodeName } from "../node.js";
 import type { CountedNode } from "./barrier.js";
 import type { ObservedLease } from "./controller-state.js";
-import { findConflicts } from "./decide.js";
+import { findConflicts } from "./offers.js";
 import { whyBehindLevel } from "./levels.js";
 import { nodeStep } from "./node-step.js";
 import type { FleetRecord } from "./record.js";

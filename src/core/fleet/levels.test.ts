@@ -6,9 +6,8 @@ import type { PolicyLevel } from "../policy-level.js";
 import type { ReportedLevel } from "../report.js";
 import type { CountedNode } from "./barrier.js";
 import type { ControllerOptions, LevelSeen } from "./controller-state.js";
-import { newFleet } from "./decide.js";
 import { askLevel, decideLevel, seeLevel, whyBehindLevel } from "./levels.js";
-import type { FleetLevels, FleetRecord, OperatorRequest } from "./record.js";
+import { newFleet, type FleetLevels, type FleetRecord, type OperatorRequest } from "./record.js";
 
 const options = { drainMs: 500, stageDeadlineMs: 10_000 } as ControllerOptions;
 const asked = { by: "somebody", at: "", reason: "test" };

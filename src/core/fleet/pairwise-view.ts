@@ -6,8 +6,7 @@
 import { includesKey, isNewer, sameKey, type KeyIdentity, type KeyRing } from "../key-id.js";
 import type { Report } from "../report.js";
 import type { CountedNode } from "./barrier.js";
-import { newFleet } from "./decide.js";
-import type { FleetPhase, FleetRecord, OperatorRequest } from "./record.js";
+import { newFleet, type FleetPhase, type FleetRecord, type OperatorRequest } from "./record.js";
 
 export function derivePairwise(nodes: readonly CountedNode[], ring: KeyRing): FleetRecord {
   const reports = nodes.flatMap(({ report }) => (report === undefined ? [] : [report]));

@@ -58,6 +58,24 @@ export interface FleetRecord {
   readonly levels?: FleetLevels | undefined;
 }
 
+export const newFleet: FleetRecord = {
+  schemaVersion: 1,
+  rotation: 0,
+  phase: "steady",
+  current: null,
+  target: null,
+  through: [],
+  excluded: [],
+  exclusionEpoch: 0,
+  leftBehind: false,
+  refused: [],
+  emergency: false,
+  purge: false,
+  retireMs: 0,
+  drainMs: 0,
+  answer: null,
+};
+
 /** How strict the fleet is with plain packets, and where it moves to, one level at a time. */
 export interface FleetLevels {
   /** That agents apply; null while they are asked which one their configurations set. */

@@ -13,12 +13,12 @@ import type {
   ControllerState,
   ControllerStep,
 } from "./controller-state.js";
-import { decideFleet, newFleet } from "./decide.js";
+import { decideFleet } from "./decide.js";
 import { updateAudit } from "./audit.js";
 import { countedNodes } from "./barrier.js";
 import { askLevel, decideLevel, seeLevel } from "./levels.js";
 import type { NodeName } from "../node.js";
-import type { FleetRecord } from "./record.js";
+import { newFleet, type FleetRecord } from "./record.js";
 import { decideExclusions, observeBeats } from "./stragglers.js";
 
 export function stepController(

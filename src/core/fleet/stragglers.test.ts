@@ -4,8 +4,7 @@ import { test } from "node:test";
 import { steadyReport, testEntry, testKey } from "../../../test/support/fleet-snapshot.js";
 import type { RosterRevision } from "../node.js";
 import type { Report } from "../report.js";
-import { newFleet } from "./decide.js";
-import type { FleetLevels, FleetRecord } from "./record.js";
+import { newFleet, type FleetLevels, type FleetRecord } from "./record.js";
 import { whyExcluded } from "./stragglers.js";
 
 const [one, two] = [testKey(1), testKey(2)];

@@ -11,12 +11,12 @@ import type { Roster } from "../roster.js";
 import type { IncarnationNumber, NodeIndex } from "../spi.js";
 import { countedNodes, type CountedNode } from "./barrier.js";
 import type { ObservedLease } from "./controller-state.js";
-import { isUsable, newFleet } from "./decide.js";
+import { isUsable } from "./offers.js";
 import { findExceptions, type NodeException } from "./exceptions.js";
 import { isSettled, whyLevelHeld, whyNotApplied } from "./levels.js";
 import { countSteps, nodeStep, type NodeStep, type StepCounts } from "./node-step.js";
 import { derivePairwise, isFulfilled } from "./pairwise-view.js";
-import type { FleetPhase, FleetRecord, OperatorRequest, RotationRecord } from "./record.js";
+import { newFleet, type FleetPhase, type FleetRecord, type OperatorRequest, type RotationRecord } from "./record.js";
 
 /** Everything the registry shows, at one moment. */
 export interface FleetSnapshot {

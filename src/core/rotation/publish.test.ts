@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { steadyReport, testKey } from "../../../test/support/fleet-snapshot.js";
-import { newFleet } from "../fleet/decide.js";
-import type { FleetLevels, FleetPhase } from "../fleet/record.js";
+import { newFleet, type FleetLevels, type FleetPhase } from "../fleet/record.js";
 import type { NodeName } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
 import type { Report } from "../report.js";
