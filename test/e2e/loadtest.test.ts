@@ -50,6 +50,7 @@ for (const registry of ["embedded", "etcd"]) {
 function assertMeasured(run: LoadRun, registry: string): void {
   const what = JSON.stringify(run);
   assert.ok(run.convergeMs !== null && run.convergeMs > 0, what);
+  assert.equal(run.agentsAtRest, agents, what);
   assert.ok(run.writes >= 3 * agents && run.writesPerAgent === run.writes / agents, what);
   assert.ok(run.peakEventsPerSecond > 0 && run.peakEventsPerSecond <= run.watchEvents, what);
   assert.ok(run.cpuSeconds !== null && run.cpuSeconds >= 0, what);
@@ -76,7 +77,7 @@ for (const [words, says] of refused) {
 test("loadtest: a fleet that does not come to rest in time is said so, with exit code 1", async () => {
   const { code, stderr } = await runSpindle("loadtest", "--agents", "5", "--timeout", "50ms");
   assert.equal(code, 1);
-  assert.match(stderr, /LAB_START_TIMEOUT.*pairwise: 5 agents were not at rest after 50 ms/);
+  assert.match(stderr, /LAB_START_TIMEOUT.*pairwise: 0 of 5 agents were at rest after 50 ms/);
 });
 
 test("loadtest: SIGINT ends the threads, the registry and the command", async (t) => {

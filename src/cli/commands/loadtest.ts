@@ -154,8 +154,8 @@ const columns: readonly Column<LoadRun>[] = [
   { header: "LEASES", cell: (run) => String(run.leaseRenewals), align: "right", wide: true },
 ];
 
-function convergedOf({ convergeMs }: LoadRun, colors: { red: (text: string) => string }): string {
-  return convergeMs === null ? colors.red("no") : formatSeconds(convergeMs);
+function convergedOf({ convergeMs, agentsAtRest }: LoadRun, colors: { red: (text: string) => string }): string {
+  return convergeMs === null ? colors.red(`no, ${agentsAtRest} at rest`) : formatSeconds(convergeMs);
 }
 
 function formatSeconds(durationMs: number): string {

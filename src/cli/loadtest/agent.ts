@@ -9,6 +9,7 @@ import type { KeyIdentity } from "../../core/key-id.js";
 import { limits } from "../../core/limits.js";
 import type { IncarnationId, NodeAddresses, NodeName } from "../../core/node.js";
 import type { Report } from "../../core/report.js";
+import type { Clock } from "../../ports/clock.js";
 import type { KeyFileReading, KeystorePort } from "../../ports/keystore.js";
 import type { Log } from "../../ports/log.js";
 import type { RegistryPort } from "../../ports/registry.js";
@@ -28,6 +29,8 @@ export interface LoadAgentOptions {
   readonly jitter: JitterOptions;
   readonly target: RegistryTarget;
   readonly counter: LoadCounter;
+  /** Shared by the agents of a thread. */
+  readonly clock: Clock;
   /** Of the simulated parts; somebody drives it along with real time. */
   readonly time: VirtualTime;
   /** Called with what cannot pass: the run proves nothing. */
@@ -50,10 +53,10 @@ export class LoadAgent {
   private constructor(options: LoadAgentOptions, registry: RegistryPort, keys: readonly KeyIdentity[]) {
     this.#keys = keys;
     this.#registry = this.#noticing(countingRegistry(registry, options.counter));
-    const { time } = options;
+    const { clock, time } = options;
     const kernel = new SimKernel(time, kernelCosts);
     this.#loop = new AgentLoop(loopOptions(options), {
-      clock: systemClock,
+      clock,
       kernel: kernel.port(() => true),
       keystore: this.#keystore(),
       registry: this.#registry,

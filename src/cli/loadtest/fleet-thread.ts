@@ -11,9 +11,11 @@ import { VirtualTime } from "../../sim/engine/virtual-time.js";
 import { LoadAgent } from "./agent.js";
 import type { Offer, ThreadPlan } from "./fleet.js";
 import { LoadCounter } from "./load-counter.js";
+import { TurnQueue } from "./turn-queue.js";
 
-/** How often the simulated parts are driven along. */
+/** How often the simulated parts are driven along, and how far before sockets are read again. */
 const tickMs = 5;
+const sliceMs = 1;
 const lookMs = 20;
 /** Agents that start together: the next ones wait until these have heard of the roster. */
 const startBatch = 5;
@@ -21,7 +23,7 @@ const startBatch = 5;
 async function run(plan: ThreadPlan): Promise<void> {
   const time = new VirtualTime();
   time.runUntil(systemClock.nowMs());
-  setInterval(() => time.runUntil(systemClock.nowMs()), tickMs);
+  drive(time);
   const agents: LoadAgent[] = [];
   let { keys } = plan;
   parentPort?.on("message", (offer: Offer) => {
@@ -32,8 +34,17 @@ async function run(plan: ThreadPlan): Promise<void> {
   await startAll(plan, time, agents);
 }
 
+/** In slices: what happened in all kernels of the thread at once would keep every agent of it from its sockets. */
+function drive(time: VirtualTime): void {
+  const nowMs = systemClock.nowMs();
+  time.runUntil(Math.min(time.nowMs + sliceMs, nowMs));
+  if (time.nowMs < nowMs) setImmediate(drive, time);
+  else setTimeout(drive, tickMs, time);
+}
+
 async function startAll(plan: ThreadPlan, time: VirtualTime, agents: LoadAgent[]): Promise<void> {
   const counter = new LoadCounter(systemClock.nowMs, plan.counts);
+  const clock = { ...systemClock, defer: new TurnQueue().defer };
   const failed = (message: string): never => {
     throw new Error(message);
   };
@@ -43,7 +54,7 @@ async function startAll(plan: ThreadPlan, time: VirtualTime, agents: LoadAgent[]
     const starting = ids.map((incarnationId, offset) => {
       const { coordination, jitter, target } = plan;
       const index = plan.first + from + offset;
-      return LoadAgent.start({ index, incarnationId, coordination, jitter, target, counter, time, failed }, plan.keys);
+      return LoadAgent.start({ index, incarnationId, coordination, jitter, target, counter, clock, time, failed }, plan.keys);
     });
     const batch = await Promise.all(starting);
     agents.push(...batch);

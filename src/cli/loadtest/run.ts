@@ -48,6 +48,8 @@ export interface LoadRun {
   readonly joinMs: number;
   /** From the change of the key files until everybody is at rest on the new key; null: not in time. */
   readonly convergeMs: number | null;
+  /** On the new key when the run ended. */
+  readonly agentsAtRest: number;
   readonly writes: number;
   readonly writesPerAgent: number;
   readonly watchEvents: number;
@@ -74,7 +76,7 @@ export async function runLoad(kind: RunKind, server: LoadServer, options: LoadRu
     const incarnationIds = await admitNodes(registry, options.agents, options.signal);
     const fleet = new LoadFleet(planOf(kind, server.target, incarnationIds, options), counter);
     try {
-      if (!(await untilAtRest(fleet, firstKey, options, "starting"))) throw notStarted(kind, options);
+      if (!(await untilAtRest(fleet, firstKey, options, "starting"))) throw notStarted(kind, fleet, options);
       const joinMs = Math.round(systemClock.nowMs() - startedMs);
       return { name: kind.name, joinMs, ...(await rotate(fleet, counter, server, options)) };
     } finally {
@@ -86,8 +88,8 @@ export async function runLoad(kind: RunKind, server: LoadServer, options: LoadRu
   }
 }
 
-function notStarted({ name }: RunKind, { agents, timeoutMs }: LoadRunOptions): LabError {
-  const message = `${name}: ${agents} agents were not at rest after ${timeoutMs} ms`;
+function notStarted({ name }: RunKind, fleet: LoadFleet, { agents, timeoutMs }: LoadRunOptions): LabError {
+  const message = `${name}: ${fleet.atRestOn(firstKey)} of ${agents} agents were at rest after ${timeoutMs} ms`;
   return new LabError("LAB_START_TIMEOUT", message);
 }
 
@@ -117,6 +119,7 @@ async function rotate(
   const { writes, watchEvents, peakEventsPerSecond, leaseRenewals } = counter;
   return {
     convergeMs,
+    agentsAtRest: fleet.atRestOn(secondKey),
     writes,
     writesPerAgent: writes / options.agents,
     watchEvents,

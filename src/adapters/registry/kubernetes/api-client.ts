@@ -12,6 +12,7 @@ import { limits } from "../../../core/limits.js";
 import { PortError } from "../../port-error.js";
 import { systemClock } from "../../system/clock.js";
 import { pause } from "../backoff.js";
+import { afterListening } from "../listening-timer.js";
 import type { ClusterAccess } from "./access.js";
 import { failureOf, readBody, readText, statusMessage } from "./api-failure.js";
 import { kubeObjectOf, type KubeObject } from "./kube-object.js";
@@ -123,18 +124,18 @@ export class ApiClient {
       if (this.signal.aborted) return reject(closedError());
       const headers = this.#headers(request, text);
       const asked = this.#request(url, { method: request.method, headers, agent: this.#agent, signal });
-      const timer = setTimeout(() => {
+      const stopWaiting = afterListening(timeMs, () => {
         asked.destroy(new Error("no answer in time"));
         // One that answers others since is slow, and would be slower for every watch that begins anew.
         if (this.#answeredMs < askedMs) for (const tell of [...this.#stalls]) tell();
-      }, timeMs);
+      });
       asked.on("response", (response) => {
-        clearTimeout(timer);
+        stopWaiting();
         this.#answeredMs = systemClock.nowMs();
         resolve(response);
       });
       asked.on("error", (cause) => {
-        clearTimeout(timer);
+        stopWaiting();
         reject(this.signal.aborted ? closedError() : unreachable(cause.message));
       });
       asked.end(text);

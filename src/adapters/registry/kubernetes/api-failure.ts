@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { limits } from "../../../core/limits.js";
 import { PortError } from "../../port-error.js";
+import { afterListening } from "../listening-timer.js";
 
 /** The whole answer, which must come to its end in time. */
 export async function readBody(response: IncomingMessage, closing: AbortSignal): Promise<unknown> {
@@ -15,17 +16,16 @@ export async function readBody(response: IncomingMessage, closing: AbortSignal):
 
 /** @throws PortError REGISTRY_UNREACHABLE, REGISTRY_CLOSED */
 export async function readText(response: IncomingMessage, closing: AbortSignal): Promise<string> {
-  const timer = setTimeout(
-    () => response.destroy(new Error("the answer stopped half way")),
-    limits.registryListingMsMax,
-  );
+  const stopWaiting = afterListening(limits.registryListingMsMax, () => {
+    response.destroy(new Error("the answer stopped half way"));
+  });
   try {
     return await collect(response);
   } catch (cause) {
     if (closing.aborted) throw new PortError("REGISTRY_CLOSED", "the registry was closed", false);
     throw unreadable(textOf(cause));
   } finally {
-    clearTimeout(timer);
+    stopWaiting();
   }
 }
 
