@@ -6,10 +6,9 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
 import { resourcePath } from "../../src/adapters/registry/kubernetes/kube-object.js";
+import { removeStartupTaint } from "../../src/adapters/registry/kubernetes/startup-taint.js";
 import { registryOver } from "../../src/adapters/registry/kubernetes/open.js";
 import { loadAgentConfig, loadControllerConfig } from "../../src/cli/config/load.js";
-import { installDefinitions } from "../../src/lab/servers/kubernetes-definitions.js";
-import { KubernetesServer } from "../../src/lab/servers/kubernetes.js";
 import type { FleetRecord } from "../../src/core/fleet/record.js";
 import type { RosterEntry } from "../../src/core/node.js";
 import type { RegistryPort, SingleEvent, WatchEvent } from "../../src/ports/registry.js";
@@ -24,7 +23,12 @@ import {
   rotationRecord,
 } from "../contract/registry-records.js";
 import { chartFolder, defaultValues, renderChart, type Manifest } from "../support/chart.js";
-import { clientOf, makeNamespace, skipWithoutKubernetes } from "../support/kubernetes.js";
+import {
+  clientOf,
+  makeNamespace,
+  skipWithoutKubernetes,
+  startSharedServer,
+} from "../support/kubernetes.js";
 
 const options = { skip: skipWithoutKubernetes, timeout: 120_000 };
 const namespace = "spindle-system";
@@ -34,22 +38,12 @@ const accounts = ["spindle-agent", "spindle-controller"].map((name) => ({
 }));
 const operator = { user: "olive", groups: [] };
 
-const server = skipWithoutKubernetes === false ? await startServer() : null;
+const server = await startSharedServer([...accounts, operator]);
 after(() => server?.stop());
-
-async function startServer(): Promise<KubernetesServer> {
-  const started = await KubernetesServer.start([...accounts, operator]);
-  const client = clientOf(started, namespace);
-  try {
-    await installDefinitions(client);
-    await makeNamespace(client, namespace);
-    return started;
-  } catch (cause) {
-    await started.stop();
-    throw cause;
-  } finally {
-    client.close();
-  }
+if (server !== null) {
+  const client = clientOf(server, namespace);
+  await makeNamespace(client, namespace);
+  client.close();
 }
 
 const paths: Readonly<Record<string, string>> = {
@@ -59,6 +53,8 @@ const paths: Readonly<Record<string, string>> = {
   Deployment: "/apis/apps/v1/namespaces/NS/deployments",
   Role: "/apis/rbac.authorization.k8s.io/v1/namespaces/NS/roles",
   RoleBinding: "/apis/rbac.authorization.k8s.io/v1/namespaces/NS/rolebindings",
+  ClusterRole: "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+  ClusterRoleBinding: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 };
 
 function post(client: ApiClient, body: Manifest, query: Readonly<Record<string, string>> = {}) {
@@ -121,11 +117,13 @@ test("chart: the configurations are right, and the operators' values reach them"
         },
       },
       log: { level: "debug" },
+      agent: { startupTaint: "example.com/starting" },
     });
     const agent = (await loadAgentConfig(written(manifests, "agent", folder))).config;
     assert.deepEqual([agent.node.name, agent.node.addresses.ipv4], ["node-1", "192.0.2.1"]);
     assert.equal(agent.keyFile.path, "/keys/fleet");
     assert.deepEqual([agent.jitter.maxMs, agent.jitter.enabled], [180_000, true]);
+    assert.equal(agent.ready.taint, "example.com/starting");
     const { config } = await loadControllerConfig(written(manifests, "controller", folder));
     assert.equal(config.name, "controller-a");
     assert.equal(config.registry.role === "connect" && config.registry.target.kind, "kubernetes");
@@ -175,7 +173,7 @@ test("chart: each program has the rights it needs, and an agent no more", option
   assert.ok(server !== null);
   const administrator = clientOf(server, namespace);
   const manifests = renderChart(namespace, { coordination: "pairwise" });
-  for (const manifest of manifests.filter(({ kind }) => kind.startsWith("Role"))) {
+  for (const manifest of manifests.filter(({ kind }) => /Role(Binding)?$/.test(kind))) {
     await post(administrator, manifest);
   }
   await post(administrator, bindingOf(operator.user));
@@ -201,6 +199,7 @@ test("chart: each program has the rights it needs, and an agent no more", option
       agent.writeFleet(fleetRecord(2), 1, done);
     assert.equal(await failsWith(version), "REGISTRY_FORBIDDEN");
     await assertCannotTouchRoster(accounts[0]?.user ?? "");
+    await assertOnlyPatchesNodes(administrator, accounts[0]?.user ?? "");
     assert.deepEqual(refused, [], "the leader lacked nothing");
   } finally {
     for (const registry of [agent, controller, people]) registry.close();
@@ -249,6 +248,28 @@ async function assertCannotTouchRoster(user: string): Promise<void> {
   await assert.rejects(client.send(secrets), { code: "REGISTRY_FORBIDDEN" });
   client.close();
 }
+
+async function assertOnlyPatchesNodes(administrator: ApiClient, user: string): Promise<void> {
+  assert.ok(server !== null);
+  const client = clientOf(server, namespace, server.port, user);
+  const taint = "spindle.dev/agent-not-ready";
+  const spec = { taints: [{ key: taint, effect: "NoSchedule" }] };
+  const body = { apiVersion: "v1", kind: "Node", metadata: { name: "a" }, spec };
+  await administrator.send({ method: "POST", path: "/api/v1/nodes", body });
+  assert.equal(await removeStartupTaint(client, nodeName("a"), taint), "removed");
+  for (const path of ["/api/v1/nodes", "/api/v1/nodes/a"]) {
+    await assert.rejects(client.fetch({ method: "GET", path }), { code: "REGISTRY_FORBIDDEN" });
+  }
+  const status = { method: "PATCH", path: "/api/v1/nodes/a/status", body: {} } as const;
+  await assert.rejects(client.send(status), { code: "REGISTRY_FORBIDDEN" });
+  client.close();
+}
+
+test("chart: without a start-up taint agents have no rights outside their namespace", () => {
+  const manifests = renderChart(namespace, { agent: { startupTaint: "" } });
+  assert.deepEqual(manifests.filter(({ kind }) => kind.startsWith("Cluster")), []);
+  assert.doesNotMatch(JSON.stringify(manifests), /not-ready|tolerations":\[\{"key/);
+});
 
 function bindingOf(user: string): Manifest {
   const apiGroup = "rbac.authorization.k8s.io";

@@ -15,33 +15,22 @@ import {
   writeLedger,
 } from "../../src/adapters/registry/kubernetes/roster-ledger.js";
 import { leadRoster } from "../../src/adapters/registry/kubernetes/roster-leader.js";
-import { installDefinitions } from "../../src/lab/servers/kubernetes-definitions.js";
-import { KubernetesServer } from "../../src/lab/servers/kubernetes.js";
 import type { RosterEntry } from "../../src/core/node.js";
 import type { Log } from "../../src/ports/log.js";
 import type { RegistryPort, WatchEvent } from "../../src/ports/registry.js";
 import { Recorder, succeeds } from "../contract/recorder.js";
 import { admission, incarnation, nodeName, reportOf } from "../contract/registry-records.js";
-import { clientOf, makeNamespace, skipWithoutKubernetes } from "../support/kubernetes.js";
+import {
+  clientOf,
+  makeNamespace,
+  skipWithoutKubernetes,
+  startSharedServer,
+} from "../support/kubernetes.js";
 
 const options = { skip: skipWithoutKubernetes, timeout: 60_000 };
-const server = skipWithoutKubernetes === false ? await startServer() : null;
+const server = await startSharedServer();
 after(() => server?.stop());
 let namespaces = 0;
-
-async function startServer(): Promise<KubernetesServer> {
-  const started = await KubernetesServer.start();
-  const client = clientOf(started, "default");
-  try {
-    await installDefinitions(client);
-    return started;
-  } catch (cause) {
-    await started.stop();
-    throw cause;
-  } finally {
-    client.close();
-  }
-}
 
 /** One fleet in a namespace of its own; leaders are started by the test. */
 class Fleet {

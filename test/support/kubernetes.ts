@@ -30,6 +30,24 @@ export async function startKubernetes(
   return server;
 }
 
+/** One that serves our kinds, for all tests of a file; whoever asks stops it. Null where tests are skipped. */
+export async function startSharedServer(
+  users: readonly KubernetesUser[] = [],
+): Promise<KubernetesServer | null> {
+  if (skipWithoutKubernetes !== false) return null;
+  const server = await KubernetesServer.start(users);
+  const client = clientOf(server, "default");
+  try {
+    await installDefinitions(client);
+    return server;
+  } catch (cause) {
+    await server.stop();
+    throw cause;
+  } finally {
+    client.close();
+  }
+}
+
 /** A server that serves our kinds, with an administrator's client of the default namespace. */
 export async function startWithDefinitions(
   context: TestContext,

@@ -26,6 +26,7 @@ import {
   pathField,
   portField,
   shareField,
+  taintKeyField,
 } from "./fields.js";
 import { agentRegistrySection, checkAgentRegistry, toAgentTarget } from "./registry.js";
 import { checkPolicy, policySection, toPolicy, type PolicyConfig } from "./policy.js";
@@ -57,7 +58,7 @@ export interface AgentConfig {
   readonly rotation: AgentRotationConfig;
   readonly report: { readonly intervalMs: number };
   readonly lease: { readonly durationMs: number };
-  readonly ready: { readonly share: number; readonly timeoutMs: number };
+  readonly ready: ReadyConfig;
   readonly roster: { readonly massDeletionShare: number };
   /** Null when switched off. */
   readonly metrics: MetricsConfig | null;
@@ -69,6 +70,13 @@ export interface KeyFileConfig {
   readonly ring: KeyRing;
   readonly strictPermissions: boolean;
   readonly pollMs: number;
+}
+
+export interface ReadyConfig {
+  readonly share: number;
+  readonly timeoutMs: number;
+  /** Key of the taint that the Node loses then; null for none. */
+  readonly taint: string | null;
 }
 
 /** What holds in pairwise coordination; in barrier coordination the fleet record says it. */
@@ -123,6 +131,7 @@ export const agentSchema = z.strictObject({
     .strictObject({
       share: shareField.default(limits.readyShareDefault),
       timeout: durationField({ min: 0 }).default(limits.readyTimeoutMsDefault),
+      taint: taintKeyField.optional(),
     })
     .prefault({}),
   roster: z
@@ -144,9 +153,15 @@ export function checkAgent(fields: AgentFields, folder: string): readonly Remark
     ...checkUdpPort(fields.node.udpPort, fields.dataplane),
     ...checkDataplane(fields.dataplane, folder),
     ...checkPolicy(fields.policy, fields),
+    ...checkTaint(fields),
     ...checkDeadlines(fields.rotation),
     ...checkMetrics(fields.metrics),
   ];
+}
+
+function checkTaint({ ready, registry }: AgentFields): readonly Remark[] {
+  if (ready.taint === undefined || registry.kind === "kubernetes") return [];
+  return [{ path: ["ready", "taint"], message: `goes with registry.kind kubernetes, and kind is ${registry.kind}` }];
 }
 
 /** What is accepted although it is probably not what was meant. */
@@ -198,7 +213,7 @@ export function toAgentConfig(fields: AgentFields, folder: string): AgentConfig 
     },
     report: { intervalMs: fields.report.interval },
     lease: { durationMs: fields.lease.duration ?? leaseMsDefaultOf(registry) },
-    ready: { share: fields.ready.share, timeoutMs: fields.ready.timeout },
+    ready: { share: fields.ready.share, timeoutMs: fields.ready.timeout, taint: fields.ready.taint ?? null },
     roster: fields.roster,
     metrics: toMetrics(fields.metrics, folder),
     log: fields.log,

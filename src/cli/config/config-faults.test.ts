@@ -36,6 +36,8 @@ const agentFaults: readonly (readonly [string, string, RegExp])[] = [
     "jitter: { minNodes: few }",
     /jitter\.minNodes must be a whole number from 1 to 10000/,
   ],
+  ["taint with a value", "ready: { taint: 'spindle.dev/x=y' }", /ready\.taint must be the key of a taint/],
+  ["taint without Kubernetes", "ready: { taint: a/b }", /ready\.taint goes with registry\.kind kubernetes, and kind is embedded/],
   ["share above one", "ready: { share: 95 }", /ready\.share must be a number from 0 to 1/],
   [
     "empty mapping",

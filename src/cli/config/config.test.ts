@@ -34,7 +34,7 @@ test("config: an agent needs six fields, the rest has defaults", async () => {
     },
     report: { intervalMs: 1_000 },
     lease: { durationMs: 10_000 },
-    ready: { share: 0.95, timeoutMs: 60_000 },
+    ready: { share: 0.95, timeoutMs: 60_000, taint: null },
     roster: { massDeletionShare: 0.5 },
     metrics: { listen: { kind: "tcp", host: "127.0.0.1", port: 0 }, tls: null },
     log: { level: "info" },

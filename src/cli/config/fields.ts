@@ -82,6 +82,16 @@ export const listenField = z
   })
   .describe(listenWords);
 
+const taintWords = "the key of a taint, such as spindle.dev/agent-not-ready";
+
+/** A qualified name of Kubernetes: a DNS name and a slash, if any, and at most 63 characters. */
+export const taintKeyField = z
+  .string()
+  .regex(/^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, {
+    error: `must be ${taintWords}`,
+  })
+  .describe(taintWords);
+
 export const logLevelField = z.enum(["error", "warn", "info", "debug"]);
 
 function refuse(context: z.core.$RefinementCtx, message: string): never {

@@ -1,12 +1,14 @@
 /** What an agent says of itself, computed from its loop at each request. Nothing is kept here. */
 import type { NodeName } from "../../core/node.js";
+import type { Context } from "../../core/rotation/context.js";
 import { inputsOf } from "../../core/rotation/path-view.js";
 import { is } from "../../core/rotation/peer-facts.js";
 import { failureTo } from "../../core/rotation/probes.js";
 import { agentPhases } from "../../core/rotation/state.js";
+import type { Tally } from "../../core/rotation/tally.js";
 import type { AgentStatus, PeerException, SlotKeys, Verdict } from "../../http/status.js";
 import type { AgentView } from "../../runtime/agent-loop.js";
-import type { AgentConfig } from "../config/agent.js";
+import type { AgentConfig, ReadyConfig } from "../config/agent.js";
 import { version } from "../version.js";
 
 /** Exceptions shown at most; the counts say how many there are. */
@@ -155,14 +157,32 @@ export function agentHealth(view: AgentView | null): Verdict {
   return view === null ? { ok: false, reasons: ["starting"] } : { ok: true, reasons: [] };
 }
 
-/** Ready when enough pairs are covered or the time-out passed, so that one sick node cannot freeze a scale-up. */
-export function agentReadiness(view: AgentView | null, config: AgentConfig, runsForMs: number): Verdict {
-  if (view === null) return { ok: false, reasons: ["starting"] };
+/**
+ * Ready when enough pairs are covered. What others owe is waited for no longer than the time-out, so that one sick node
+ * cannot freeze a scale-up; what this node itself owes, a dataplane with its inbound SAs, has no time-out.
+ */
+export function agentReadiness(view: AgentView | null, ready: ReadyConfig, runsForMs: number): Verdict {
+  if (view === null) return notReady("starting");
+  if (!view.world.kernel.connected) return notReady("the dataplane is not connected");
   const { tally, context } = view.state;
-  if (context === null && runsForMs < config.ready.timeoutMs) return { ok: false, reasons: ["not admitted to the fleet yet"] };
-  if (context?.level === "off") return { ok: true, reasons: [] };
+  const isTimedOut = runsForMs >= ready.timeoutMs;
+  if (context === null) return isTimedOut ? isReady : notReady("not admitted to the fleet yet");
+  if (context.level === "off") return isReady;
+  const enough = tally.peers * ready.share;
+  const held = tally.peers - missingInbound(context, tally);
+  if (held < enough) return notReady(`inbound SAs of ${held} of ${tally.peers} peers are installed`);
   const open = tally.peers - tally.blocked;
-  const isEnough = open >= tally.peers * config.ready.share;
-  if (isEnough || runsForMs >= config.ready.timeoutMs) return { ok: true, reasons: [] };
-  return { ok: false, reasons: [`${open} of ${tally.peers} pairs are covered`] };
+  return isTimedOut || open >= enough ? isReady : notReady(`${open} of ${tally.peers} pairs are covered`);
+}
+
+const isReady: Verdict = { ok: true, reasons: [] };
+
+function notReady(reason: string): Verdict {
+  return { ok: false, reasons: [reason] };
+}
+
+/** Peers that could send to this node with no key: either one will do. */
+function missingInbound({ current, next }: Context, { missingCurrent, missingNext }: Tally): number {
+  if (current === null) return next === null ? 0 : missingNext;
+  return next === null ? missingCurrent : Math.min(missingCurrent, missingNext);
 }

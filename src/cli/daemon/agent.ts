@@ -12,9 +12,10 @@ import { systemClock } from "../../adapters/system/clock.js";
 import { limits } from "../../core/limits.js";
 import type { StatusSource } from "../../http/server.js";
 import { isClosed } from "../../core/fleet/record.js";
+import type { Stop } from "../../ports/failure.js";
 import type { StoragePort } from "../../ports/storage.js";
 import { parseDurable, stateDocument } from "../../runtime/agent-documents.js";
-import type { AgentStatus } from "../../http/status.js";
+import type { AgentStatus, Verdict } from "../../http/status.js";
 import type { KernelPort } from "../../ports/kernel.js";
 import type { Log } from "../../ports/log.js";
 import { AgentLoop, type AgentLoopOptions, type StepAgent } from "../../runtime/agent-loop.js";
@@ -81,7 +82,10 @@ async function openAgent(
   const ports = { clock: systemClock, kernel, keystore, registry, storage, log, ...recording, ...chances };
   const loop = new AgentLoop(loopOptions(config), ports, overrides.step?.take);
   closers.add(() => loop.stop());
-  closers.add(await serveAgent(config, loop, kernel, log));
+  const startedMs = systemClock.nowMs();
+  const readiness = (): Verdict => agentReadiness(loop.inspect(), config.ready, systemClock.nowMs() - startedMs);
+  closers.add(await serveAgent(config, loop, kernel, readiness, log));
+  closers.add(await removeTaintWhenReady(config, readiness, log));
   return loop;
 }
 
@@ -137,8 +141,22 @@ function loopOptions(config: AgentConfig): AgentLoopOptions {
   };
 }
 
-async function serveAgent(config: AgentConfig, loop: AgentLoop, kernel: KernelPort, log: Log): Promise<() => Promise<void>> {
-  const startedMs = systemClock.nowMs();
+async function removeTaintWhenReady(config: AgentConfig, readiness: () => Verdict, log: Log): Promise<Stop> {
+  const { node, ready: { taint }, registry } = config;
+  if (taint === null || registry.kind !== "kubernetes") return () => undefined;
+  const { openApiClient } = await import("../../adapters/registry/kubernetes/open.js");
+  const { startTaintRemoval } = await import("./startup-taint.js");
+  const removal = { node: node.name, taint, isReady: () => readiness().ok, log };
+  return startTaintRemoval(openApiClient(registry), removal);
+}
+
+async function serveAgent(
+  config: AgentConfig,
+  loop: AgentLoop,
+  kernel: KernelPort,
+  ready: () => Verdict,
+  log: Log,
+): Promise<() => Promise<void>> {
   const status = (): AgentStatus => agentStatus(loop.inspect(), config, systemClock.nowMs());
   return serveStatus(config.metrics, log, async () => {
     const { makeAgentMetrics } = await import("../../http/metrics/agent-metrics.js");
@@ -146,7 +164,7 @@ async function serveAgent(config: AgentConfig, loop: AgentLoop, kernel: KernelPo
       status,
       metrics: makeAgentMetrics(status),
       healthy: () => agentHealth(loop.inspect()),
-      ready: () => agentReadiness(loop.inspect(), config, systemClock.nowMs() - startedMs),
+      ready,
       ...(kernel.probe === undefined ? {} : { checkPaths: pathChecker(loop, kernel, config.node.name) }),
     };
   });

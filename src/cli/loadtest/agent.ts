@@ -13,7 +13,7 @@ import type { Clock } from "../../ports/clock.js";
 import type { KeyFileReading, KeystorePort } from "../../ports/keystore.js";
 import type { Log } from "../../ports/log.js";
 import type { RegistryPort } from "../../ports/registry.js";
-import { AgentLoop, type AgentLoopOptions } from "../../runtime/agent-loop.js";
+import { AgentLoop, type AgentLoopOptions, type AgentView } from "../../runtime/agent-loop.js";
 import type { VirtualTime } from "../../sim/engine/virtual-time.js";
 import { SimDisk, storageOf } from "../../sim/model/disk.js";
 import { SimKernel } from "../../sim/model/kernel.js";
@@ -46,6 +46,8 @@ const retireDeadlineMs = 600_000;
 export class LoadAgent {
   readonly #loop: AgentLoop;
   readonly #registry: RegistryPort;
+  /** Its dataplane, which a test may make sick. */
+  readonly kernel: SimKernel;
   readonly #readers = new Set<(reading: KeyFileReading) => void>();
   #keys: readonly KeyIdentity[];
   #report: Report | null = null;
@@ -54,10 +56,10 @@ export class LoadAgent {
     this.#keys = keys;
     this.#registry = this.#noticing(countingRegistry(registry, options.counter));
     const { clock, time } = options;
-    const kernel = new SimKernel(time, kernelCosts);
+    this.kernel = new SimKernel(time, kernelCosts);
     this.#loop = new AgentLoop(loopOptions(options), {
       clock,
-      kernel: kernel.port(() => true),
+      kernel: this.kernel.port(() => true),
       keystore: this.#keystore(),
       registry: this.#registry,
       storage: storageOf(new SimDisk(), time, () => true, () => diskMs),
@@ -80,7 +82,7 @@ export class LoadAgent {
 
   /** At rest on `key` alone, with every one of `peers`, and the registry knows it. */
   isAtRest(key: KeyIdentity, peers: number): boolean {
-    const state = this.#loop.inspect()?.state;
+    const state = this.inspect()?.state;
     const report = this.#report;
     if (state?.phase !== "steady" || state.tally.covered !== peers || report === null) return false;
     const [held, ...others] = report.holds;
@@ -90,11 +92,21 @@ export class LoadAgent {
 
   /** It knows who else is there. */
   get hasRoster(): boolean {
-    return this.#loop.inspect()?.world.registryConnected ?? false;
+    return this.inspect()?.world.registryConnected ?? false;
+  }
+
+  /** Null until it has started. */
+  inspect(): AgentView | null {
+    return this.#loop.inspect();
   }
 
   get forcedRetires(): number {
-    return this.#loop.inspect()?.forcedRetires ?? 0;
+    return this.inspect()?.forcedRetires ?? 0;
+  }
+
+  stop(): void {
+    this.#loop.stop();
+    this.#registry.close();
   }
 
   /** Keeps the last report that the registry took. */

@@ -153,7 +153,11 @@ async function untilAtRest(
  * The controller of a barrier run; on Kubernetes also in a pairwise run, as the one that leads admits the nodes. Returns
  * how it ends.
  */
-function startController({ coordination }: RunKind, target: RegistryTarget, registry: RegistryPort): Stop {
+export function startController(
+  { coordination }: Pick<RunKind, "coordination">,
+  target: RegistryTarget,
+  registry: RegistryPort,
+): Stop {
   if (coordination === "barrier") {
     const loop = new ControllerLoop(controllerOptions, { clock: systemClock, registry, log: silent });
     loop.start();

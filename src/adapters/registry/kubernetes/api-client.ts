@@ -17,12 +17,13 @@ import type { ClusterAccess } from "./access.js";
 import { failureOf, readBody, readText, statusMessage } from "./api-failure.js";
 import { kubeObjectOf, type KubeObject } from "./kube-object.js";
 
-export type ContentType = "application/json" | "application/merge-patch+json";
+export type ContentType = "application/json" | "application/merge-patch+json" | "application/json-patch+json";
 
 export interface ApiRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
+  /** Of a PATCH: the fields to merge, or a list of operations (RFC 6902). */
   readonly body?: unknown;
   /** Of the answer; JSON of the object itself when it is left out. */
   readonly accept?: string;
@@ -155,12 +156,12 @@ export class ApiClient {
   }
 
   #headers(
-    { method, accept = "application/json" }: ApiRequest,
+    { method, body, accept = "application/json" }: ApiRequest,
     text: string | undefined,
   ): Record<string, string> {
     const token = this.#access.tokens.token();
-    const type: ContentType =
-      method === "PATCH" ? "application/merge-patch+json" : "application/json";
+    const patchType: ContentType = Array.isArray(body) ? "application/json-patch+json" : "application/merge-patch+json";
+    const type: ContentType = method === "PATCH" ? patchType : "application/json";
     return {
       accept,
       "user-agent": "spindle",
