@@ -7,9 +7,14 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { registryOver } from "../../src/adapters/registry/kubernetes/open.js";
 import { writeNextKey } from "../../src/cli/operator/next-key-secret.js";
-import { succeeds } from "../contract/recorder.js";
-import { fleetRecord } from "../contract/registry-records.js";
+import type { FleetRecord } from "../../src/core/fleet/record.js";
+import type { KubernetesServer } from "../../src/lab/servers/kubernetes.js";
+import type { RotationResult } from "../../src/cli/operator/rotation-result.js";
+import type { SingleEvent } from "../../src/ports/registry.js";
+import { Recorder, succeeds } from "../contract/recorder.js";
+import { fleetRecord, key } from "../contract/registry-records.js";
 import { clientOf, skipWithoutKubernetes, startWithDefinitions } from "../support/kubernetes.js";
+import { startJoiningFleet } from "../support/joining-fleet.js";
 import { root } from "../support/repository.js";
 
 interface Ended {
@@ -18,14 +23,28 @@ interface Ended {
   readonly stderr: string;
 }
 
-function rotate(config: string, ...words: string[]): Promise<Ended> {
+/** @param said told of each piece of stderr */
+function rotate(config: string, words: readonly string[], said: (text: string) => void = () => undefined): Promise<Ended> {
   const program = join(root, "dist/src/cli/main.js");
   const args = [program, "rotate", "--config", config, ...words, "--json"];
   return new Promise((resolve) => {
-    execFile(process.execPath, args, { timeout: 30_000 }, (error, stdout, stderr) => {
+    const child = execFile(process.execPath, args, { timeout: 60_000 }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
+    child.stderr?.on("data", said);
   });
+}
+
+const bySecret = ["--secret", "fleet-keys"];
+
+function writeConfig(context: TestContext, server: KubernetesServer): string {
+  const folder = mkdtempSync(join(tmpdir(), "spindle-rotate-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const config = join(folder, "controller.yaml");
+  const kubernetes = { kubeconfig: server.writeKubeconfig("administrator", "default") };
+  const registry = { kind: "kubernetes", kubernetes };
+  writeFileSync(config, JSON.stringify({ schemaVersion: 1, name: "c", stateDir: folder, registry }));
+  return config;
 }
 
 test("rotate --secret: one of two operators wins, the other is told; and nothing while a rotation runs", {
@@ -33,13 +52,7 @@ test("rotate --secret: one of two operators wins, the other is told; and nothing
   timeout: 90_000,
 }, async (context: TestContext) => {
   const { server, client } = await startWithDefinitions(context);
-  const folder = mkdtempSync(join(tmpdir(), "spindle-rotate-"));
-  context.after(() => rmSync(folder, { recursive: true }));
-  const config = join(folder, "controller.yaml");
-  const kubernetes = { kubeconfig: server.writeKubeconfig("administrator", "default") };
-  const registrySection = { kind: "kubernetes", kubernetes };
-  const document = { schemaVersion: 1, name: "c", stateDir: folder, registry: registrySection };
-  writeFileSync(config, JSON.stringify(document));
+  const config = writeConfig(context, server);
   await writeNextKey(client, { name: "fleet-keys", file: "keys", ring: 255 }, null);
   const registry = registryOver(clientOf(server, "default"), {
     skipped: () => undefined,
@@ -50,19 +63,59 @@ test("rotate --secret: one of two operators wins, the other is told; and nothing
   const version = await succeeds<number>((done) => registry.writeFleet(steady, 0, done));
 
   const both = await Promise.all([
-    rotate(config, "--secret", "fleet-keys"),
-    rotate(config, "--secret", "fleet-keys"),
+    rotate(config, bySecret),
+    rotate(config, bySecret),
   ]);
   const [won, lost] = both[0].code === 0 ? both : [both[1], both[0]];
   assert.equal(won.code, 0, won.stderr);
-  assert.deepEqual(JSON.parse(won.stdout), { keyId: 2, secret: "fleet-keys" });
+  const result = { schemaVersion: 1, command: "rotate", rotation: null, from: 1, to: 2, record: null };
+  assert.deepEqual(JSON.parse(won.stdout), { ...result, outcome: "distributed" });
   assert.equal(lost.code, 1);
   assert.match(lost.stderr, /SECRET_(CONFLICT|AHEAD)/);
 
   const running = { ...steady, phase: "staging" as const, target: steady.current };
   await succeeds<number>((done) => registry.writeFleet(running, version, done));
-  const refused = await rotate(config, "--secret", "fleet-keys");
+  const refused = await rotate(config, bySecret);
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /ROTATION_RUNNING/);
-  assert.equal((await rotate(config, "--secret", "x", "--dry-run")).code, 2, "not both");
+  assert.equal((await rotate(config, ["--secret", "x", "--dry-run"])).code, 2, "not both");
+});
+
+test("rotate --secret --wait: from the key in the Secret to the end of the rotation; the time-out detaches", {
+  skip: skipWithoutKubernetes,
+  timeout: 120_000,
+}, async (context: TestContext) => {
+  const { server, client } = await startWithDefinitions(context);
+  const config = writeConfig(context, server);
+  await writeNextKey(client, { name: "fleet-keys", file: "keys", ring: 255 }, null);
+  const kubeconfig = server.writeKubeconfig("administrator", "default");
+  const target = { kind: "kubernetes", kubeconfig, context: null, namespace: null } as const;
+  const fleet = await startJoiningFleet(context, target, "barrier");
+  const agents = await Promise.all([fleet.join(0), fleet.join(1), fleet.join(2)]);
+  const records = new Recorder<SingleEvent<FleetRecord>>(60_000);
+  const registry = registryOver(clientOf(server, "default"), {
+    skipped: () => undefined,
+    log: { write: () => undefined },
+  });
+  context.after(() => registry.close());
+  context.after(registry.watchFleet(records.listener));
+  await records.first((event) => {
+    const record = event.kind === "value" ? event.object.value : null;
+    return record?.phase === "steady" && record.current?.keyId === 1;
+  });
+
+  // The Secret reaches the nodes once the command says that the key is in it.
+  const done = await rotate(config, [...bySecret, "--wait"], (said) => {
+    if (said.includes("key 2 is in Secret")) for (const agent of agents) agent.offer([key(1), key(2)]);
+  });
+  assert.equal(done.code, 0, done.stderr);
+  const { schemaVersion, outcome, from, to, record } = JSON.parse(done.stdout) as RotationResult;
+  assert.deepEqual({ schemaVersion, outcome, from, to }, { schemaVersion: 1, outcome: "done", from: 1, to: 2 });
+  assert.equal(record?.outcome, "done");
+
+  const detached = await rotate(config, [...bySecret, "--wait", "--timeout", "3s"]);
+  assert.equal(detached.code, 4, detached.stderr);
+  assert.match(detached.stderr, /key 3 is offered by 0 of 3 nodes/);
+  const stopped = JSON.parse(detached.stdout) as RotationResult;
+  assert.deepEqual([stopped.outcome, stopped.from, stopped.to], ["detached", 2, 3]);
 });

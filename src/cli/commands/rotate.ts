@@ -1,18 +1,17 @@
 /** `spindle rotate`: moves the fleet to the next key, or says whether that would go well. */
 import { Command, Option } from "commander";
 import { CliError } from "../exit.js";
-import type { KeyId } from "../../core/key-id.js";
+import { systemClock } from "../../adapters/system/clock.js";
+import { untilOffered, writeKey } from "../operator/distribute-key.js";
 import { addFleetOptions, durationOption } from "../operator/flags.js";
 import type { FleetWatch } from "../operator/fleet-watch.js";
 import { followRotation, type FollowOptions } from "../operator/follow.js";
-import { writeNextKey } from "../operator/next-key-secret.js";
 import { withFleet, type FleetFlags } from "../operator/open-fleet.js";
 import { checkFleet, preflightExitCode } from "../operator/preflight.js";
 import { formatPreflight } from "../operator/preflight-text.js";
 import { askController, makeRequest, refusal } from "../operator/request.js";
-import { endWith, resultOf } from "../operator/rotation-result.js";
+import { distributed, endWith, resultOf } from "../operator/rotation-result.js";
 import { rotateCompromised } from "../operator/standing.js";
-import { waitUntil } from "../operator/wait.js";
 import { addOutputOptions, formatOf, printResult, type OutputOptions } from "../output.js";
 import type { Shell } from "../shell.js";
 
@@ -68,65 +67,24 @@ async function run(fleet: FleetWatch, flags: RotateFlags, shell: Shell): Promise
   const isPairwise = fleet.place.coordination === "pairwise";
   if (isPairwise && (flags.compromised !== true || flags.dryRun === true)) throw pairwiseRefusal();
   if (flags.dryRun === true) return showPreflight(fleet, flags, shell);
-  if (flags.secret !== undefined && !(await distribute(fleet, flags.secret, flags, shell))) return;
+  if (flags.secret !== undefined) return rotateBySecret(fleet, flags.secret, flags, shell);
   return isPairwise ? rotateCompromised(fleet, flags, shell) : rotate(fleet, flags, shell);
 }
 
-/**
- * Puts the next key into the Secret, and waits with `--wait` until every node offers it.
- * @returns whether there is something to follow
- */
-async function distribute(
-  fleet: FleetWatch,
-  name: string,
-  flags: RotateFlags,
-  shell: Shell,
-): Promise<boolean> {
-  const { registry, ring } = fleet.place;
-  if (registry.kind !== "kubernetes") {
-    const message = "--secret needs registry.kind kubernetes: there are no Secrets elsewhere";
-    const hint = "spindle keyfile next adds a key to a file";
-    throw new CliError({ exitCode: 2, code: "BAD_USAGE", message, hint });
-  }
-  const { openApiClient } = await import("../../adapters/registry/kubernetes/open.js");
-  const client = openApiClient(registry);
-  const secret = { name, file: flags.secretFile, ring };
-  const keyId = await writeNextKey(client, secret, fleet.fleet).finally(() => client.close());
-  shell.stderr.write(`key ${keyId} is in Secret ${name}; nodes read it within a minute or so\n`);
-  if (flags.wait !== true) {
-    const result = { keyId, secret: name };
-    await printResult(shell.stdout, formatOf(flags), result, () =>
-      `key ${keyId} is in Secret ${name}: the rotation starts when nodes offer it (rotation.start: auto), ` +
-      "or by spindle rotate (manual)",
-    );
-    return false;
-  }
-  return untilOffered(fleet, keyId, flags, shell);
-}
-
-/** False when waiting ended first; the key stays in the Secret and the fleet goes on by itself. */
-async function untilOffered(
-  fleet: FleetWatch,
-  keyId: KeyId,
-  flags: RotateFlags,
-  shell: Shell,
-): Promise<boolean> {
-  const isOffered = (): true | null => {
-    const { roster, reports } = fleet.snapshot();
-    const nodes = [...roster.entries.keys()];
-    const offers = (name: (typeof nodes)[number]): boolean =>
-      reports.get(name)?.available.some((key) => key.keyId === keyId) === true;
-    const hasBegun = fleet.fleet !== null && fleet.fleet.phase !== "steady";
-    return hasBegun || (nodes.length > 0 && nodes.every(offers)) ? true : null;
-  };
-  const waited = await waitUntil(fleet, isOffered, {
-    signal: shell.interrupted(),
-    timeoutMs: flags.timeout,
-  });
-  if (waited.kind === "reached") return true;
-  shell.stderr.write("not every node offers the key yet; spindle status shows who does\n");
-  shell.exitWith(4);
-  return false;
+/** The next key into the Secret; with `--wait` also the rotation to it, within one time-out. */
+async function rotateBySecret(fleet: FleetWatch, secret: string, flags: RotateFlags, shell: Shell): Promise<void> {
+  const before = fleet.fleet;
+  const rotation = before?.rotation ?? 0;
+  const startedMs = systemClock.nowMs();
+  const keyId = await writeKey(fleet, secret, flags.secretFile);
+  shell.stderr.write(`key ${keyId} is in Secret ${secret}; nodes read it within a minute or so\n`);
+  const keys = { from: before?.current?.keyId ?? null, to: keyId };
+  if (flags.wait !== true) return endWith(distributed(keys, "distributed"), fleet, flags, shell);
+  const options = { shell, signal: shell.interrupted(), timeoutMs: flags.timeout };
+  const waited = await untilOffered(fleet, keyId, rotation, options);
+  if (waited.kind !== "reached") return endWith(distributed(keys, "detached"), fleet, flags, shell);
+  const timeout = Math.max(0, flags.timeout - (systemClock.nowMs() - startedMs));
+  return rotate(fleet, { ...flags, timeout }, shell, rotation);
 }
 
 function pairwiseRefusal(): CliError {
@@ -147,13 +105,20 @@ async function showPreflight(fleet: FleetWatch, flags: RotateFlags, shell: Shell
   );
 }
 
-async function rotate(fleet: FleetWatch, flags: RotateFlags, shell: Shell): Promise<void> {
+/** @param before with `--wait`, one after this count of rotations is followed to its end, whoever started it */
+async function rotate(
+  fleet: FleetWatch,
+  flags: RotateFlags,
+  shell: Shell,
+  before: number | null = null,
+): Promise<void> {
   const compromised = flags.compromised === true ? leakedKey(fleet) : null;
   const request = makeRequest({ kind: "rotate", reason: flags.reason, compromised, abort: null });
   const signal = shell.interrupted();
   const { answer, record } = await askController(fleet, request, signal);
   const isRunning = record.phase !== "steady" && record.phase !== "aborting";
-  const mayJoin = flags.wait === true && compromised === null && isRunning;
+  const isAwaited = isRunning || (before !== null && record.rotation > before);
+  const mayJoin = flags.wait === true && compromised === null && isAwaited;
   const hint = isRunning ? "spindle rotate --wait follows the running rotation" : null;
   if (!answer.accepted && !mayJoin) throw refusal("the rotation", answer, hint);
   shell.stderr.write(`${answer.why}${answer.accepted ? "" : "; following it"}\n`);

@@ -27,19 +27,26 @@ const auditRefreshMs = 100;
 /** The record of a rotation is closed just after the fleet record says that it ended. */
 const auditWithinMs = 3_000;
 
-/** Shows progress until `check` says that it is over, or the operator stops watching. */
-export async function watchProgress<T>(
+/** Shows where the fleet stands until `check` says that it is over, or the operator stops watching. */
+export function watchProgress<T>(
+  fleet: FleetWatch,
+  check: () => T | null,
+  options: FollowOptions,
+): Promise<Waited<T>> {
+  const fillAges = makeAges();
+  const { stderr } = options.shell;
+  return watchLines(fleet, check, options, () => progressLines(fillAges(summarizeFleet(fleet.snapshot())), stderr));
+}
+
+/** The same with other lines to show. */
+export async function watchLines<T>(
   fleet: FleetWatch,
   check: () => T | null,
   { shell, signal, timeoutMs }: FollowOptions,
+  linesNow: () => readonly string[],
 ): Promise<Waited<T>> {
-  const fillAges = makeAges();
-  const lines = (): readonly string[] => {
-    const shown = progressLines(fillAges(summarizeFleet(fleet.snapshot())), shell.stderr);
-    return fleet.away === null
-      ? shown
-      : [...shown, `  the registry does not answer: ${fleet.away}`];
-  };
+  const lines = (): readonly string[] =>
+    fleet.away === null ? linesNow() : [...linesNow(), `  the registry does not answer: ${fleet.away}`];
   const progress = startProgress({ stream: shell.stderr, lines, redrawMs });
   const stopRefresh = refreshEvery(fleet, refreshMs);
   try {

@@ -13,16 +13,17 @@ import type { Followed } from "./follow.js";
 import { summaryLine } from "./summary-text.js";
 
 /**
+ * - distributed: the next key is where the nodes read it, and nobody waited for more
  * - started: accepted, and nobody waited for the end
  * - done, aborted: it ended with the new key, or with the old one
  * - detached: the command stopped waiting, the work goes on
  */
-export type RotationOutcome = "started" | "done" | "aborted" | "detached";
+export type RotationOutcome = "distributed" | "started" | "done" | "aborted" | "detached";
 
 export interface RotationResult {
   readonly schemaVersion: 1;
   readonly command: "rotate" | "abort";
-  /** Null in pairwise coordination. */
+  /** Null in pairwise coordination, and before there is one. */
   readonly rotation: number | null;
   /** Key ids; `from` is null for the first key of a fleet. */
   readonly from: number | null;
@@ -49,6 +50,14 @@ export function resultOf(
   };
 }
 
+/** Of a key that is on its way, and no rotation to it yet. */
+export function distributed(
+  keys: Pick<RotationResult, "from" | "to">,
+  outcome: "distributed" | "detached",
+): RotationResult {
+  return { schemaVersion: 1, command: "rotate", rotation: null, ...keys, outcome, record: null };
+}
+
 function outcomeOf(followed: Followed | null): RotationOutcome {
   if (followed === null) return "started";
   return followed.kind === "done" || followed.kind === "aborted" ? followed.kind : "detached";
@@ -69,7 +78,7 @@ export async function endWith(
 
 function exitCodeOf({ command, outcome }: RotationResult): ExitCode {
   if (outcome === "detached") return 4;
-  if (outcome === "started") return 0;
+  if (outcome === "started" || outcome === "distributed") return 0;
   return (outcome === "aborted") === (command === "abort") ? 0 : 1;
 }
 
@@ -78,6 +87,11 @@ function describe(result: RotationResult, fleet: FleetWatch, stream: Terminal): 
   const name = result.rotation === null ? "the rotation" : `rotation ${result.rotation}`;
   const keys = `key ${result.from ?? "none"} → ${result.to ?? "?"}`;
   switch (result.outcome) {
+    case "distributed":
+      return (
+        `key ${result.to ?? "?"} is on its way: the rotation starts when nodes offer it ` +
+        "(rotation.start: auto), or by spindle rotate (manual)"
+      );
     case "started":
       return `${name} started: ${keys}\n${colors.dim("spindle status --watch follows it")}`;
     case "detached":
