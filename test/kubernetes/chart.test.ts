@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
+import { Departures } from "../../src/adapters/registry/kubernetes/departures.js";
 import { resourcePath } from "../../src/adapters/registry/kubernetes/kube-object.js";
+import { NodeLeases } from "../../src/adapters/registry/kubernetes/node-leases.js";
 import { removeStartupTaint } from "../../src/adapters/registry/kubernetes/startup-taint.js";
 import { registryOver } from "../../src/adapters/registry/kubernetes/open.js";
 import { loadAgentConfig, loadControllerConfig } from "../../src/cli/config/load.js";
@@ -68,7 +70,7 @@ test("chart: the API server takes every manifest, in both coordinations", option
   const client = clientOf(server, namespace);
   for (const coordination of ["barrier", "pairwise"]) {
     const manifests = renderChart(namespace, { coordination });
-    assert.equal(manifests.length, 13);
+    assert.equal(manifests.length, 17);
     for (const manifest of manifests) {
       const answer = await post(client, manifest, { dryRun: "All" });
       assert.equal(answer.status, 201, manifest.metadata.name);
@@ -199,6 +201,7 @@ test("chart: each program has the rights it needs, and an agent no more", option
       agent.writeFleet(fleetRecord(2), 1, done);
     assert.equal(await failsWith(version), "REGISTRY_FORBIDDEN");
     await assertCannotTouchRoster(accounts[0]?.user ?? "");
+    await assertSeesDepartures(accounts[1]?.user ?? "");
     await assertOnlyPatchesNodes(administrator, accounts[0]?.user ?? "");
     assert.deepEqual(refused, [], "the leader lacked nothing");
   } finally {
@@ -249,6 +252,16 @@ async function assertCannotTouchRoster(user: string): Promise<void> {
   client.close();
 }
 
+async function assertSeesDepartures(user: string): Promise<void> {
+  assert.ok(server !== null);
+  const client = clientOf(server, namespace, server.port, user);
+  const leases = new NodeLeases(client);
+  const departures = new Departures(client, leases, { write: () => undefined });
+  await departures.sweep(new Set(["departed"]), true);
+  await leases.forget("departed");
+  client.close();
+}
+
 async function assertOnlyPatchesNodes(administrator: ApiClient, user: string): Promise<void> {
   assert.ok(server !== null);
   const client = clientOf(server, namespace, server.port, user);
@@ -267,7 +280,8 @@ async function assertOnlyPatchesNodes(administrator: ApiClient, user: string): P
 
 test("chart: without a start-up taint agents have no rights outside their namespace", () => {
   const manifests = renderChart(namespace, { agent: { startupTaint: "" } });
-  assert.deepEqual(manifests.filter(({ kind }) => kind.startsWith("Cluster")), []);
+  const wide = manifests.filter(({ kind }) => kind.startsWith("Cluster")).map(({ metadata }) => metadata.name);
+  assert.deepEqual(wide, Array(2).fill(`spindle-controller-${namespace}`));
   assert.doesNotMatch(JSON.stringify(manifests), /not-ready|tolerations":\[\{"key/);
 });
 

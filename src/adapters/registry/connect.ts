@@ -26,6 +26,8 @@ export interface EtcdTarget extends EtcdOptions {
 
 export interface KubernetesTarget extends KubernetesPlace {
   readonly kind: "kubernetes";
+  /** Of a controller: every node of the fleet is a Node of the cluster, and leaves the roster with it. */
+  readonly followNodes?: boolean;
 }
 
 export interface ConnectRegistryOptions {
@@ -51,7 +53,7 @@ export async function connectRegistry(
   }
   if (target.kind === "kubernetes") {
     const { connectKubernetes } = await import("./kubernetes/open.js");
-    return connectKubernetes(target, { skipped, log });
+    return connectKubernetes(target, { skipped, log, followNodes: target.followNodes ?? false });
   }
   const { connectEmbedded } = await import("./embedded/open.js");
   return connectEmbedded({ address: target.address, skipped }).registry;

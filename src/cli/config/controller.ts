@@ -11,7 +11,7 @@ import { formatDuration } from "../duration.js";
 import { durationField, nodeNameField, pathField, shareField } from "./fields.js";
 import {
   checkControllerRegistry,
-  controllerRegistrySection,
+  leaderRegistrySection,
   toControllerRegistry,
   type ControllerRegistryConfig,
 } from "./registry.js";
@@ -74,7 +74,7 @@ export const controllerSchema = z.strictObject({
   schemaVersion: z.literal(1),
   name: nodeNameField,
   stateDir: pathField,
-  registry: controllerRegistrySection,
+  registry: leaderRegistrySection,
   coordination: coordinationField,
   keyFile: z.strictObject({ ring: keyRingField }).prefault({}),
   rotation: z

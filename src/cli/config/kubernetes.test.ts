@@ -24,7 +24,9 @@ test("config: a registry on Kubernetes, in a pod and from outside", async () => 
   assert.deepEqual((await loadAgent(agentWith(section))).config.registry, outside);
   const line = `registry: { kind: kubernetes, ${section} }`;
   const controller = await loadController([...controllerLines, line]);
-  assert.deepEqual(controller.config.registry, { role: "connect", target: outside });
+  assert.deepEqual(controller.config.registry, { role: "connect", target: { ...outside, followNodes: false } });
+  const follows = await loadController([...controllerLines, line.replace("namespace: n", "followNodes: true")]);
+  assert.match(JSON.stringify(follows.config.registry), /"followNodes":true/);
 });
 
 test("config: on Kubernetes a lease is longer, unless the file says how long", async () => {
@@ -38,6 +40,7 @@ const faults: readonly (readonly [string, string, RegExp])[] = [
   ["no section", "", /registry\.kubernetes is missing: registry\.kind is kubernetes$/],
   ["a context of nothing", "kubernetes: { context: c }", /context has no effect without kubeconfig$/],
   ["no namespace's name", "kubernetes: { namespace: A_b }", /namespace must be the name of/],
+  ["an agent that follows Nodes", "kubernetes: { followNodes: true }", /followNodes is no field here/],
   ["a socket besides", "kubernetes: {}, socket: s", /registry\.socket does not go with/],
   ["etcd besides", "kubernetes: {}, etcd: { endpoints: ['http://127.0.0.1:1'] }", /registry\.etcd does/],
 ];

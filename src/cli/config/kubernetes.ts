@@ -20,7 +20,10 @@ export const kubernetesSection = z
   })
   .describe("a section, {} inside a pod");
 
-type KubernetesSection = z.output<typeof kubernetesSection>;
+/** Of a controller's file. */
+export const leaderKubernetesSection = kubernetesSection.extend({ followNodes: z.boolean().default(false) });
+
+type KubernetesSection = z.output<typeof kubernetesSection> & { readonly followNodes?: boolean };
 
 export function checkKubernetes(
   { kubeconfig, context }: KubernetesSection,
@@ -32,7 +35,8 @@ export function checkKubernetes(
 
 /** @param section one that `checkKubernetes` found nothing wrong with */
 export function toKubernetesTarget(section: KubernetesSection, folder: string): KubernetesTarget {
-  const { kubeconfig, context = null, namespace = null } = section;
+  const { kubeconfig, context = null, namespace = null, followNodes } = section;
   const path = kubeconfig === undefined ? null : resolve(folder, kubeconfig);
-  return { kind: "kubernetes", kubeconfig: path, context, namespace };
+  const target = { kind: "kubernetes", kubeconfig: path, context, namespace } as const;
+  return followNodes === undefined ? target : { ...target, followNodes };
 }

@@ -8,7 +8,7 @@ import { z } from "zod";
 import type { RegistryTarget } from "../../adapters/registry/connect.js";
 import type { ServiceAddress } from "../../ports/service-address.js";
 import { checkEtcd, etcdSection, toEtcdTarget } from "./etcd.js";
-import { checkKubernetes, kubernetesSection, toKubernetesTarget } from "./kubernetes.js";
+import { checkKubernetes, kubernetesSection, leaderKubernetesSection, toKubernetesTarget } from "./kubernetes.js";
 import { checkPlace, placeFields, toServiceAddress, type Remark } from "./sections.js";
 
 /** One controller of a fleet keeps the embedded registry (`serve`); others connect, as agents do. */
@@ -30,13 +30,18 @@ export const agentRegistrySection = z.strictObject({
   ...elsewhere,
 });
 
-export const controllerRegistrySection = z
-  .strictObject({
-    kind: kindField,
-    listen: z.strictObject(placeFields).optional(),
-    connect: z.strictObject(placeFields).optional(),
-    ...elsewhere,
-  })
+const controllerFields = {
+  kind: kindField,
+  listen: z.strictObject(placeFields).optional(),
+  connect: z.strictObject(placeFields).optional(),
+  ...elsewhere,
+};
+
+export const controllerRegistrySection = z.strictObject(controllerFields).prefault({});
+
+/** Of who keeps the roster where the registry does not do it by itself. */
+export const leaderRegistrySection = z
+  .strictObject({ ...controllerFields, kubernetes: leaderKubernetesSection.optional() })
   .prefault({});
 
 type AgentSection = z.output<typeof agentRegistrySection>;

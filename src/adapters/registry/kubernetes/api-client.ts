@@ -26,7 +26,7 @@ export interface ApiRequest {
   /** Of a PATCH: the fields to merge, or a list of operations (RFC 6902). */
   readonly body?: unknown;
   /** Of the answer; JSON of the object itself when it is left out. */
-  readonly accept?: string;
+  readonly accept?: string | undefined;
 }
 
 export type ApiAnswer =

@@ -57,8 +57,10 @@ export function leasesPath(namespace: string): string {
   return `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`;
 }
 
+export const nodesPath = "/api/v1/nodes";
+
 export function nodePath(name: string): string {
-  return `/api/v1/nodes/${encodeURIComponent(name)}`;
+  return `${nodesPath}/${encodeURIComponent(name)}`;
 }
 
 export function configMapsPath(namespace: string): string {

@@ -19,6 +19,8 @@ const pageSchema = z.object({
 });
 
 const restartsMax = 5;
+/** Objects without spec and status (Kubernetes 1.15 or newer). */
+export const metadataAlone = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /**
  * The server may forget the version of the first page while the others are read; the listing then
@@ -30,9 +32,10 @@ export async function listObjects(
   path: string,
   selector: Readonly<Record<string, string>> = {},
   mayBeLate = false,
+  accept?: string,
 ): Promise<ObjectListing> {
   for (let attempt = 0; attempt < restartsMax; attempt++) {
-    const listing = await listOnce(client, path, selector, mayBeLate);
+    const listing = await listOnce(client, path, selector, mayBeLate, accept);
     if (listing !== null) return listing;
   }
   throw unreachable("a listing expired again and again while it was read");
@@ -43,6 +46,7 @@ async function listOnce(
   path: string,
   selector: Readonly<Record<string, string>>,
   mayBeLate: boolean,
+  accept: string | undefined,
 ): Promise<ObjectListing | null> {
   const objects: KubeObject[] = [];
   let next: string | undefined;
@@ -51,7 +55,7 @@ async function listOnce(
     // Version 0 is "any", and with a limit the server would go to etcd all the same.
     const query = { ...selector, ...(mayBeLate ? { resourceVersion: "0" } : page) };
     const answer = await client.fetch(
-      { method: "GET", path, query },
+      { method: "GET", path, query, accept },
       limits.registryListingMsMax,
     );
     if (answer.status === 410) return null;

@@ -52,15 +52,24 @@ export class NodeLeases implements KvLeases {
   }
 
   async leases(): Promise<readonly KvLease[]> {
-    const path = leasesPath(this.#client.namespace);
-    const { objects } = await listObjects(this.#client, path, { labelSelector: `${label}=node` });
-    const nowMs = systemClock.nowMs();
-    this.#sightings = new Map(objects.map((object) => this.#sight(object, nowMs)));
-    return objects.filter((object) => this.#isAlive(object, nowMs)).map(leaseOf);
+    return (await this.#list()).filter(({ isAlive }) => isAlive).map(({ object }) => leaseOf(object));
+  }
+
+  /** Nodes by whether their lease is alive; those that have none are not there. */
+  async standings(): Promise<ReadonlyMap<string, boolean>> {
+    return new Map((await this.#list()).map(({ object, isAlive }) => [leaseOf(object).name, isAlive]));
   }
 
   async forget(name: string): Promise<void> {
     await this.#client.remove(`${leasesPath(this.#client.namespace)}/${namePrefix}${name}`);
+  }
+
+  async #list(): Promise<readonly { readonly object: KubeObject; readonly isAlive: boolean }[]> {
+    const path = leasesPath(this.#client.namespace);
+    const { objects } = await listObjects(this.#client, path, { labelSelector: `${label}=node` });
+    const nowMs = systemClock.nowMs();
+    this.#sightings = new Map(objects.map((object) => this.#sight(object, nowMs)));
+    return objects.map((object) => ({ object, isAlive: this.#isAlive(object, nowMs) }));
   }
 
   #sight({ metadata }: KubeObject, nowMs: number): [string, Sighting] {

@@ -21,6 +21,8 @@ import { register, remove } from "./registration.js";
 import { leadRoster } from "./roster-leader.js";
 
 export interface KubernetesRegistryOptions {
+  /** While it leads: every node of the fleet is a Node of this cluster (roster-term.ts). */
+  readonly followNodes?: boolean;
   readonly skipped: (record: InvalidRecord) => void;
   readonly log: Log;
 }
@@ -41,11 +43,11 @@ export function openApiClient(place: KubernetesPlace): ApiClient {
 /** Owns `client`: closing the registry closes it. */
 export function registryOver(
   client: ApiClient,
-  { skipped, log }: KubernetesRegistryOptions,
+  { skipped, log, followNodes = false }: KubernetesRegistryOptions,
 ): RegistryPort {
   const store = storeOver(client);
   const closed = (): void => client.close();
-  const lead = (): Stop => leadRoster(client, log);
+  const lead = (): Stop => leadRoster(client, log, { followNodes });
   return new KvRegistry(store, { skipped, closed, lead }, writesOver(client));
 }
 

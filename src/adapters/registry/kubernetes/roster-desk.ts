@@ -46,6 +46,11 @@ export class RosterDesk implements KvTransactions {
     return this.#entries.get(rosterKey(name));
   }
 
+  /** Of all entries. */
+  names(): readonly string[] {
+    return [...this.#entries.keys()].map((key) => key.slice(rosterPrefix.length));
+  }
+
   /** How many changes wait to be announced. */
   get waiting(): number {
     return this.#intents.length;

@@ -14,22 +14,23 @@ import { systemClock } from "../../system/clock.js";
 import { backoffMs, pause } from "../backoff.js";
 import { portErrorOf } from "../settle.js";
 import type { ApiClient } from "./api-client.js";
-import { RosterTerm } from "./roster-term.js";
+import { RosterTerm, type RosterOptions } from "./roster-term.js";
 
 /** A term that lasted this long was a good one: the next may begin soon. */
 const goodTermMs = 30_000;
 
-export function leadRoster(client: ApiClient, log: Log): Stop {
+export function leadRoster(client: ApiClient, log: Log, options: Partial<RosterOptions> = {}): Stop {
   const stopping = new AbortController();
-  void run(client, log, stopping.signal);
+  const { followNodes = false, sweepMs = limits.resyncMs } = options;
+  void run(client, log, { followNodes, sweepMs }, stopping.signal);
   return () => stopping.abort();
 }
 
-async function run(client: ApiClient, log: Log, signal: AbortSignal): Promise<void> {
+async function run(client: ApiClient, log: Log, options: RosterOptions, signal: AbortSignal): Promise<void> {
   for (let attempt = 0; !signal.aborted && !client.signal.aborted; attempt++) {
     const startedMs = systemClock.nowMs();
     try {
-      await new RosterTerm(client, log, signal).run();
+      await new RosterTerm(client, log, options, signal).run();
       return;
     } catch (cause) {
       const { code, message } = portErrorOf(cause);

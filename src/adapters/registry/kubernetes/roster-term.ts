@@ -5,12 +5,14 @@ import type { Log } from "../../../ports/log.js";
 import { admit, dismiss } from "../admission.js";
 import { fleetKey, reportPrefix, rosterPrefix } from "../keys.js";
 import type { KvItem } from "../kv.js";
+import { pause } from "../backoff.js";
 import { portErrorOf } from "../settle.js";
 import { AdmissionAnswers, type Verdict } from "./admission-answers.js";
 import type { ApiClient } from "./api-client.js";
 import { collectionOf } from "./collections.js";
 import { resourcePath, type KubeObject, type Resource } from "./kube-object.js";
 import { listObjects } from "./list-objects.js";
+import { Departures, isMass } from "./departures.js";
 import { NodeLeases } from "./node-leases.js";
 import { NodeWriter, overtaken } from "./node-writer.js";
 import { ObjectReader } from "./object-reader.js";
@@ -23,12 +25,17 @@ import { restoreNulls, structuralSchema } from "./structural-schema.js";
 import { watchStream, type ObjectChange } from "./watch-stream.js";
 
 const registration = structuralSchema(registrationSchema);
-/** A smaller roster may go at once, say when a lab ends. */
-const heldRosterMin = 10;
 
+export interface RosterOptions {
+  /** Every node of the fleet is a Node of this cluster. */
+  readonly followNodes: boolean;
+  /** Between two sweeps. */
+  readonly sweepMs: number;
+}
 export class RosterTerm {
   readonly #client: ApiClient;
   readonly #log: Log;
+  readonly #options: RosterOptions;
   readonly #signal: AbortSignal;
   readonly #nodes: NodeWriter;
   readonly #reports = new Map<string, KubeObject>();
@@ -43,8 +50,9 @@ export class RosterTerm {
   #ledgerVersion = "";
   #wake: () => void = () => undefined;
 
-  constructor(client: ApiClient, log: Log, signal: AbortSignal) {
+  constructor(client: ApiClient, log: Log, options: RosterOptions, signal: AbortSignal) {
     this.#client = client;
+    this.#options = options;
     this.#log = log;
     this.#signal = signal;
     this.#nodes = new NodeWriter(client);
@@ -64,6 +72,7 @@ export class RosterTerm {
         watch("spindlenodes", nodesVersion, (seen) => this.#news.push(seen)),
         watch("spindlereports", reportsVersion, (seen) => this.#seeReport(seen)),
         this.#decide(desk, signal),
+        this.#sweep(desk, signal),
       ]);
     } finally {
       ending.abort();
@@ -106,8 +115,7 @@ export class RosterTerm {
   /** Most of the fleet is gone at a single look: rather a lost collection than a real departure. */
   #hold(names: readonly string[]): void {
     const missing = names.filter((name) => !this.#reports.has(name));
-    const isMass = missing.length > names.length * limits.massDeletionShareDefault;
-    if (!isMass || names.length < heldRosterMin) return;
+    if (!isMass(missing.length, names.length)) return;
     this.#held = new Set(missing);
     const fields = { code: "ROSTER_DELETIONS_HELD", missing: missing.length, known: names.length };
     this.#log.write("error", "most SpindleReports are gone, their nodes stay on the roster", fields);
@@ -129,6 +137,22 @@ export class RosterTerm {
       }
       await this.#flush(desk);
       await this.#answers.send(verdicts);
+    }
+  }
+
+  /** What departed nodes left; their removal is then decided upon like any other. A sweep that fails ends no term. */
+  async #sweep(desk: RosterDesk, signal: AbortSignal): Promise<void> {
+    const departures = new Departures(this.#client, this.#leases, this.#log);
+    const { followNodes, sweepMs } = this.#options;
+    for (;;) {
+      await pause(sweepMs, signal);
+      if (signal.aborted) return;
+      try {
+        await departures.sweep(new Set([...desk.names(), ...this.#reports.keys()]), followNodes);
+      } catch (cause) {
+        const { code, message } = portErrorOf(cause);
+        if (!signal.aborted) this.#log.write("warn", "departed nodes not looked for", { code, why: message });
+      }
     }
   }
 

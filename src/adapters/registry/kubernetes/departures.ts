@@ -1,0 +1,60 @@
+/**
+ * Nodes that left without a word: from time to time the leader deletes what they left behind.
+ *
+ * - The SpindleReport of a node whose Node is gone and whose lease has ended, where every node of the fleet is a Node of
+ *   this cluster. The node then leaves the roster as by `spindle node remove`. Either sign alone is not enough: a Node
+ *   may be deleted by mistake while its agent works, and a silent one may come back.
+ * - A Lease that has ended, of a node that is not on the roster.
+ */
+import { limits } from "../../../core/limits.js";
+import type { Log } from "../../../ports/log.js";
+import type { ApiClient } from "./api-client.js";
+import { nodesPath, resourcePath } from "./kube-object.js";
+import { listObjects, metadataAlone } from "./list-objects.js";
+import type { NodeLeases } from "./node-leases.js";
+
+/** A smaller roster may go at once, say when a lab ends. */
+const heldRosterMin = 10;
+
+export class Departures {
+  readonly #client: ApiClient;
+  readonly #leases: NodeLeases;
+  readonly #log: Log;
+
+  constructor(client: ApiClient, leases: NodeLeases, log: Log) {
+    this.#client = client;
+    this.#leases = leases;
+    this.#log = log;
+  }
+
+  /** @param known all nodes that have a SpindleReport or are on the roster */
+  async sweep(known: ReadonlySet<string>, followNodes: boolean): Promise<void> {
+    const standings = await this.#leases.standings();
+    for (const [name, isAlive] of standings) {
+      if (!isAlive && !known.has(name)) await this.#leases.forget(name);
+    }
+    if (!followNodes) return;
+    const silent = [...known].filter((name) => standings.get(name) !== true);
+    if (silent.length === 0) return;
+    const { objects } = await listObjects(this.#client, nodesPath, {}, false, metadataAlone);
+    const present = new Set(objects.map(({ metadata }) => metadata.name));
+    const departed = silent.filter((name) => !present.has(name));
+    if (this.#isHeld(departed.length, known.size)) return;
+    for (const name of departed) {
+      this.#log.write("info", "its Node is gone and its lease has ended: it leaves the roster", { node: name });
+      await this.#client.remove(`${resourcePath(this.#client.namespace, "spindlereports")}/${name}`);
+    }
+  }
+
+  /** Most of the fleet is gone: rather a listing that lies than a departure. */
+  #isHeld(departed: number, known: number): boolean {
+    if (!isMass(departed, known)) return false;
+    const fields = { code: "ROSTER_DELETIONS_HELD", missing: departed, known };
+    this.#log.write("error", "most Nodes are gone, their nodes stay on the roster", fields);
+    return true;
+  }
+}
+
+export function isMass(missing: number, known: number): boolean {
+  return known >= heldRosterMin && missing > known * limits.massDeletionShareDefault;
+}

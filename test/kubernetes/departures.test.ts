@@ -1,0 +1,114 @@
+/** Nodes that left the cluster: what they leave behind on a real API server goes, and nothing else. */
+import assert from "node:assert/strict";
+import { after, test, type TestContext } from "node:test";
+import { registryOver } from "../../src/adapters/registry/kubernetes/open.js";
+import { leasesPath, nodePath, resourcePath, type Resource } from "../../src/adapters/registry/kubernetes/kube-object.js";
+import { listObjects } from "../../src/adapters/registry/kubernetes/list-objects.js";
+import { leadRoster } from "../../src/adapters/registry/kubernetes/roster-leader.js";
+import type { ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
+import type { RosterEntry } from "../../src/core/node.js";
+import type { RegistryPort } from "../../src/ports/registry.js";
+import { eventually, Recorder, succeeds } from "../contract/recorder.js";
+import { admission, incarnation, nodeName } from "../contract/registry-records.js";
+import { clientOf, makeNamespace, skipWithoutKubernetes, startSharedServer } from "../support/kubernetes.js";
+
+const options = { skip: skipWithoutKubernetes, timeout: 60_000 };
+const server = await startSharedServer();
+after(() => server?.stop());
+const sweepMs = 100;
+const aliveMs = 60_000;
+const endedMs = 150;
+
+interface Scene {
+  readonly client: ApiClient;
+  readonly registry: RegistryPort;
+  readonly said: Recorder<string>;
+  readonly lead: () => void;
+  /** Nobody leads until `lead` is called again. */
+  readonly stopLeading: () => void;
+}
+
+/** A fleet of which `names` are admitted, each with a Node and a lease. */
+async function scene(context: TestContext, namespace: string, names: readonly string[], leaseMs: number): Promise<Scene> {
+  assert.ok(server !== null);
+  const client = clientOf(server, namespace);
+  const said = new Recorder<string>();
+  const log = {
+    write: (_level: string, message: string, fields: object): void => said.listener(`${message} ${JSON.stringify(fields)}`),
+  };
+  const registry = registryOver(clientOf(server, namespace), { skipped: () => undefined, log });
+  context.after(() => registry.close());
+  context.after(() => client.close());
+  await makeNamespace(client, namespace);
+  let stopLeading = (): void => undefined;
+  const lead = (): void => {
+    stopLeading = leadRoster(client, log, { followNodes: true, sweepMs });
+  };
+  context.after(() => stopLeading());
+  lead();
+  await Promise.all(
+    names.map(async (name, serial) => {
+      await makeNode(client, name);
+      await succeeds<RosterEntry>((done) => registry.register(admission(name, serial + 1), done));
+      await renew(registry, name, leaseMs);
+    }),
+  );
+  return { client, registry, said, lead, stopLeading: () => stopLeading() };
+}
+
+async function makeNode(client: ApiClient, name: string): Promise<void> {
+  const body = { apiVersion: "v1", kind: "Node", metadata: { name } };
+  await client.send({ method: "POST", path: "/api/v1/nodes", body });
+}
+
+function renew(registry: RegistryPort, name: string, leaseMs: number): Promise<null> {
+  return succeeds((done) => registry.renewLease(nodeName(name), incarnation(1), leaseMs, done));
+}
+
+async function namesOf(client: ApiClient, resource: Resource | "leases"): Promise<readonly string[]> {
+  const path = resource === "leases" ? leasesPath(client.namespace) : resourcePath(client.namespace, resource);
+  const { objects } = await listObjects(client, path);
+  const admitted = objects.filter(({ spec }) => (spec as { state?: string }).state !== "removed");
+  return admitted.map(({ metadata }) => metadata.name.replace("spindle-node-", ""));
+}
+
+const everything = ["spindlenodes", "spindlereports", "leases"] as const;
+
+async function untilLeft(client: ApiClient, wanted: readonly string[]): Promise<void> {
+  for (const resource of everything) {
+    await eventually(async () => {
+      const names = await namesOf(client, resource);
+      return names.join() === wanted.join() ? true : null;
+    });
+  }
+}
+
+test("departures: a Node that is gone takes all records of its silent agent along, and no others", options, async (context) => {
+  const { client, registry } = await scene(context, "departs", ["dep-a", "dep-b", "dep-c", "dep-d"], aliveMs);
+  await renew(registry, "dep-b", endedMs);
+  await renew(registry, "dep-c", endedMs);
+  await client.remove(nodePath("dep-b"));
+  await client.remove(nodePath("dep-d")); // By mistake: its agent is alive.
+  await untilLeft(client, ["dep-a", "dep-c", "dep-d"]);
+  const again = await succeeds<RosterEntry>((done) => registry.register(admission("dep-e", 9), done));
+  assert.ok(again.revision > 5, "the removal was a change of the roster like any other");
+});
+
+test("departures: an agent that outlives its removal leaves no lease behind", options, async (context) => {
+  const { client, registry } = await scene(context, "outlives", ["out-a", "out-b"], aliveMs);
+  await succeeds<number>((done) => registry.remove(nodeName("out-b"), done));
+  await renew(registry, "out-b", endedMs);
+  assert.deepEqual(await namesOf(client, "leases"), ["out-a", "out-b"]);
+  await untilLeft(client, ["out-a"]);
+});
+
+test("departures: most Nodes gone at one look take nobody off the roster", options, async (context) => {
+  const names = Array.from({ length: 12 }, (_, serial) => `mass-${String.fromCharCode(97 + serial)}`);
+  const { client, registry, said, lead, stopLeading } = await scene(context, "mass", names, aliveMs);
+  for (const name of names) await renew(registry, name, endedMs);
+  stopLeading();
+  for (const name of names.slice(0, 8)) await client.remove(nodePath(name));
+  lead();
+  await said.first((line) => line.includes("ROSTER_DELETIONS_HELD"));
+  assert.deepEqual(await namesOf(client, "spindlenodes"), names);
+});
