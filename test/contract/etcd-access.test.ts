@@ -1,8 +1,10 @@
 /** TLS with client certificates, and etcd's users: what is allowed works, what is not has a code. */
 import assert from "node:assert/strict";
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createServer } from "node:tls";
 import { after, before, test, type TestContext } from "node:test";
 import { connectEtcd } from "../../src/adapters/registry/etcd/open.js";
 import type { EtcdOptions } from "../../src/adapters/registry/etcd/options.js";
@@ -140,6 +142,18 @@ clause("an expired client certificate is told; a renewed file needs no restart",
   copyFileSync(client.certificateFile, expired.certificateFile);
   copyFileSync(client.keyFile, expired.keyFile);
   await admit(registry, "a");
+});
+
+clause("an expired certificate of a server is told", async (context) => {
+  const { certificateFile, keyFile } = authority.issue("late", "expired");
+  const front = createServer({ cert: readFileSync(certificateFile), key: readFileSync(keyFile) }).listen(0, "127.0.0.1");
+  await once(front, "listening");
+  context.after(() => front.close());
+  const address = front.address();
+  assert.ok(address !== null && typeof address === "object");
+  const endpoints = [{ scheme: "https", host: "127.0.0.1", port: address.port }] as const;
+  const registry = await connectFor(context, options({ endpoints }));
+  assert.match(await refusal(registry), /^REGISTRY_TLS_FAILED: .*certificate has expired/);
 });
 
 clause("files that are missing or no certificates are told at the start", async () => {

@@ -168,3 +168,24 @@ clause("a record beyond the server's limit is refused by its code, and the fleet
   assert.equal(code, "REGISTRY_RECORD_TOO_LARGE");
   await succeeds<number>((done) => registry.writeFleet(fleetRecord(1), 0, done));
 });
+
+clause("a megabyte that somebody wrote by hand is named, and neither a change nor a removal", async (context) => {
+  const cluster = await startFor(context);
+  const options = freshFleet(cluster.endpoints);
+  const skipped = new Recorder<string>();
+  const registry = await connectEtcd(options, ({ key, reason }) => skipped.listener(`${key}: ${reason}`));
+  context.after(() => registry.close());
+  await admit(registry, "a");
+  const watch = new Recorder<WatchEvent<RosterEntry>>();
+  registry.watchRoster(watch.listener);
+  await watch.first(({ kind }) => kind === "listing");
+  const kv = new EtcdKv(options);
+  context.after(() => kv.close());
+  const value = JSON.stringify({ schemaVersion: 1, name: "x".repeat(1_000_000) });
+  await kv.transaction([], [{ kind: "put", key: "roster/a", value }]);
+  await skipped.first((line) => line.startsWith("roster/a: "));
+  await admit(registry, "b");
+  await watch.first(({ kind }) => kind === "put");
+  assert.ok(watch.events.every(({ kind }) => kind !== "removed"));
+  assert.ok(skipped.events.every((line) => line.length < 200), "and its content is not shown");
+});

@@ -41,8 +41,7 @@ export class ScriptedApiServer {
       url: new URL(`http://127.0.0.1:${address.port}`),
       namespace: "fleet",
       ca: undefined,
-      certificate: undefined,
-      key: undefined,
+      certificates: null,
       tokens: tokenList(tokens),
     });
     context.after(() => {

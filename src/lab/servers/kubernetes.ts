@@ -38,27 +38,38 @@ export class KubernetesServer {
   readonly #folder: string;
   readonly #etcdPort: number;
   readonly #tokens: ReadonlyMap<string, string>;
+  readonly #extra: readonly string[];
   #etcd: ChildProcess | null = null;
   #apiServer: ChildProcess | null = null;
 
-  private constructor(folder: string, ports: readonly number[], users: readonly KubernetesUser[]) {
+  private constructor(
+    folder: string,
+    ports: readonly number[],
+    users: readonly KubernetesUser[],
+    extra: readonly string[],
+  ) {
     const [port, etcdPort] = ports;
     this.port = port ?? 0;
     this.#etcdPort = etcdPort ?? 0;
     this.#folder = folder;
+    this.#extra = extra;
     this.#tokens = writeTokens(join(folder, "tokens.csv"), users);
     writeServiceAccountKey(join(folder, "service-accounts.key"));
   }
 
-  /** @throws LabError LAB_REGISTRY_FAILED with the end of the log when a server does not get ready */
+  /**
+   * @param extra flags of the API server
+   * @throws LabError LAB_REGISTRY_FAILED with the end of the log when a server does not get ready
+   */
   static async start(
     users: readonly KubernetesUser[] = [],
     directory: string = tmpdir(),
+    extra: readonly string[] = [],
   ): Promise<KubernetesServer> {
     const folder = mkdtempSync(join(directory, "spindle-kubernetes-"));
     const all = [{ user: "administrator", groups: [administrators] }, ...users];
     const ports = [await freePort(), await freePort(), await freePort()];
-    const server = new KubernetesServer(folder, ports, all);
+    const server = new KubernetesServer(folder, ports, all, extra);
     try {
       server.#startEtcd(ports[2] ?? 0);
       await server.startApiServer();
@@ -132,6 +143,7 @@ export class KubernetesServer {
       ...["--disable-admission-plugins", "ServiceAccount", "--allow-privileged"],
       ...["--service-cluster-ip-range", "10.96.0.0/24", "--service-account-issuer", "lab"],
       ...["--service-account-key-file", keyFile, "--service-account-signing-key-file", keyFile],
+      ...this.#extra,
     ]);
     await this.#untilReady();
   }

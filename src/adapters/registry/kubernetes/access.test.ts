@@ -54,8 +54,8 @@ test("kubernetes access: data in the file goes before files, and is decoded", (c
     cluster: { "certificate-authority": "ca.crt", "certificate-authority-data": data },
     user: { "client-certificate-data": data, "client-key-data": data },
   });
-  const { ca, certificate, key } = open(path);
-  assert.deepEqual([ca, certificate, key], ["inside", "inside", "inside"]);
+  const { ca, certificates } = open(path);
+  assert.deepEqual([ca, certificates?.()], ["inside", { certificate: "inside", key: "inside" }]);
 });
 
 test("kubernetes access: a token in a file is read again when it is not accepted", (context) => {

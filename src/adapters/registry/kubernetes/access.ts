@@ -17,10 +17,18 @@ export interface ClusterAccess {
   readonly url: URL;
   readonly namespace: string;
   readonly ca: string | undefined;
-  readonly certificate: string | undefined;
-  readonly key: string | undefined;
   readonly tokens: TokenSource;
+  /** Null without a client certificate. */
+  readonly certificates: CertificateSource | null;
 }
+
+export interface ClientCertificate {
+  /** PEM, both. */
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export type CertificateSource = () => ClientCertificate;
 
 /** `renew` is called when the server did not accept what `token` gave. */
 export interface TokenSource {
@@ -54,8 +62,7 @@ function fromPod({ namespace }: KubernetesPlace): ClusterAccess {
     url: new URL(`https://${host.includes(":") ? `[${host}]` : host}:${port}`),
     namespace: namespace ?? read(`${serviceAccount}/namespace`).trim(),
     ca: read(`${serviceAccount}/ca.crt`),
-    certificate: undefined,
-    key: undefined,
+    certificates: null,
     tokens: tokensOfFile(`${serviceAccount}/token`),
   };
 }
@@ -115,8 +122,10 @@ function fromKubeconfig(path: string, place: KubernetesPlace): ClusterAccess {
     url,
     namespace: place.namespace ?? context.namespace ?? "default",
     ca: inFile(cluster["certificate-authority"], cluster["certificate-authority-data"]),
-    certificate: inFile(user["client-certificate"], user["client-certificate-data"]),
-    key: inFile(user["client-key"], user["client-key-data"]),
+    certificates: certificatesOf(
+      () => inFile(user["client-certificate"], user["client-certificate-data"]),
+      () => inFile(user["client-key"], user["client-key-data"]),
+    ),
     tokens:
       user.tokenFile === undefined
         ? { token: () => user.token ?? null, renew: () => undefined }
@@ -148,6 +157,34 @@ function tokensOfFile(path: string): TokenSource {
       readMs = -Infinity;
     },
   };
+}
+
+/** Read again as tokens are, so that renewed files need no restart; the last pair serves while one cannot be read. */
+function certificatesOf(
+  certificate: () => string | undefined,
+  key: () => string | undefined,
+): CertificateSource | null {
+  const readPair = (): ClientCertificate | null => {
+    const [one, other] = [certificate(), key()];
+    return one === undefined || other === undefined ? null : { certificate: one, key: other };
+  };
+  const first = readPair();
+  if (first === null) return null;
+  let [pair, readMs] = [first, systemClock.nowMs()];
+  return () => {
+    if (systemClock.nowMs() - readMs < limits.kubernetesTokenReadMs) return pair;
+    readMs = systemClock.nowMs();
+    pair = orLast(readPair, pair);
+    return pair;
+  };
+}
+
+function orLast<T>(readAgain: () => T | null, last: T): T {
+  try {
+    return readAgain() ?? last;
+  } catch {
+    return last;
+  }
 }
 
 function parseYaml(path: string): unknown {

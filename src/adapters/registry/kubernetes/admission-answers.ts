@@ -4,8 +4,9 @@
  */
 import { systemClock } from "../../system/clock.js";
 import type { ApiClient } from "./api-client.js";
+import { conditionOf, withCondition } from "./conditions.js";
 import { resourcePath, type KubeObject } from "./kube-object.js";
-import { conditionsSchema, type Condition } from "./object-schemas.js";
+import type { Condition } from "./object-schemas.js";
 
 export const admittedCondition = "Admitted";
 /** `reason` of an admission; that of a refusal is its code. */
@@ -41,14 +42,12 @@ export class AdmissionAnswers {
     };
     const path = `${resourcePath(this.#client.namespace, "spindlereports")}/${name}/status`;
     // A report that went meanwhile needs no answer.
-    await this.#client.send({ method: "PATCH", path, body: { status: { conditions: [condition] } } });
+    await this.#client.send({ method: "PATCH", path, body: { status: { conditions: withCondition(report, condition) } } });
   }
 }
 
-export function admissionOf({ status }: KubeObject): Condition | null {
-  const parsed = conditionsSchema.safeParse(status);
-  const conditions = parsed.success ? (parsed.data.conditions ?? []) : [];
-  return conditions.find(({ type }) => type === admittedCondition) ?? null;
+export function admissionOf(object: KubeObject): Condition | null {
+  return conditionOf(object, admittedCondition);
 }
 
 function saysSomethingNew({ report, code }: Verdict): boolean {

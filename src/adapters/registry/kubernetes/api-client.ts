@@ -3,6 +3,7 @@
  * decides upon (there, absent, conflict) are values; the rest are failures with a code. A server
  * that says "too many requests" is obeyed: its Retry-After is waited out, within the request's time.
  */
+import { X509Certificate } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { Agent as PlainAgent, request as plainRequest } from "node:http";
 import type { IncomingMessage } from "node:http";
@@ -49,12 +50,12 @@ export class ApiClient {
     this.#access = access;
     setMaxListeners(0, this.signal); // One per request under way.
     this.namespace = access.namespace;
-    const { ca, certificate, key } = access;
+    const { ca } = access;
     const isPlain = access.url.protocol === "http:"; // A proxy on this machine: see access.ts.
     this.#request = isPlain ? plainRequest : tlsRequest;
     this.#agent = isPlain
       ? new PlainAgent({ keepAlive: true })
-      : new Agent({ keepAlive: true, ca, cert: certificate, key });
+      : new Agent({ keepAlive: true, ca });
   }
 
   get signal(): AbortSignal {
@@ -109,7 +110,7 @@ export class ApiClient {
       } else if (status < 300 || [404, 409, 410].includes(status)) {
         return { status, body };
       } else {
-        throw failureOf(status, body);
+        throw failureOf(status, body, status === 401 ? this.#expiry() : "");
       }
     }
   }
@@ -124,7 +125,8 @@ export class ApiClient {
     return new Promise((resolve, reject) => {
       if (this.signal.aborted) return reject(closedError());
       const headers = this.#headers(request, text);
-      const asked = this.#request(url, { method: request.method, headers, agent: this.#agent, signal });
+      const { certificate: cert, key } = this.#access.certificates?.() ?? {};
+      const asked = this.#request(url, { method: request.method, headers, agent: this.#agent, signal, cert, key });
       const stopWaiting = afterListening(timeMs, () => {
         asked.destroy(new Error("no answer in time"));
         // One that answers others since is slow, and would be slower for every watch that begins anew.
@@ -155,6 +157,13 @@ export class ApiClient {
     this.#agent.destroy();
   }
 
+  /** Why a server may not know us, which it does not say. */
+  #expiry(): string {
+    const pem = this.#access.certificates?.().certificate;
+    const expired = pem === undefined ? null : expiredAt(pem);
+    return expired === null ? "" : `; the client certificate expired at ${expired}`;
+  }
+
   #headers(
     { method, body, accept = "application/json" }: ApiRequest,
     text: string | undefined,
@@ -170,6 +179,16 @@ export class ApiClient {
         ? {}
         : { "content-type": type, "content-length": String(Buffer.byteLength(text)) }),
     };
+  }
+}
+
+/** Null for one that has not, or is none. */
+function expiredAt(pem: string): string | null {
+  try {
+    const { validTo } = new X509Certificate(pem);
+    return Date.parse(validTo) < Date.now() ? validTo : null;
+  } catch {
+    return null;
   }
 }
 

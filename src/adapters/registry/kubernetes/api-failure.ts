@@ -44,9 +44,9 @@ function unreadable(reason: string): PortError {
   return new PortError("REGISTRY_UNREACHABLE", `the Kubernetes API server: ${reason}`, true);
 }
 
-/** For a status of 300 and above. */
-export function failureOf(status: number, body: unknown): PortError {
-  const message = `the Kubernetes API server answered ${status}: ${statusMessage(body)}`;
+/** For a status of 300 and above. @param more what this side knows about it */
+export function failureOf(status: number, body: unknown, more = ""): PortError {
+  const message = `the Kubernetes API server answered ${status}: ${statusMessage(body)}${more}`;
   const failure = (code: string, retryable: boolean): PortError =>
     new PortError(code, message, retryable);
   switch (status) {

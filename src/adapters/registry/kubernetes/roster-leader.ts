@@ -14,6 +14,7 @@ import { systemClock } from "../../system/clock.js";
 import { backoffMs, pause } from "../backoff.js";
 import { portErrorOf } from "../settle.js";
 import type { ApiClient } from "./api-client.js";
+import { judgeRecords } from "./record-judge.js";
 import { RosterTerm, type RosterOptions } from "./roster-term.js";
 
 /** A term that lasted this long was a good one: the next may begin soon. */
@@ -22,6 +23,7 @@ const goodTermMs = 30_000;
 export function leadRoster(client: ApiClient, log: Log, options: Partial<RosterOptions> = {}): Stop {
   const stopping = new AbortController();
   const { followNodes = false, sweepMs = limits.resyncMs } = options;
+  void judgeRecords(client, log, stopping.signal);
   void run(client, log, { followNodes, sweepMs }, stopping.signal);
   return () => stopping.abort();
 }
