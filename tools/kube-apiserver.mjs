@@ -4,43 +4,27 @@
  * Debian ships the source of Kubernetes but no API server. This fetches the source package with apt
  * into a folder of its own (the machine's package lists stay as they are), builds
  * `cmd/kube-apiserver` with Debian's Go, and keeps only the binary, in the user's cache folder: once
- * per machine, 4 to 10 minutes on 2 cores. Whoever has a binary names it in SPINDLE_KUBE_APISERVER.
+ * per machine, 4 to 10 minutes on 2 cores. Which version, and where it is kept, is said by the built program
+ * (src/lab/servers/kubernetes.ts): run `npm run build` first. Whoever has a binary names it in SPINDLE_KUBE_APISERVER.
  */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync } from "node:fs";
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { runCommand } from "./command.mjs";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { root, runCommand } from "./command.mjs";
 import { missingPackages, systemPackages } from "./system-packages.mjs";
-
-/** Upstream version of the source package in Debian 12; another one is built into another file. */
-const version = "1.20.2";
-/** Raised when the build changes, so that nobody keeps a binary of before. */
-const build = 3;
 
 const packagesNeeded = ["golang-go", "rsync", "jq", "make"];
 
-/** Where the binary is, or will be once it is built. */
-export function apiServerPath() {
-  const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  const cached = join(cache, "spindle", `kube-apiserver-${version}-${build}-${process.arch}`);
-  return process.env["SPINDLE_KUBE_APISERVER"] ?? cached;
-}
-
-/**
- * For the `skip` option of a test.
- * @returns {string | false} why the test cannot run, or false when it can
- */
-export function skipWithoutApiServer() {
-  if (!existsSync("/usr/bin/etcd")) return "needs the Debian package etcd-server";
-  if (existsSync(apiServerPath())) return false;
-  return "needs a Kubernetes API server (node tools/kube-apiserver.mjs builds one)";
-}
-
 /** @returns {Promise<boolean>} whether the binary is there; what went wrong has been printed */
 export async function buildApiServer() {
-  const target = apiServerPath();
+  const built = join(root, "dist/src/lab/servers/kubernetes.js");
+  if (!existsSync(built)) {
+    console.error("no Kubernetes API server is built: run npm run build first");
+    return false;
+  }
+  const { kubeApiServerPath, kubeVersion } = await import(pathToFileURL(built).href);
+  const target = kubeApiServerPath();
   if (existsSync(target)) return true;
   const lacking = missingPackages(systemPackages.filter(({ name }) => isNeeded(name)));
   if (lacking.length > 0) {
@@ -52,7 +36,7 @@ export async function buildApiServer() {
   mkdirSync(folder, { recursive: true });
   const work = mkdtempSync(join(folder, "kube-apiserver-build-"));
   try {
-    return (await fetchSource(work)) && (await compile(work)) && keep(work, target);
+    return (await fetchSource(work)) && (await compile(work, kubeVersion)) && keep(work, target);
   } finally {
     await runCommand("removing the build folder", "chmod", ["-R", "u+w", work]);
     rmSync(work, { recursive: true, force: true });
@@ -115,7 +99,7 @@ function readSourceFiles() {
 }
 
 /** The build wants its tree at src/k8s.io/kubernetes below GOPATH. */
-async function compile(work) {
+async function compile(work, version) {
   const archives = readdirSync(join(work, "source")).filter((name) => name.includes(".orig.tar."));
   const tree = join(work, "go/src/k8s.io/kubernetes");
   const [archive] = archives;

@@ -43,9 +43,9 @@ if (selects === undefined) {
 
 async function runAll(selects) {
   await installMissing();
-  if (selects !== scopes.unit) await buildApiServer(); // Without it its tests skip, and say why.
-  const isSound =
-    (await build()) && (await runCommand("linting", "npm", ["run", "--silent", "lint"]));
+  const isBuilt = await build();
+  if (isBuilt && selects !== scopes.unit) await buildApiServer(); // Without it its tests skip, and say why.
+  const isSound = isBuilt && (await runCommand("linting", "npm", ["run", "--silent", "lint"]));
   return report(isSound ? await runTests(listTests().filter(selects)) : [unsound]);
 }
 

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { EtcdEndpoint, EtcdOptions } from "../../src/adapters/registry/etcd/options.js";
-import { EtcdMember, freePorts, type EtcdMemberSpec } from "../../src/lab/registry/etcd-member.js";
+import { EtcdMember, type EtcdMemberSpec } from "../../src/lab/registry/etcd-member.js";
+import { freePorts } from "../../src/lab/servers/loopback.js";
 import { root } from "./repository.js";
 
 const run = promisify(execFile);

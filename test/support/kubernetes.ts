@@ -1,25 +1,22 @@
 /** For tests on a real Kubernetes API server: whether there is one, and what ends with the test. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { once } from "node:events";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { TestContext } from "node:test";
 import { openAccess } from "../../src/adapters/registry/kubernetes/access.js";
 import { ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
 import { installDefinitions } from "../../src/lab/servers/kubernetes-definitions.js";
-import { KubernetesServer, type KubernetesUser } from "../../src/lab/servers/kubernetes.js";
-import { root } from "./repository.js";
-
-interface ApiServerTool {
-  skipWithoutApiServer(): string | false;
-}
-
-const tool = pathToFileURL(join(root, "tools/kube-apiserver.mjs")).href;
-const { skipWithoutApiServer } = (await import(tool)) as ApiServerTool;
+import { kubeApiServerPath, KubernetesServer, type KubernetesUser } from "../../src/lab/servers/kubernetes.js";
 
 /** For the `skip` option of a test. */
-export const skipWithoutKubernetes = skipWithoutApiServer();
+export const skipWithoutKubernetes = whyNoServer();
+
+function whyNoServer(): string | false {
+  if (!existsSync("/usr/bin/etcd")) return "needs the Debian package etcd-server";
+  if (existsSync(kubeApiServerPath())) return false;
+  return "needs a Kubernetes API server (node tools/kube-apiserver.mjs builds one)";
+}
 
 export async function startKubernetes(
   context: TestContext,

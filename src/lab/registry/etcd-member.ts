@@ -4,7 +4,6 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EtcdEndpoint } from "../../adapters/registry/etcd/options.js";
@@ -110,13 +109,4 @@ function flagsOf(spec: EtcdMemberSpec): readonly string[] {
     ...["--log-level", "error"],
     ...flags,
   ];
-}
-
-/** `count` ports of loopback that were free at the same time. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, host));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
 }

@@ -14,7 +14,8 @@ import {
 import { KvRegistry } from "../../adapters/registry/kv-registry.js";
 import { orNull } from "../../adapters/registry/settle.js";
 import type { RegistryCounts } from "../fleet/registry-load.js";
-import { EtcdMember, freePorts } from "./etcd-member.js";
+import { freePorts } from "../servers/loopback.js";
+import { EtcdMember } from "./etcd-member.js";
 import { EtcdTotals, isHealthy } from "./etcd-metrics.js";
 import type { LabConnection, LabRegistry } from "./lab-registry.js";
 

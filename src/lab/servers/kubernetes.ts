@@ -12,7 +12,7 @@ import { request } from "node:https";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { LabError } from "../lab-error.js";
-import { endChild, freePort } from "./loopback.js";
+import { endChild, freePorts } from "./loopback.js";
 
 const readyMsMax = 60_000;
 const askEveryMs = 100;
@@ -26,10 +26,15 @@ export interface KubernetesUser {
   readonly groups: readonly string[];
 }
 
-/** Where a binary built by tools/kube-apiserver.mjs is, or the one named in the environment. */
+/** Upstream version of the source package in Debian 12, which tools/kube-apiserver.mjs builds. */
+export const kubeVersion = "1.20.2";
+/** Raised when the build changes, so that nobody keeps a binary of before. */
+const kubeBuild = 3;
+
+/** Where a binary built by tools/kube-apiserver.mjs is, or will be; or the one named in the environment. */
 export function kubeApiServerPath(): string {
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  const cached = join(cache, "spindle", `kube-apiserver-1.20.2-3-${process.arch}`);
+  const cached = join(cache, "spindle", `kube-apiserver-${kubeVersion}-${kubeBuild}-${process.arch}`);
   return process.env["SPINDLE_KUBE_APISERVER"] ?? cached;
 }
 
@@ -68,7 +73,7 @@ export class KubernetesServer {
   ): Promise<KubernetesServer> {
     const folder = mkdtempSync(join(directory, "spindle-kubernetes-"));
     const all = [{ user: "administrator", groups: [administrators] }, ...users];
-    const ports = [await freePort(), await freePort(), await freePort()];
+    const ports = await freePorts(3);
     const server = new KubernetesServer(folder, ports, all, extra);
     try {
       server.#startEtcd(ports[2] ?? 0);
