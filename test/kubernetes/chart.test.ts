@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, test } from "node:test";
+import { parse } from "yaml";
+import { z } from "zod";
 import type { ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
 import { Departures } from "../../src/adapters/registry/kubernetes/departures.js";
 import { resourcePath } from "../../src/adapters/registry/kubernetes/kube-object.js";
@@ -31,6 +33,7 @@ import {
   skipWithoutKubernetes,
   startSharedServer,
 } from "../support/kubernetes.js";
+import { root } from "../support/repository.js";
 
 const options = { skip: skipWithoutKubernetes, timeout: 120_000 };
 const namespace = "spindle-system";
@@ -152,6 +155,41 @@ test("chart: its schema has every value of values.yaml and no other", () => {
   const text = readFileSync(join(chartFolder, "values.schema.json"), "utf8");
   const { global: _global, ...described } = leavesOf(JSON.parse(text)) as { global?: unknown };
   assert.deepEqual(sorted(described), sorted(defaultValues()));
+});
+
+/** As `helm install` and `helm lint` check them. */
+const valuesSchema = z.fromJSONSchema(
+  JSON.parse(readFileSync(join(chartFolder, "values.schema.json"), "utf8")) as Parameters<typeof z.fromJSONSchema>[0],
+);
+
+const badValues: readonly (readonly [string, Readonly<Record<string, unknown>>])[] = [
+  ["an unknown value", { encryption: { ipsec: { keyRotationPeriod: "5m" } } }],
+  ["a number for a duration", { encryption: { ipsec: { keyRotationDuration: 5 } } }],
+  ["a duration without its unit", { encryption: { ipsec: { jitterMaxDuration: "5" } } }],
+  ["an interface", { encryption: { ipsec: { interface: "eth0" } } }],
+  ["a relative path", { encryption: { ipsec: { mountPath: "keys" } } }],
+  ["no controller", { controller: { replicas: 0 } }],
+  ["a taint with its effect", { agent: { startupTaint: "spindle.dev/agent-not-ready:NoSchedule" } }],
+  ["another level of logs", { log: { level: "verbose" } }],
+];
+
+test("chart: its schema takes the defaults and the operators' names, and refuses what would have no effect", () => {
+  assert.ok(valuesSchema.safeParse(defaultValues()).success);
+  const known = { keyRotationDuration: "20m", jitterMaxDuration: "3m", enableJitter: false, secretName: "s", mountPath: "/k", keyFile: "f", interface: "" };
+  assert.ok(valuesSchema.safeParse({ encryption: { ipsec: known } }).success);
+  for (const [what, values] of badValues) assert.equal(valuesSchema.safeParse(values).success, false, what);
+});
+
+test("chart: it has what Helm wants of a chart", () => {
+  const chart = parse(readFileSync(join(chartFolder, "Chart.yaml"), "utf8")) as Readonly<Record<string, string>>;
+  assert.deepEqual([chart["apiVersion"], chart["name"], chart["type"]], ["v2", basename(chartFolder), "application"]);
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  assert.deepEqual([chart["version"], chart["appVersion"]], [version, version]);
+  for (const manifest of renderChart(namespace)) {
+    assert.match(manifest.metadata.name, /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
+    const isWide = manifest.kind.startsWith("Cluster");
+    assert.equal(manifest.metadata.namespace, isWide ? undefined : namespace, manifest.metadata.name);
+  }
 });
 
 /** The schema as nested names; a leaf is null. */
