@@ -9,7 +9,7 @@ import { assert } from "../../core/assert.js";
 import type { KeyIdentity } from "../../core/key-id.js";
 import { VirtualTime } from "../../sim/engine/virtual-time.js";
 import { LoadAgent } from "./agent.js";
-import type { Offer, ThreadPlan } from "./fleet.js";
+import { startedCell, type Offer, type ThreadPlan } from "./fleet.js";
 import { LoadCounter } from "./load-counter.js";
 import { TurnQueue } from "./turn-queue.js";
 
@@ -65,6 +65,7 @@ async function startAll(plan: ThreadPlan, time: VirtualTime, agents: LoadAgent[]
 function show(agents: readonly LoadAgent[], keys: readonly KeyIdentity[], plan: ThreadPlan): void {
   const standing = new Int32Array(plan.standing);
   Atomics.store(standing, 0, agents.reduce((sum, agent) => sum + agent.forcedRetires, 0));
+  Atomics.store(standing, startedCell, agents.length);
   for (const key of keys) {
     const atRest = agents.filter((agent) => agent.isAtRest(key, plan.agents - 1)).length;
     Atomics.store(standing, key.keyId, atRest);

@@ -28,7 +28,7 @@ export interface ThreadPlan extends FleetPlan {
   /** Agents of the whole fleet. */
   readonly agents: number;
   readonly counts: SharedArrayBuffer;
-  /** Cells: forced retires, then how many agents are at rest on the key of each id. */
+  /** Cells: forced retires, how many agents are at rest on the key of each id, and how many were started. */
   readonly standing: SharedArrayBuffer;
 }
 
@@ -39,7 +39,8 @@ export interface Offer {
 
 /** A heap of this many agents is collected in much less than a lease. */
 const agentsPerThread = 250;
-const keyIdsMax = 256;
+/** Cells of a thread's standing: its forced retires at 0, the ids of keys from 1 to 255. */
+export const startedCell = 256;
 const mebibyte = 1024 * 1024;
 const program = new URL("./fleet-thread.js", import.meta.url);
 
@@ -51,7 +52,7 @@ export class LoadFleet {
   constructor(plan: FleetPlan, counter: LoadCounter) {
     const agents = plan.incarnationIds.length;
     const firsts = Array.from({ length: Math.ceil(agents / agentsPerThread) }, (_, number) => number * agentsPerThread);
-    this.#standings = firsts.map(() => new Int32Array(new SharedArrayBuffer(4 * keyIdsMax)));
+    this.#standings = firsts.map(() => new Int32Array(new SharedArrayBuffer(4 * (startedCell + 1))));
     this.#threads = firsts.map((first, number) => {
       const incarnationIds = plan.incarnationIds.slice(first, first + agentsPerThread);
       const standing = this.#standings[number]?.buffer;
@@ -70,11 +71,19 @@ export class LoadFleet {
   /** Agents that are at rest on this key. @throws what ended a thread */
   atRestOn({ keyId }: KeyIdentity): number {
     if (this.#fault !== null) throw this.#fault;
-    return this.#standings.reduce((sum, standing) => sum + Atomics.load(standing, keyId), 0);
+    return this.#sum(keyId);
   }
 
   get forcedRetires(): number {
-    return this.#standings.reduce((sum, standing) => sum + Atomics.load(standing, 0), 0);
+    return this.#sum(0);
+  }
+
+  get started(): number {
+    return this.#sum(startedCell);
+  }
+
+  #sum(cell: number): number {
+    return this.#standings.reduce((sum, standing) => sum + Atomics.load(standing, cell), 0);
   }
 
   async stop(): Promise<void> {

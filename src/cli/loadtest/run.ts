@@ -142,7 +142,8 @@ async function untilAtRest(
   const untilMs = systemClock.nowMs() + timeoutMs;
   while (systemClock.nowMs() < untilMs && !signal.aborted) {
     const atRest = fleet.atRestOn(key);
-    now(`${doing}, ${atRest} of ${agents} at rest`);
+    const started = fleet.started < agents ? `${fleet.started} of ${agents} started` : `${atRest} of ${agents} at rest`;
+    now(`${doing}, ${started}`);
     if (atRest === agents) return true;
     await sleep(lookMs);
   }
