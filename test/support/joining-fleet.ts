@@ -9,6 +9,7 @@ import { LoadAgent } from "../../src/cli/loadtest/agent.js";
 import { randomIncarnationId } from "../../src/cli/loadtest/incarnation.js";
 import { LoadCounter } from "../../src/cli/loadtest/load-counter.js";
 import { startController } from "../../src/cli/loadtest/run.js";
+import { TurnQueue } from "../../src/cli/loadtest/turn-queue.js";
 import { VirtualTime } from "../../src/sim/engine/virtual-time.js";
 import { key } from "../contract/registry-records.js";
 
@@ -27,6 +28,7 @@ export async function startJoiningFleet(
   const time = new VirtualTime();
   time.runUntil(systemClock.nowMs());
   const ticking = setInterval(() => time.runUntil(systemClock.nowMs()), tickMs);
+  const clock = { ...systemClock, defer: new TurnQueue().defer };
   const counter = new LoadCounter(systemClock.nowMs);
   const registry = await connectRegistry(target);
   const stopController = startController({ coordination }, target, registry);
@@ -43,7 +45,7 @@ export async function startJoiningFleet(
   };
   const join = async (index: number): Promise<LoadAgent> => {
     const incarnationId = randomIncarnationId();
-    const options = { index, incarnationId, coordination, jitter, target, counter, time, failed };
+    const options = { index, incarnationId, coordination, jitter, target, counter, clock, time, failed };
     const agent = await LoadAgent.start(options, [key(1)]);
     agents.push(agent);
     return agent;
