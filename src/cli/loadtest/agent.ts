@@ -90,9 +90,9 @@ export class LoadAgent {
     return held?.keyId === key.keyId && others.length === 0 && sends;
   }
 
-  /** It knows who else is there. */
-  get hasRoster(): boolean {
-    return this.inspect()?.world.registryConnected ?? false;
+  /** It can receive from everybody on the roster, and the registry knows it. */
+  get isStaged(): boolean {
+    return this.#report !== null && this.#report.holds.length > 0;
   }
 
   /** Null until it has started. */

@@ -17,7 +17,12 @@ import { TurnQueue } from "./turn-queue.js";
 const tickMs = 5;
 const sliceMs = 1;
 const lookMs = 20;
-/** Agents that start together: the next ones wait until these have heard of the roster. */
+/** Looking at every agent costs as much as some of their steps. */
+const showMs = 100;
+/**
+ * Agents that start together: the next ones wait until these have staged. Who starts costs the registry a listing, and in
+ * pairwise coordination an event to everyone for each report: all at once are a herd of their own, before the rotation.
+ */
 const startBatch = 5;
 
 async function run(plan: ThreadPlan): Promise<void> {
@@ -30,7 +35,7 @@ async function run(plan: ThreadPlan): Promise<void> {
     keys = offer.keys;
     for (const agent of agents) agent.offer(keys);
   });
-  setInterval(() => show(agents, keys, plan), lookMs);
+  setInterval(() => show(agents, keys, plan), showMs);
   await startAll(plan, time, agents);
 }
 
@@ -58,7 +63,7 @@ async function startAll(plan: ThreadPlan, time: VirtualTime, agents: LoadAgent[]
     });
     const batch = await Promise.all(starting);
     agents.push(...batch);
-    while (!batch.every((agent) => agent.hasRoster)) await sleep(lookMs);
+    while (!batch.every((agent) => agent.isStaged)) await sleep(lookMs);
   }
 }
 

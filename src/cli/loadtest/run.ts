@@ -89,7 +89,8 @@ export async function runLoad(kind: RunKind, server: LoadServer, options: LoadRu
 }
 
 function notStarted({ name }: RunKind, fleet: LoadFleet, { agents, timeoutMs }: LoadRunOptions): LabError {
-  const message = `${name}: ${fleet.atRestOn(firstKey)} of ${agents} agents were at rest after ${timeoutMs} ms`;
+  const atRest = fleet.atRestOn(firstKey);
+  const message = `${name}: ${atRest} of ${agents} agents were at rest after ${timeoutMs} ms, ${fleet.started} had started`;
   return new LabError("LAB_START_TIMEOUT", message);
 }
 
