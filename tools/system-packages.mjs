@@ -22,6 +22,8 @@ export const systemPackages = [
   { name: "user-mode-linux", file: "/usr/bin/linux.uml", neededFor: kernelTests },
   { name: "kmod", file: "/sbin/modprobe", neededFor: kernelTests },
   { name: "iproute2", file: "/sbin/ip", neededFor: kernelTests },
+  { name: "nftables", file: "/usr/sbin/nft", neededFor: "tests of spindle doctor with a firewall" },
+  { name: "iptables", file: "/usr/sbin/iptables-legacy", neededFor: kernelTests },
   { name: "etcd-server", file: "/usr/bin/etcd", neededFor: registryTests },
   { name: "etcd-client", file: "/usr/bin/etcdctl", neededFor: registryTests },
   { name: "openssl", file: "/usr/bin/openssl", neededFor: registryTests },

@@ -129,6 +129,9 @@ export const limits = {
   /** `spindle doctor --peer`: size of its packet, and how long it waits for somebody to refuse it. */
   doctorProbeBytesMax: 9_000,
   doctorProbeMs: 300,
+  /** `spindle doctor`: for another program that lists something, and for what it prints. */
+  doctorProgramMsMax: 5_000,
+  doctorRulesetBytesMax: 64 * 1_024 * 1_024,
   /** `spindle cleanup` looks again after this long whether an agent put everything back. */
   cleanupWatchMs: 500,
   registryKeyLengthMax: 512,

@@ -28,6 +28,12 @@ for (const coordination of ["barrier", "pairwise"] as const) {
   });
 }
 
+test("path check: a peer is known by its address as well", async () => {
+  const fleet = settledFleet({ coordination: "barrier" });
+  const { ipv4 } = fleet.node(b).addresses;
+  assert.deepEqual(await check(fleet, [ipv4 ?? ""]), { ok: true, paths: [[b, "ipv4", 1, 2, null]] });
+});
+
 test("path check: who is not on the roster, and the node itself, are no peers", async () => {
   const fleet = settledFleet({ coordination: "barrier" });
   assert.deepEqual(await check(fleet, [b, a, "x"]), { unknown: [a, "x"] });

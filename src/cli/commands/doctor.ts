@@ -3,10 +3,13 @@ import { isIPv4 } from "node:net";
 import { Command, InvalidArgumentError } from "commander";
 import { canonicalIpv6 } from "../../adapters/ip-address.js";
 import { findConfig, loadAgentConfig } from "../config/load.js";
-import { diagnose, type Finding } from "../doctor/checks.js";
+import type { PathCheck } from "../../http/status.js";
+import { diagnose } from "../doctor/checks.js";
+import type { Finding, Level } from "../doctor/finding.js";
 import { gather, type Subject } from "../doctor/gather.js";
 import { CliError } from "../exit.js";
 import { addOutputOptions, formatOf, formatTable, printResult, type Column, type OutputOptions } from "../output.js";
+import { askAgent } from "../probe/ask-agent.js";
 import type { Shell } from "../shell.js";
 
 interface Flags extends OutputOptions {
@@ -15,8 +18,9 @@ interface Flags extends OutputOptions {
 }
 
 const examples = `
-It looks at this host alone, in the network namespace that it runs in, and changes nothing: an SA is
-made and deleted again, and with --peer one UDP packet is sent. Run it as root.
+It looks at this host, in the network namespace that it runs in, and changes nothing: an SA is made and
+deleted again, and with --peer one UDP packet is sent. With --config the agent of this host, if it runs,
+sends the peer an encrypted packet as well. What cannot be looked at is told as unknown. Run it as root.
 
 Examples:
   $ spindle doctor                                      kernel, privileges, other IPsec
@@ -45,24 +49,27 @@ function parseAddress(text: string): string {
 }
 
 /** @throws CliError BAD_USAGE, CONFIG_… */
-async function subjectOf({ peer: wanted, config: given }: Flags, { env }: Shell): Promise<Subject> {
+async function subjectOf({ peer: wanted, config: given }: Flags, shell: Shell): Promise<Subject> {
   const peer = wanted ?? null;
+  const { env } = shell;
   if (given === undefined && (env["SPINDLE_CONFIG"] ?? "") === "") return { node: null, peer };
   const { file, config } = await loadAgentConfig(findConfig(given, env));
   const { dataplane, node } = config;
-  if (dataplane.kind === "kernel") return { node: { addresses: node.addresses, reqid: dataplane.reqid }, peer };
+  if (dataplane.kind === "kernel") {
+    const ask = (address: string): Promise<PathCheck> => askAgent(config, [address], shell.interrupted());
+    return { node: { addresses: node.addresses, reqid: dataplane.reqid, askAgent: ask }, peer };
+  }
   const message = `${file}: dataplane.kind is ${dataplane.kind}, and the checks are for the kernel's`;
   throw new CliError({ exitCode: 2, code: "BAD_USAGE", message });
 }
+
+const colorOf = { ok: "green", unknown: "cyan", warning: "yellow", obstacle: "red" } as const satisfies Record<Level, string>;
 
 const columns: readonly Column<Finding>[] = [
   { header: "CHECK", cell: ({ check }) => check },
   {
     header: "RESULT",
-    cell: ({ level }, colors) => {
-      if (level === "ok") return colors.green(level);
-      return level === "warning" ? colors.yellow(level) : colors.red(level);
-    },
+    cell: ({ level }, colors) => colors[colorOf[level]](level),
   },
   { header: "FOUND", cell: ({ what }) => what },
 ];

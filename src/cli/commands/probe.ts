@@ -22,7 +22,7 @@ Examples:
 export function makeCommand(shell: Shell): Command {
   const command = new Command("probe")
     .description("prove this node's paths to its peers")
-    .argument("[peer...]", "names of nodes (default: all)")
+    .argument("[peer...]", "names or addresses of nodes (default: all)")
     .option("--config <file>", "the agent's configuration (default: $SPINDLE_CONFIG)")
     .addHelpText("after", examples);
   return addOutputOptions(command).action(async (peers: readonly string[], flags: Flags) => {

@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { limits } from "../../core/limits.js";
-import type { NodeName } from "../../core/node.js";
+import type { NodeName, RosterEntry } from "../../core/node.js";
 import type { Probe, ProbeOutcome } from "../../core/probe.js";
 import type { Context } from "../../core/rotation/context.js";
 import { inputsOf, type PeerInputs } from "../../core/rotation/path-view.js";
@@ -18,7 +18,7 @@ export type SendProbes = NonNullable<KernelPort["probe"]>;
 /** How often it looks whether a plan under way, which may take an SA away, has ended. */
 const planPollMs = 10;
 
-/** @param asked null for all peers @returns null before the node is admitted to the fleet */
+/** @param asked names or addresses, null for all peers @returns null before the node is admitted to the fleet */
 export async function checkPaths(
   loop: Pick<AgentLoop, "inspect">,
   send: SendProbes,
@@ -28,7 +28,7 @@ export async function checkPaths(
   const context = loop.inspect()?.state.context ?? null;
   const known = loop.inspect()?.world.roster.entries;
   if (context === null || known === undefined) return null;
-  const peers = (asked ?? [...known.keys()].filter((name) => name !== node)) as readonly NodeName[];
+  const peers = asked?.map((one) => nameOf(known, one)) ?? [...known.keys()].filter((name) => name !== node);
   const unknown = peers.filter((name) => !known.has(name) || name === node);
   if (unknown.length > 0) return { unknown };
   const paths: CheckedPath[] = [];
@@ -37,6 +37,13 @@ export async function checkPaths(
     paths.push(...(await checkBatch(loop, send, peers.slice(from, from + perBatch))));
   }
   return { schemaVersion: 1, node, paths, ok: paths.every(({ why }) => why === null) };
+}
+
+function nameOf(known: ReadonlyMap<NodeName, RosterEntry>, asked: string): NodeName {
+  const name = asked as NodeName;
+  if (known.has(name)) return name;
+  const found = [...known.values()].find(({ addresses: { ipv4, ipv6 } }) => asked === ipv4 || asked === ipv6);
+  return found?.name ?? name;
 }
 
 async function checkBatch(

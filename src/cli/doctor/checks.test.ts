@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { diagnose, type Level } from "./checks.js";
-import type { Facts, NodeFacts, PeerPath, Tables } from "./facts.js";
+import { diagnose } from "./checks.js";
+import type { Facts, NodeFacts, PeerFacts, PeerPath, Tables } from "./facts.js";
+import type { Level } from "./finding.js";
 
 const tables: Tables = {
   foreignSas: 0,
@@ -16,8 +17,11 @@ const node: NodeFacts = {
   local: ["127.0.0.1", "192.0.2.1"],
   isPortTaken: false,
 };
-const path: PeerPath = { source: "192.0.2.1", routeMtu: 1_500, pathMtu: 1_500, answer: "none" };
-const peer = { address: "192.0.2.2", udpPort: null, path, isForbidden: false };
+const path: PeerPath = { source: "192.0.2.1", routeMtu: 1_500, pathMtu: 1_500, answer: "refused" };
+const probe = { kind: "answered", keyId: 3, roundTripMs: 0.4 } as const;
+const unproven = { kind: "unknown", why: "no agent is asked" } as const;
+const peer: PeerFacts = { address: "192.0.2.2", udpPort: null, path, isForbidden: false, probe };
+const noChains = { kind: "read", ruleset: { chains: [] }, legacyTables: [] } as const;
 
 const healthy: Facts = {
   platform: "linux",
@@ -27,6 +31,10 @@ const healthy: Facts = {
   hasXfrmStat: true,
   tables,
   programs: [],
+  seesAllPrograms: true,
+  isClockSynchronised: true,
+  attached: { listed: [], tcx: [] },
+  firewall: noChains,
   links: [{ name: "eth0", mtu: 1_500, kind: null, isUp: true }],
   strictReversePath: [],
   node,
@@ -36,7 +44,7 @@ const healthy: Facts = {
 test("doctor: on a healthy host every check is fine, and none has anything to do", () => {
   const findings = diagnose(healthy);
   assert.deepEqual(findings.filter(({ level, todo }) => level !== "ok" || todo !== null), []);
-  assert.ok(findings.length >= 12);
+  assert.ok(findings.length >= 19);
 });
 
 const overlay = (mtu: number): Partial<Facts> => ({
@@ -45,6 +53,11 @@ const overlay = (mtu: number): Partial<Facts> => ({
 const towards = (change: Partial<PeerPath>, udpPort: number | null = null): Partial<Facts> => ({
   peer: { ...peer, udpPort, path: { ...path, ...change } },
 });
+const beside = (change: Partial<PeerFacts>): Partial<Facts> => ({ peer: { ...peer, ...change } });
+const eth0 = { device: "eth0", isInHardware: false } as const;
+const dropsAll = { family: "inet", table: "t", name: "in", hook: "input", drops: true, rules: [] } as const;
+const dropping: Facts["firewall"] = { ...noChains, ruleset: { chains: [dropsAll] } };
+const withUdpIpv6: NodeFacts = { ...node, addresses: { ipv4: null, ipv6: "2001:db8::1", udpPort: 4_500 }, local: ["2001:db8::1"] };
 const refused = { ok: false, code: "EPROTONOSUPPORT", message: "the kernel lacks ESP" } as const;
 
 const cases: readonly (readonly [name: string, change: Partial<Facts>, check: string, level: Level, words: RegExp])[] = [
@@ -79,7 +92,7 @@ const cases: readonly (readonly [name: string, change: Partial<Facts>, check: st
   ["a packet that may not leave", { peer: { ...peer, path: null, isForbidden: true } }, "route", "obstacle", /spindle status/],
   [
     "packets out and none back",
-    { tables: { ...tables, peerPackets: { sent: 9, received: 0 } } },
+    { ...beside({ probe: unproven }), tables: { ...tables, peerPackets: { sent: 9, received: 0 } } },
     "packets",
     "warning",
     /IP protocol 50 pass.*encapsulation udp/,
@@ -92,6 +105,42 @@ const cases: readonly (readonly [name: string, change: Partial<Facts>, check: st
     "obstacle",
     /1317/,
   ],
+  ["a kernel that is too old", { kernel: "4.18.0-553.el8" }, "platform", "obstacle", /4\.19/],
+  ["a kernel that was never tried", { kernel: "5.10.0" }, "platform", "unknown", /trial/],
+  ["a kernel without a number", { kernel: "custom" }, "platform", "unknown", /6\.1/],
+  ["IPv6 in UDP on an old kernel", { kernel: "5.4.0", node: withUdpIpv6, peer: null }, "platform", "obstacle", /5\.8/],
+  ["capabilities that cannot be read", { hasNetAdmin: null }, "privileges", "unknown", /CAP_NET_ADMIN/],
+  ["a container", { seesAllPrograms: false }, "other IPsec", "unknown", /hostPID/],
+  ["tables that cannot be read", { tables: null }, "other policies", "unknown", /privileges/],
+  ["no /proc", { strictReversePath: null }, "reverse path", "unknown", /rp_filter|net\.ipv4\.conf/],
+  ["a clock that nobody keeps", { isClockSynchronised: false }, "clock", "warning", /chrony/],
+  ["a clock that cannot be read", { isClockSynchronised: null }, "clock", "unknown", /chrony/],
+  ["an XDP program", { attached: { listed: [{ ...eth0, kind: "xdp", name: "12" }], tcx: [] } }, "bpf and offload", "warning", /bpftool net/],
+  [
+    "a filter in hardware",
+    { attached: { listed: [{ ...eth0, kind: "tc", name: "flower", isInHardware: true }], tcx: [] } },
+    "bpf and offload",
+    "warning",
+    /hw-tc-offload off/,
+  ],
+  ["programs that cannot be listed", { attached: { listed: null, tcx: [] } }, "bpf and offload", "unknown", /root/],
+  ["a TCX program", { attached: { listed: [], tcx: [{ device: "eth0", count: 2 }] } }, "tcx", "warning", /hostLegacyRouting/],
+  ["TCX that cannot be asked", { attached: { listed: [], tcx: null } }, "tcx", "unknown", /bpftool/],
+  ["a firewall that drops ESP", { firewall: dropping }, "firewall", "obstacle", /IP protocol 50 \(ESP\)/],
+  ["a firewall that drops ESP in UDP", { firewall: dropping, ...beside({ udpPort: 4_500 }) }, "firewall", "obstacle", /UDP 4500/],
+  ["rules that cannot be read", { firewall: { kind: "unread", why: "nft is not installed" } }, "firewall", "unknown", /nft list ruleset/],
+  ["a probe that is not answered", beside({ probe: { kind: "failed", why: "no answer" } }), "packets", "obstacle", /IP protocol 50 pass/],
+  ["no packets and no probe", beside({ probe: unproven }), "packets", "unknown", /--config/],
+  ["nothing that shows the addresses", beside({ probe: unproven }), "address translation", "unknown", /unchanged/],
+  [
+    "a private address towards a public one",
+    { node: null, ...beside({ probe: unproven, path: { ...path, source: "10.0.0.1" } }) },
+    "address translation",
+    "warning",
+    /routed network/,
+  ],
+  ["a peer that is silent", towards({ answer: "none" }), "peer", "unknown", /probe/],
+  ["a path whose width nobody confirmed", towards({ answer: "none" }), "mtu", "unknown", /ping -M do -s 1472/],
   ["an overlay without room for ESP", overlay(1_450), "overlay flannel.1", "warning", /1393 or less/],
 ];
 
@@ -108,7 +157,10 @@ test("doctor: what is just enough is fine", () => {
     overlay(1_393),
     towards({ answer: "refused" }),
     { tables: { ...tables, highest: { spi: "0x03000010", sequence: 2 ** 40, esn: true } } },
-    { tables: { ...tables, peerPackets: { sent: 9, received: 1 } } },
+    { tables: { ...tables, peerPackets: { sent: 9, received: 0 } } },
+    { kernel: "6.1.0-rc1" },
+    { kernel: "10.0" },
+    { node: withUdpIpv6, peer: null },
   ];
   for (const change of enough) {
     assert.deepEqual(diagnose({ ...healthy, ...change }).filter(({ level }) => level !== "ok"), []);
@@ -119,4 +171,15 @@ test("doctor: without privileges the missing cipher is not blamed on the kernel"
   const denied = { ok: false, code: "EPERM", message: "not permitted" } as const;
   const found = diagnose({ ...healthy, hasNetAdmin: false, esp: { ipv4: denied, ipv6: denied }, tables: null });
   assert.deepEqual(found.filter(({ level }) => level === "obstacle").map(({ check }) => check), ["privileges"]);
+});
+
+test("doctor: SAs that carry packets both ways pass for proof of the path where no agent is asked", () => {
+  const counted = { ...tables, peerPackets: { sent: 9, received: 1 } };
+  const found = diagnose({ ...healthy, ...beside({ probe: unproven }), tables: counted });
+  assert.deepEqual(found.filter(({ check }) => check === "packets").map(({ level }) => level), ["ok"]);
+});
+
+test("doctor: tables of iptables-legacy are told as unknown beside rules that drop nothing", () => {
+  const found = diagnose({ ...healthy, firewall: { ...noChains, legacyTables: ["ip filter"] } });
+  assert.deepEqual(found.filter(({ check }) => check === "firewall").map(({ level }) => level), ["ok", "unknown"]);
 });

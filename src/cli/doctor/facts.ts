@@ -1,5 +1,7 @@
 /** What `spindle doctor` knows of a host before it judges anything. */
 import type { AddressFamily, NodeAddresses } from "../../core/node.js";
+import type { LinkFacts } from "../../adapters/netlink/route/attached-codec.js";
+import type { Ruleset } from "./ruleset.js";
 
 export interface Facts {
   readonly platform: string;
@@ -13,9 +15,15 @@ export interface Facts {
   readonly tables: Tables | null;
   /** Names of running programs that are known to do IPsec. */
   readonly programs: readonly string[];
+  /** False in a container with process ids of its own. */
+  readonly seesAllPrograms: boolean;
+  /** Null where the kernel does not say. */
+  readonly isClockSynchronised: boolean | null;
   readonly links: readonly Link[];
-  /** Where `rp_filter` is strict. */
-  readonly strictReversePath: readonly string[];
+  readonly attached: AttachedPrograms;
+  readonly firewall: Firewall;
+  /** Where `rp_filter` is strict; null where that cannot be read. */
+  readonly strictReversePath: readonly string[] | null;
   /** From the agent's configuration, if it was given. */
   readonly node: NodeFacts | null;
   readonly peer: PeerFacts | null;
@@ -35,13 +43,35 @@ export interface Tables {
   readonly highest: { readonly spi: string; readonly sequence: number; readonly esn: boolean } | null;
 }
 
-export interface Link {
-  readonly name: string;
-  readonly mtu: number;
-  /** `vxlan`, `geneve`, `bridge`, …; null for a plain device. */
-  readonly kind: string | null;
-  readonly isUp: boolean;
+/** What sees packets before XFRM, or after it; null where it cannot be listed. */
+export interface AttachedPrograms {
+  /** XDP programs, and filters of traffic control. */
+  readonly listed: readonly AttachedProgram[] | null;
+  /** Programs attached by TCX, which netlink does not list: device, and how many. */
+  readonly tcx: readonly { readonly device: string; readonly count: number }[] | null;
 }
+
+export interface AttachedProgram {
+  readonly device: string;
+  readonly kind: "xdp" | "tc";
+  /** The number of an XDP program; kind and name of a filter. */
+  readonly name: string;
+  /** The device carries it out itself. */
+  readonly isInHardware: boolean;
+}
+
+/** Rules of nftables, `iptables-nft` included. */
+export type Firewall =
+  | { readonly kind: "unread"; readonly why: string }
+  | {
+      readonly kind: "read";
+      readonly ruleset: Ruleset;
+      /** Tables of iptables' older kind, which nftables does not show. */
+      readonly legacyTables: readonly string[];
+    };
+
+/** A device of the network namespace. */
+export type Link = Pick<LinkFacts, "name" | "mtu" | "kind" | "isUp">;
 
 export interface NodeFacts {
   readonly addresses: NodeAddresses;
@@ -57,7 +87,14 @@ export interface PeerFacts {
   /** Null when nothing can be sent there: for want of a route, or because this host forbids it. */
   readonly path: PeerPath | null;
   readonly isForbidden: boolean;
+  readonly probe: AgentProbe;
 }
+
+/** Of the agent of this host, under the key that packets to the peer go with. */
+export type AgentProbe =
+  | { readonly kind: "answered"; readonly keyId: number; readonly roundTripMs: number }
+  | { readonly kind: "failed"; readonly why: string }
+  | { readonly kind: "unknown"; readonly why: string };
 
 export interface PeerPath {
   /** The address that packets to the peer leave from. */

@@ -1,5 +1,5 @@
 /** Reads what `spindle doctor` judges: from /proc and /sys, from the kernel's tables, and by trying. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { networkInterfaces, release } from "node:os";
 import { canonicalIpv6 } from "../../adapters/ip-address.js";
 import { checkEsp } from "../../adapters/netlink/kernel/esp-check.js";
@@ -12,15 +12,26 @@ import { openXfrmStat } from "../../adapters/netlink/xfrm-stat.js";
 import { PortError } from "../../adapters/port-error.js";
 import { limits } from "../../core/limits.js";
 import type { AddressFamily, NodeAddresses } from "../../core/node.js";
-import type { Attempt, Facts, Link, NodeFacts, PeerFacts } from "./facts.js";
+import type { PathCheck } from "../../http/status.js";
+import { CliError } from "../exit.js";
+import { readDevices } from "./attached.js";
+import type { AgentProbe, Attempt, Facts, NodeFacts, PeerFacts } from "./facts.js";
+import { readFirewall } from "./firewall.js";
 import { probePath } from "./path-probe.js";
 import { readTables } from "./tables.js";
 
 export interface Subject {
   /** From the agent's configuration; null without one. */
-  readonly node: { readonly addresses: NodeAddresses; readonly reqid: number } | null;
+  readonly node: NodeSubject | null;
   /** Canonical. */
   readonly peer: string | null;
+}
+
+export interface NodeSubject {
+  readonly addresses: NodeAddresses;
+  readonly reqid: number;
+  /** Has the agent of this host probe its paths to a peer. @throws CliError */
+  readonly askAgent: (peer: string) => Promise<PathCheck>;
 }
 
 /** Documentation addresses (RFC 5737, RFC 3849): the SA that is tried carries no packet. */
@@ -39,10 +50,13 @@ export async function gather({ node, peer }: Subject): Promise<Facts> {
       hasXfrmStat: hasXfrmStat(),
       tables: socket === null ? null : await attempted(() => readTables(socket, ownership, peer)),
       programs: runningPrograms(),
-      links: readLinks(),
+      seesAllPrograms: seesAllPrograms(),
+      isClockSynchronised: libc === null ? null : isClockSynchronised(libc),
+      ...(await readLinks(libc)),
+      firewall: await readFirewall(),
       strictReversePath: strictReversePath(),
       node: libc === null || node === null ? null : nodeFacts(libc, node.addresses),
-      peer: libc === null || peer === null ? null : await peerFacts(libc, peer, node?.addresses.udpPort ?? null),
+      peer: libc === null || peer === null ? null : await peerFacts(libc, peer, node),
     };
   } finally {
     socket?.close();
@@ -100,18 +114,32 @@ function runningPrograms(): readonly string[] {
   return [...new Set(names.filter((name) => ipsecPrograms.has(name)))].sort();
 }
 
-function readLinks(): readonly Link[] {
-  return listOr("/sys/class/net").map((name) => {
-    const folder = `/sys/class/net/${name}`;
-    const [, kind = null] = /^DEVTYPE=(\S+)$/m.exec(readOr(`${folder}/uevent`)) ?? [];
-    const isUp = readOr(`${folder}/operstate`).trim() !== "down";
-    return { name, mtu: Number(readOr(`${folder}/mtu`)), kind, isUp };
-  });
+/** The number of the first process id namespace (PROC_PID_INIT_INO of linux/proc_ns.h). */
+const hostProcesses = "pid:[4026531836]";
+
+function seesAllPrograms(): boolean {
+  try {
+    return readlinkSync("/proc/self/ns/pid") === hostProcesses;
+  } catch {
+    return false;
+  }
 }
 
-function strictReversePath(): readonly string[] {
+/** struct timex of a 64-bit system: `status` and its bit STA_UNSYNC (linux/timex.h). */
+const timex = { bytes: 208, status: 40, unsynchronised: 0x40 } as const;
+
+function isClockSynchronised(libc: Libc): boolean | null {
+  if (process.arch !== "x64" && process.arch !== "arm64") return null;
+  const time = new Uint8Array(timex.bytes);
+  if (libc.adjtimex(time) < 0) return null;
+  return (new DataView(time.buffer).getInt32(timex.status, true) & timex.unsynchronised) === 0;
+}
+
+function strictReversePath(): readonly string[] | null {
   const folder = "/proc/sys/net/ipv4/conf";
-  const modes = listOr(folder).map((name) => [name, Number(readOr(`${folder}/${name}/rp_filter`))] as const);
+  const names = listOr(folder);
+  if (names.length === 0) return null;
+  const modes = names.map((name) => [name, Number(readOr(`${folder}/${name}/rp_filter`))] as const);
   // The larger of a device's own and the one for all counts (networking/ip-sysctl).
   const forAll = modes.find(([name]) => name === "all")?.[1] ?? 0;
   const devices = modes.filter(([name]) => name !== "all" && name !== "default" && name !== "lo");
@@ -126,8 +154,31 @@ function nodeFacts(libc: Libc, addresses: NodeAddresses): NodeFacts {
   return { addresses, local, isPortTaken };
 }
 
-async function peerFacts(libc: Libc, address: string, udpPort: number | null): Promise<PeerFacts> {
-  return { address, udpPort, ...(await probePath(libc, address, udpPort)) };
+async function readLinks(libc: Libc | null): Promise<Pick<Facts, "links" | "attached">> {
+  const devices = libc === null ? null : await attempted(() => readDevices(libc));
+  return devices ?? { links: [], attached: { listed: null, tcx: null } };
+}
+
+async function peerFacts(libc: Libc, address: string, node: Subject["node"]): Promise<PeerFacts> {
+  const udpPort = node?.addresses.udpPort ?? null;
+  const probe = await askForProbe(node, address);
+  return { address, udpPort, ...(await probePath(libc, address, udpPort)), probe };
+}
+
+async function askForProbe(node: Subject["node"], address: string): Promise<AgentProbe> {
+  if (node === null) return { kind: "unknown", why: "without --config no agent is asked" };
+  try {
+    const { paths } = await node.askAgent(address);
+    const ours = paths.filter(({ family }) => (family === "ipv6") === address.includes(":"));
+    const failed = ours.find(({ why }) => why !== null);
+    if (failed !== undefined) return { kind: "failed", why: failed.why ?? "" };
+    const [path] = ours;
+    if (path === undefined || path.keyId === null) return { kind: "unknown", why: "the agent has no path there" };
+    return { kind: "answered", keyId: path.keyId, roundTripMs: path.roundTripMs ?? 0 };
+  } catch (cause) {
+    if (!(cause instanceof CliError)) throw cause;
+    return { kind: "unknown", why: cause.message };
+  }
 }
 
 function readOr(path: string): string {

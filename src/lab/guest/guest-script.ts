@@ -22,7 +22,7 @@ export interface GuestTask {
 const modules = [
   ...["ipv6", "esp4", "esp6", "xfrm_user", "gcm", "ctr", "ghash_generic"],
   ...["drbg", "jitterentropy_rng", "seqiv", "echainiv"],
-  ...["veth", "dummy", "bridge", "sch_netem", "sch_ingress", "cls_u32", "act_gact", "authenc", "cbc", "hmac", "sha512_generic"],
+  ...["veth", "dummy", "bridge", "sch_netem", "sch_ingress", "cls_u32", "act_gact", "cls_bpf", "nf_tables", "iptable_filter", "xt_tcpudp", "authenc", "cbc", "hmac", "sha512_generic"],
 ];
 
 export function guestScript(task: GuestTask): string {

@@ -1,12 +1,22 @@
 /** `spindle doctor` on a real kernel: what it tries and reads is there, and what stands in the way is found. */
 import assert from "node:assert/strict";
-import type { Finding } from "../../../src/cli/doctor/checks.js";
+import { execFile, execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { checkPaths } from "../../../src/cli/daemon/path-check.js";
+import type { Finding } from "../../../src/cli/doctor/finding.js";
+import { startStatusServer, type StatusSource } from "../../../src/http/server.js";
 import type { KernelCase } from "../../support/kernel-cases.js";
+import { attachProgram } from "../../support/netlink/bpf.js";
 import { runCommand } from "../../support/netlink/command.js";
+import { withKernelFleet, type FleetNode } from "../../support/netlink/kernel-fleet.js";
 import { makeKernelNode } from "../../support/netlink/kernel-node.js";
 import { openDatagramSocket } from "../../support/netlink/datagrams.js";
 import { ip, ipBatch, makeNamespace } from "../../support/netlink/namespace.js";
 
+const main = fileURLToPath(new URL("../../../src/cli/main.js", import.meta.url));
 const key = `aead rfc4106(gcm(aes)) 0x${"06".repeat(20)} 128`;
 
 interface Diagnosis {
@@ -17,6 +27,10 @@ interface Diagnosis {
 
 async function doctor(...flags: readonly string[]): Promise<Diagnosis> {
   const { exitCode, stdout } = await runCommand(["doctor", "--json", ...flags]);
+  return diagnosisOf(stdout, exitCode);
+}
+
+function diagnosisOf(stdout: string, exitCode: number): Diagnosis {
   const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] };
   return { exitCode, findings, level: (check) => findings.find((one) => one.check === check)?.level };
 }
@@ -26,7 +40,10 @@ async function healthyHost(): Promise<void> {
   const { exitCode, level, findings } = await doctor();
   assert.deepEqual(findings.filter((one) => one.level === "obstacle"), []);
   assert.equal(exitCode, 0);
-  for (const check of ["privileges", "esp ipv4", "esp ipv6", "counters"]) assert.equal(level(check), "ok", check);
+  for (const check of ["privileges", "esp ipv4", "esp ipv6", "counters", "bpf and offload", "tcx", "reverse path"]) {
+    assert.equal(level(check), "ok", check);
+  }
+  assert.notEqual(level("clock"), "unknown");
   assert.equal(ip("xfrm", "state"), "", "the SA that was tried is gone");
   const { stdout } = await runCommand(["doctor"]);
   assert.match(stdout, /^CHECK +RESULT +FOUND/);
@@ -66,6 +83,7 @@ async function wayToPeer(): Promise<void> {
     const quiet = far.within(() => openDatagramSocket("ipv4", "198.51.100.2", 4_500));
     const answer = (await doctor("--peer", "198.51.100.2")).findings.find(({ check }) => check === "peer");
     assert.match(answer?.what ?? "", /nobody on the way rejects/);
+    assert.equal(answer?.level, "unknown");
     quiet.close();
     const unknown = await doctor("--peer", "203.0.113.9");
     assert.deepEqual([unknown.exitCode, unknown.level("route")], [1, "obstacle"]);
@@ -74,6 +92,87 @@ async function wayToPeer(): Promise<void> {
     ip("link", "delete", "near");
     far.close();
   }
+}
+
+async function programsAreFound(): Promise<void> {
+  ipBatch(["link add seen type veth peer name other", "link set seen up", "link set other up"]);
+  try {
+    execFileSync("tc", ["qdisc", "add", "dev", "seen", "clsact"]);
+    execFileSync("tc", ["filter", "add", "dev", "seen", "egress", "bpf", "bytecode", "1,6 0 0 4294967295,"]);
+    execFileSync("tc", ["qdisc", "add", "dev", "other", "ingress"]);
+    execFileSync("tc", ["filter", "add", "dev", "other", "parent", "ffff:", "u32", "match", "u32", "0", "0"]);
+    const [, index = ""] = /^(\d+): other@/m.exec(ip("-o", "link")) ?? [];
+    const detach = await attachProgram("xdp", Number(index));
+    const { findings } = await doctor();
+    detach();
+    const found = findings.filter(({ check }) => check === "bpf and offload");
+    assert.deepEqual(found.map(({ level }) => level), ["warning", "warning", "warning"]);
+    const words = found.map(({ what }) => what.replace(/program \d+/, "program N")).sort();
+    assert.deepEqual(words, [
+      "XDP program N on other sees packets before XFRM",
+      "filter bpf on seen sees packets before XFRM",
+      "filter u32 on other sees packets before XFRM",
+    ]);
+  } finally {
+    ip("link", "delete", "seen");
+  }
+}
+
+/** As its own process in left's namespace, with the configuration of left's agent. */
+async function doctorBeside({ node, namespace }: FleetNode, socket: string, peer: string): Promise<Diagnosis> {
+  const folder = mkdtempSync("/run/doctor-");
+  const file = join(folder, "agent.yaml");
+  const { ipv4, ipv6, udpPort } = node.addresses;
+  const config = {
+    schemaVersion: 1,
+    node: { name: node.end.name, addresses: { ipv4, ipv6 }, ...(udpPort === null ? {} : { udpPort }) },
+    stateDir: folder,
+    registry: { socket: "/run/none.sock" },
+    keyFile: { path: "/run/none" },
+    dataplane: { kind: "kernel", encapsulation: udpPort === null ? "none" : "udp" },
+    metrics: { listen: socket },
+  };
+  writeFileSync(file, JSON.stringify(config));
+  const command = ["netns", "exec", namespace.name, process.execPath, main, "doctor", "--json", "--config", file, "--peer", peer];
+  const ended = promisify(execFile)("ip", command).then(({ stdout }) => ({ stdout, code: 0 }));
+  const { stdout, code } = await ended.catch((cause: { readonly stdout: string; readonly code: number }) => cause);
+  rmSync(folder, { recursive: true });
+  return diagnosisOf(stdout, code);
+}
+
+/** The agent's part of `POST /probe`. */
+async function serveProbes({ view, node }: FleetNode, socket: string): Promise<() => Promise<void>> {
+  const answer = (): never => assert.fail("only probes are served");
+  const source: StatusSource = {
+    status: answer,
+    healthy: answer,
+    ready: answer,
+    metrics: { contentType: "", render: answer },
+    checkPaths: (peers) => checkPaths({ inspect: view }, (probes, done) => node.kernel.probe(probes, done), node.end.name, peers),
+  };
+  const server = await startStatusServer({ kind: "unix", path: socket }, source);
+  assert.ok(server.ok);
+  return () => server.value.close();
+}
+
+async function closedPathIsFound(udpPort: number | null, rule: string): Promise<void> {
+  await withKernelFleet(udpPort === null ? {} : { udpPort }, async ({ left, right }) => {
+    const socket = `/run/doctor-${process.pid}.sock`;
+    const close = await serveProbes(left, socket);
+    try {
+      const open = await doctorBeside(left, socket, right.address);
+      assert.match(open.findings.find(({ check }) => check === "packets")?.what ?? "", /with key 1 was answered/);
+      assert.deepEqual([open.level("packets"), open.level("address translation")], ["ok", "ok"]);
+      execFileSync("ip", ["netns", "exec", right.namespace.name, "iptables-legacy", ...`-A INPUT ${rule} -j DROP`.split(" ")]);
+      const shut = await doctorBeside(left, socket, right.address);
+      assert.deepEqual([shut.exitCode, shut.level("packets"), shut.level("mtu")], [1, "obstacle", "unknown"]);
+      const carrier = udpPort === null ? /IP protocol 50 pass/ : /UDP 4500 pass/;
+      assert.match(shut.findings.find(({ check }) => check === "packets")?.todo ?? "", carrier);
+      assert.equal(shut.level("address translation"), "unknown");
+    } finally {
+      await close();
+    }
+  });
 }
 
 async function missingEspIsFound(): Promise<void> {
@@ -91,6 +190,9 @@ async function missingEspIsFound(): Promise<void> {
 export const doctorCases: readonly KernelCase[] = [
   { name: "doctor finds nothing in the way on a healthy host, and leaves nothing behind", run: healthyHost },
   { name: "doctor finds Cilium's IPsec, beside which no agent starts unasked", run: ciliumIsFound },
+  { name: "doctor finds XDP programs and filters of traffic control", run: programsAreFound },
+  { name: "doctor finds that protocol 50 is dropped on the way to a peer", run: () => closedPathIsFound(null, "-p esp") },
+  { name: "doctor finds that UDP 4500 is dropped on the way to a peer", run: () => closedPathIsFound(4_500, "-p udp --dport 4500") },
   { name: "doctor finds route, source, MTU and answer of a peer, and policies before ours", run: wayToPeer },
 ];
 

@@ -1,5 +1,5 @@
 /**
- * The C library's socket calls through koffi, which is loaded on first use: an agent with the
+ * The C library's calls that Node.js lacks, through koffi, which is loaded on first use: an agent with the
  * userspace dataplane never pays for it. Nothing here knows netlink.
  */
 import { endianness } from "node:os";
@@ -17,6 +17,10 @@ export interface Libc {
   send(fd: number, content: Uint8Array, bytes: number, flags: number): number;
   recv(fd: number, buffer: Uint8Array, bytes: number, flags: number): number;
   close(fd: number): number;
+  /** With a zeroed structure it changes nothing. */
+  adjtimex(time: Uint8Array): number;
+  /** bpf(2), which has no function of its own. */
+  bpf(number: number, command: number, attributes: Uint8Array, bytes: number): number;
   errno(): number;
   /** Readiness of a descriptor on the event loop, without a thread. */
   poll: typeof koffiNode.poll;
@@ -48,6 +52,8 @@ async function load(): Promise<Libc> {
       send: library.func("intptr_t send(int, const void *, size_t, int)"),
       recv: library.func("intptr_t recv(int, void *, size_t, int)"),
       close: library.func("int close(int)"),
+      adjtimex: library.func("int adjtimex(void *)"),
+      bpf: library.func("syscall", "long", ["long", "int", "void *", "uint32_t"]),
       errno: () => koffi.errno(),
       poll: koffi.node.poll,
     };
