@@ -58,14 +58,11 @@ export class KernelPeers {
     const names = new Set([...peers, ...read.keys()]);
     for (const name of names) {
       const { sas, policies } = this.#peers.get(name) ?? noPeerKernel;
+      const added = read.get(name) ?? noPeerKernel;
       this.#set(name, {
-        sas: sas.filter((sa) => !touched.hasSa(sa)),
-        policies: policies.filter((policy) => !touched.hasPolicy(policy)),
+        sas: sas.filter((sa) => !touched.hasSa(sa)).concat(added.sas),
+        policies: policies.filter((policy) => !touched.hasPolicy(policy)).concat(added.policies),
       });
-    }
-    for (const [name, added] of read) {
-      const { sas, policies } = this.#peers.get(name) ?? noPeerKernel;
-      this.#set(name, { sas: [...sas, ...added.sas], policies: [...policies, ...added.policies] });
     }
     return names;
   }

@@ -90,6 +90,16 @@ for (const { words, says } of refused) {
 }
 
 /** The run would take minutes: it must not end by itself before it is told to. */
+/** A full mesh of 10,000 nodes: a hundred million pairs. */
+for (const words of [["--nodes", "10000"], ["--scenario", "cilium-44335", "--nodes", "10000"]]) {
+  test(`simulate: ${words.join(" ")} is refused at once, with the memory that it wants and that there is`, async () => {
+    const { code, stderr } = await runSpindle("simulate", ...words);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /FLEET_TOO_LARGE/);
+    assert.match(stderr, /wants about \d+\.\d GiB of memory, and \d+\.\d GiB can be had here/);
+  });
+}
+
 test("simulate: Ctrl-C ends a run with what was found until then", async () => {
   const child = startSpindle(["simulate", "--nodes", "60", "--coordination", "pairwise", "--rotations", "100", "--json"]);
   let stdout = "";

@@ -44,20 +44,22 @@ export async function runWithHeap(bytes: number, shell: Shell): Promise<boolean>
   return true;
 }
 
-/** @throws CliError `FLEET_TOO_LARGE` when this machine has not that much memory */
+/** @throws CliError `FLEET_TOO_LARGE` when this machine, or the container that this runs in, has not that much memory */
 export function checkMemory(bytes: number): void {
-  if (bytes > totalmem() * shareMax) throw tooLarge(bytes);
+  // Where nothing bounds the container, Node.js tells a number beyond all memory, or 0.
+  const available = Math.min(totalmem(), process.constrainedMemory() || Infinity) * shareMax;
+  if (bytes > available) throw tooLarge(bytes, available);
 }
 
 const heapFlag = "--max-old-space-size=";
 const exitCodes = [0, 1, 2, 3, 4] as const;
 
-function tooLarge(bytes: number): CliError {
+function tooLarge(bytes: number, available: number): CliError {
   const gibibytes = (of: number): string => `${(of / 1024 / mebibyte).toFixed(1)} GiB`;
   return new CliError({
     exitCode: 2,
     code: "FLEET_TOO_LARGE",
-    message: `this fleet wants about ${gibibytes(bytes)} of memory, and this machine has ${gibibytes(totalmem())}`,
+    message: `this fleet wants about ${gibibytes(bytes)} of memory, and ${gibibytes(available)} can be had here`,
     hint: "fewer nodes, or a smaller --degree",
   });
 }

@@ -8,6 +8,7 @@ import { CliError } from "../exit.js";
 import { formatOf, printResult, type OutputOptions } from "../output.js";
 import { startProgress } from "../progress.js";
 import type { Shell } from "../shell.js";
+import { heapBytesFor, runWithHeap } from "./heap.js";
 import { nearest } from "./nearest.js";
 
 interface ScenarioFlags extends OutputOptions {
@@ -22,6 +23,7 @@ export async function playScenario(
   shell: Shell,
 ): Promise<void> {
   const scenario = atSize(name, nodes);
+  if (nodes !== null && (await runWithHeap(heapBytesFor(nodes, nodes - 1), shell))) return;
   const { seed } = flags;
   const runs = await playAll(scenario, seed, shell);
   const complete = runs.length === scenario.runs.length;

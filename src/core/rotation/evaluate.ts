@@ -2,7 +2,7 @@
  * Brings context, facts, counts and checkpoint up to date. Costs what changed: the touched peers, or all of them when a
  * decision about the whole fleet changed. Invariant: the result equals that of a step which touches everyone.
  */
-import { includesKey } from "../key-id.js";
+import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
 import { limits } from "../limits.js";
 import { sameEntry, type NodeName, type RosterEntry, type RosterRevision } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
@@ -15,7 +15,7 @@ import { nobody, sampleFor } from "./proof.js";
 import type { Observation } from "./observation.js";
 import { inputsOf, type PeerInputs } from "./path-view.js";
 import { evaluatePeer } from "./peer.js";
-import { is, sameFacts, type PeerFacts } from "./peer-facts.js";
+import { fact, sameFacts, type PeerFacts } from "./peer-facts.js";
 import type { AgentOptions, AgentState } from "./state.js";
 import { count, noTally, type Counts } from "./tally.js";
 
@@ -122,9 +122,10 @@ function evaluateNames(
     }
     if (facts === before) continue;
     peers.put(name, facts);
-    toDo.put(name, facts !== undefined && is(facts, "work") ? true : undefined);
-    incomplete.put(name, facts !== undefined && is(facts, "incomplete") ? facts.revision : undefined);
-    unproven.put(name, facts !== undefined && is(facts, "unproven") ? true : undefined);
+    const [was, now] = [before?.bits ?? 0, facts?.bits ?? 0];
+    if (((was ^ now) & fact.work) !== 0) toDo.put(name, orNone(now & fact.work, true));
+    if (((was | now) & fact.incomplete) !== 0) incomplete.put(name, orNone(now & fact.incomplete, facts?.revision));
+    if (((was ^ now) & fact.unproven) !== 0) unproven.put(name, orNone(now & fact.unproven, true));
     noteProof(context, inputs, before, facts, notes);
     counts ??= { ...state.tally };
     if (before !== undefined) count(counts, before, -1);
@@ -134,6 +135,10 @@ function evaluateNames(
   if (counts === null) return recorded.checkpoint === state.checkpoint ? state : { ...state, ...recorded };
   const lists = { toDo: toDo.done(), incomplete: incomplete.done(), unproven: unproven.done() };
   return { ...state, ...recorded, ...lists, peers: peers.done(), tally: counts };
+}
+
+function orNone<T>(bit: number, value: T): T | undefined {
+  return bit === 0 ? undefined : value;
 }
 
 /** Nothing is left of it. */
@@ -158,9 +163,14 @@ function nextRecord(
   if (kept === null) return { entry, selfIncarnationId, selfIndex, sentWith: sent };
   const isKnown = sent.every((key) => includesKey(kept, key));
   if (isKnown && before !== undefined && sameEntry(before.entry, entry)) return before;
-  const added = sent.filter((key) => !includesKey(kept, key));
-  const sentWith = isKnown ? kept : [...kept, ...added].slice(-limits.sentKeysMax);
-  return { entry, selfIncarnationId, selfIndex, sentWith };
+  return { entry, selfIncarnationId, selfIndex, sentWith: isKnown ? kept : withSent(kept, sent) };
+}
+
+/** In a first rotation that is what is sent with now, which all peers have in common: no list of its own is kept for each. */
+function withSent(kept: readonly KeyIdentity[], sent: readonly KeyIdentity[]): readonly KeyIdentity[] {
+  const all = kept.concat(sent.filter((key) => !includesKey(kept, key)));
+  const isCommon = all.length === sent.length && all.every((key, i) => sameKey(key, sent[i] ?? null));
+  return isCommon ? sent : all.slice(-limits.sentKeysMax);
 }
 
 function noteDeparture(record: CheckpointNode | undefined, notes: Note[]): void {

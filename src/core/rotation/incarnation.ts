@@ -47,8 +47,9 @@ function reasonForNew(state: AgentState, observation: Observation, options: Agen
 
 /** The SPI is that of the present lifetime: a new one has another as soon as it is admitted. */
 function isSpiTaken(id: IncarnationId, { kernel, roster }: Observation, name: NodeName): boolean {
+  if (kernel.takenSpi === null) return false;
   const self = roster.entries.get(name);
-  if (kernel.takenSpi === null || self?.incarnationId !== id) return false;
+  if (self?.incarnationId !== id) return false;
   const { index, number } = splitSpi(kernel.takenSpi);
   return index === self.index && number === self.incarnationNumber;
 }

@@ -139,7 +139,7 @@ export function publishAtMs(
   if (sameReport(last, report) || isBetweenLevels(last, report, state)) return null;
   const spacingMs = options.reportIntervalMs * (1 + nodeShare(options.name) / 2);
   const spacedMs = (observation.publishedAtMs ?? 0) + spacingMs;
-  if (sameReport(withLesserWords(last, report, state), report)) return spacedMs;
+  if (differsInLesserWords(last, report, state)) return spacedMs;
   const spreadMs = isAwaited(last, report, state) ? 0 : reportSpreadMs(observation, options);
   if (spreadMs === 0) return nowMs;
   const slotMs = (state.unsaidSinceMs ?? nowMs) + Math.floor(nodeShare(options.name) * spreadMs);
@@ -156,11 +156,14 @@ function isBetweenLevels(last: Report, report: Report, { durable }: AgentState):
   return level === undefined && last.level !== undefined && sameReport({ ...last, exclusionEpoch, level }, report);
 }
 
-/** What nobody waits for, and what changes often: the level, too, once everybody has applied the one that is wanted. */
-function withLesserWords(last: Report, { through, unproven, level }: Report, { durable }: AgentState): Report {
+/**
+ * In nothing but what nobody waits for, and what changes often: `through` and `unproven`, and the level, too, once everybody
+ * has applied the one that is wanted.
+ */
+function differsInLesserWords(last: Report, report: Report, { durable }: AgentState): boolean {
   const levels = durable.fleet?.record.levels;
   const isMoving = levels !== undefined && !(levels.applied && levels.level === levels.wanted);
-  return isMoving ? { ...last, through, unproven } : { ...last, through, unproven, level };
+  return sameGreaterWords(last, report) && (!isMoving || sameLevel(last, report));
 }
 
 /**
@@ -182,6 +185,21 @@ function isAwaited(last: Report, report: Report, state: AgentState): boolean {
 
 export function sameReport(one: Report, other: Report): boolean {
   return (
+    one.through === other.through &&
+    sameLevel(one, other) &&
+    one.unproven?.count === other.unproven?.count &&
+    one.unproven?.peer === other.unproven?.peer &&
+    one.unproven?.why === other.unproven?.why &&
+    sameGreaterWords(one, other)
+  );
+}
+
+function sameLevel({ level: one }: Report, { level: other }: Report): boolean {
+  return one?.applied === other?.applied && one?.sendsPlain === other?.sendsPlain;
+}
+
+function sameGreaterWords(one: Report, other: Report): boolean {
+  return (
     one.node === other.node &&
     one.incarnationId === other.incarnationId &&
     sameSet(one.available, other.available) &&
@@ -190,14 +208,8 @@ export function sameReport(one: Report, other: Report): boolean {
     one.sendingOldest === other.sendingOldest &&
     one.sendingNewest === other.sendingNewest &&
     one.exclusionEpoch === other.exclusionEpoch &&
-    one.through === other.through &&
-    one.level?.applied === other.level?.applied &&
-    one.level?.sendsPlain === other.level?.sendsPlain &&
     sameKey(one.waitingFor, other.waitingFor) &&
-    sameKey(one.retired?.key ?? null, other.retired?.key ?? null) &&
-    one.unproven?.count === other.unproven?.count &&
-    one.unproven?.peer === other.unproven?.peer &&
-    one.unproven?.why === other.unproven?.why
+    sameKey(one.retired?.key ?? null, other.retired?.key ?? null)
   );
 }
 

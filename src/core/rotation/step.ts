@@ -8,7 +8,7 @@ import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
 import { jitterMs } from "../jitter.js";
 import type { RosterRevision } from "../node.js";
 import { awaitedTarget, barrierDirective, newestFleet } from "./barrier.js";
-import { sameContext, type Directive } from "./context.js";
+import { sameContext, type Context, type Directive } from "./context.js";
 import type { DurableState } from "./durable.js";
 import type { Effect, Note } from "./effect.js";
 import { wantedEffects } from "./effects.js";
@@ -64,28 +64,37 @@ function decide(
   notes: Note[],
 ): Decided {
   // First the facts: no decision is made on counts of what was seen before this observation.
-  let directive = directiveOf(started, observation, options);
-  let state = evaluate(started, observation, contextOf(started, observation, directive, options), options, notes);
-  let asked = started;
+  let asked = ask(started, observation, options);
+  let state = evaluate(started, observation, asked.context, options, notes);
   for (let round = 0; round < roundsMax; round += 1) {
     const before = state;
     state = nameKeys(state, observation, options, notes);
     state = startWait(state, observation, nowMs, options, notes);
-    if (!isSettled(asked, state)) directive = directiveOf(state, observation, options);
-    asked = state;
-    const context = contextOf(state, observation, directive, options);
-    if (!sameContext(context, state.context)) {
-      state = evaluate(state, observation, context, options, notes);
+    if (!isSettled(asked.of, state)) asked = ask(state, observation, options);
+    if (!sameContext(asked.context, state.context)) {
+      state = evaluate(state, observation, asked.context, options, notes);
       // Asked again: the counts above were of the keys that this round may have replaced.
-      directive = directiveOf(state, observation, options);
-      asked = state;
+      asked = ask(state, observation, options);
     }
+    const { directive, context } = asked;
     state = directive === null || context === null
       ? retireWithoutEvidence(state, observation, nowMs, options, notes)
       : settleWords(state, observation, directive, nowMs, options, notes);
     if (isSettled(before, state)) return { state, directive };
   }
   assert(false, "decisions settle");
+}
+
+/** The decisions that follow from a state, asked for again only when it is another. */
+interface Asked {
+  readonly of: AgentState;
+  readonly directive: Directive | null;
+  readonly context: Context | null;
+}
+
+function ask(state: AgentState, observation: Observation, options: AgentOptions): Asked {
+  const directive = directiveOf(state, observation, options);
+  return { of: state, directive, context: contextOf(state, observation, directive, options) };
 }
 
 function isSettled(before: AgentState, after: AgentState): boolean {

@@ -16,17 +16,24 @@ export interface Mesh {
  */
 export function ringMesh(names: readonly NodeName[], degree: number): Mesh {
   const places = new Map(names.map((name, place) => [name, place] as const));
-  const { length } = names;
+  const known = new Map<NodeName, readonly NodeName[]>();
   return {
     peersOf: (name) => {
       const place = places.get(name);
       if (place === undefined) return [];
-      const peers = new Set<NodeName>();
-      for (let away = 1; away <= degree / 2; away += 1) {
-        for (const at of [place + away, place - away + length]) peers.add(names[at % length] ?? name);
-      }
-      peers.delete(name);
-      return [...peers];
+      const peers = known.get(name) ?? nearest(names, name, place, degree);
+      known.set(name, peers);
+      return peers;
     },
   };
+}
+
+function nearest(names: readonly NodeName[], name: NodeName, place: number, degree: number): readonly NodeName[] {
+  const { length } = names;
+  const peers = new Set<NodeName>();
+  for (let away = 1; away <= degree / 2; away += 1) {
+    for (const at of [place + away, place - away + length]) peers.add(names[at % length] ?? name);
+  }
+  peers.delete(name);
+  return [...peers];
 }
