@@ -245,6 +245,8 @@ export const limits = {
   certificateSkewMs: 10 * 60_000,
   /** Packets in a tunnel: with OpenVPN's own 60 bytes and IPv6 below, one of the underlay's 1,500 holds it. */
   gatewayTunnelMtu: 1_400,
+  /** Of a gateway's socket, as far as the host's net.core.rmem_max allows: what comes while OpenVPN waits for a processor. */
+  gatewayReceiveBufferBytes: 1 << 20,
   gatewayHandshakeSeconds: 20,
   /** A tunnel that is silent for so long begins anew; a packet each `gatewayPingSeconds` keeps it from that. */
   gatewayPingSeconds: 2,

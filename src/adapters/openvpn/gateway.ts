@@ -104,10 +104,9 @@ export class Gateway {
       return { process: "down", tunnel: "down", answer: null };
     }
     if (!(await this.#connect())) return { process: "up", tunnel: "unknown", answer: this.#forget() };
-    const state = await orNull(this.#management!.state());
-    const isUp = state?.name === "CONNECTED";
+    const isUp = await orNull(this.#management!.isUp());
     const probe = await this.#openProbe();
-    if (!isUp) return { process: "up", tunnel: "down", answer: this.#forget() };
+    if (isUp !== true) return { process: "up", tunnel: isUp === false ? "down" : "unknown", answer: this.#forget() };
     if (wantsProbe) this.#note(probe === null ? null : await probe.run());
     return { process: "up", tunnel: "up", answer: this.#answer };
   }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Digest, Fingerprint, LinkName, PairIndex, SiteName } from "../../core/gateway/link.js";
-import { parseManagementLine } from "./management-lines.js";
+import { isUpAfter, parseManagementLine } from "./management-lines.js";
 import { decodeAnswer, encodeAnswer, encodeQuestion, nonceBytes, probeBytesMin, type ProbeIdentity } from "./probe-packets.js";
 
 const cases: readonly (readonly [string, ReturnType<typeof parseManagementLine>])[] = [
@@ -29,6 +29,23 @@ const cases: readonly (readonly [string, ReturnType<typeof parseManagementLine>]
 for (const [line, expected] of cases) {
   test(`management: ${JSON.stringify(line)}`, () => {
     assert.deepEqual(parseManagementLine(line), expected);
+  });
+}
+
+const histories: readonly (readonly [string, string, boolean | null])[] = [
+  ["a listening end alone", "CONNECTING ASSIGN_IP", false],
+  ["a handshake that goes on", "CONNECTING ASSIGN_IP AUTH WAIT", false],
+  ["connected", "CONNECTING ASSIGN_IP AUTH WAIT CONNECTED", true],
+  ["a stranger who was refused", "CONNECTING ASSIGN_IP AUTH WAIT CONNECTED AUTH WAIT AUTH WAIT", true],
+  ["silence, and then a stranger", "CONNECTED RECONNECTING AUTH WAIT", false],
+  ["ending", "CONNECTED EXITING", false],
+  ["strangers alone, and a cut line", "AUTH WAIT AUTH", null],
+  ["nothing yet", "", null],
+];
+for (const [what, names, expected] of histories) {
+  test(`management: up or not, ${what}`, () => {
+    const lines = names.split(" ").map((name) => `1795614313,${name},,,,,,`);
+    assert.equal(isUpAfter([...lines, ""]), expected);
   });
 }
 

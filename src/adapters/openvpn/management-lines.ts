@@ -52,3 +52,14 @@ export function parseState(line: string): TunnelState | null {
   const [, name, detail = "", , peerAddress = ""] = line.split(",");
   return name === undefined || name === "" ? null : { name, detail, peerAddress };
 }
+
+/**
+ * Is the tunnel up, after these states? Whoever sends a first packet of a handshake makes OpenVPN say AUTH and WAIT, also when it is then
+ * refused and the tunnel was never touched (2.6.14, measured): so these two decide nothing.
+ * @returns null when nothing decides it: OpenVPN keeps the last hundred states
+ */
+export function isUpAfter(history: readonly string[]): boolean | null {
+  const names = history.map((line) => parseState(line)?.name);
+  const last = names.findLast((name) => name !== undefined && name !== "AUTH" && name !== "WAIT");
+  return last === undefined ? null : last === "CONNECTED";
+}

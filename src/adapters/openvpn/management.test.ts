@@ -43,21 +43,21 @@ async function serve(answer: (command: string) => string | null): Promise<string
 test("management: answers belong to their commands, whatever events come between", async () => {
   const events: ManagementEvent[] = [];
   const path = await serve((command) =>
-    command === "state"
+    command === "state all"
       ? ">LOG:1,I,between\r\n1,WAIT,,,\r\n>HOLD:Waiting\r\n2,CONNECTED,SUCCESS,10.0.0.1,192.0.2.1\r\nEND\r\n"
       : "SUCCESS: done\r\n",
   );
   const management = await Management.connect(path, { ...quiet, event: (event) => events.push(event) });
-  const [, state] = await Promise.all([management.follow(), management.state(), management.release()]);
-  assert.deepEqual(state, { name: "CONNECTED", detail: "SUCCESS", peerAddress: "192.0.2.1" });
+  const [, isUp] = await Promise.all([management.follow(), management.isUp(), management.release()]);
+  assert.equal(isUp, true);
   assert.deepEqual(events.map(({ kind }) => kind), ["other", "log", "hold"]);
   management.close();
 });
 
 test("management: a process without a state yet has none, and a refused command fails", async () => {
-  const path = await serve((command) => (command === "state" ? "END\r\n" : "ERROR: no\r\n"));
+  const path = await serve((command) => (command === "state all" ? "END\r\n" : "ERROR: no\r\n"));
   const management = await Management.connect(path, quiet);
-  assert.equal(await management.state(), null);
+  assert.equal(await management.isUp(), null);
   await assert.rejects(management.release(), { code: "OPENVPN_UNREACHABLE", retryable: true });
   management.close();
 });
@@ -66,8 +66,8 @@ test("management: when the process ends, what waits fails and the end is told on
   const path = await serve(() => null);
   let ends = 0;
   const management = await Management.connect(path, { ...quiet, closed: () => (ends += 1) });
-  await assert.rejects(management.state(), { code: "OPENVPN_UNREACHABLE" });
-  await assert.rejects(management.state(), { code: "OPENVPN_UNREACHABLE" });
+  await assert.rejects(management.isUp(), { code: "OPENVPN_UNREACHABLE" });
+  await assert.rejects(management.isUp(), { code: "OPENVPN_UNREACHABLE" });
   assert.equal(ends, 1);
 });
 
@@ -85,7 +85,7 @@ test("management: a process that is killed with a command unread ends the connec
     const accepted = said("in");
     const ended = new Promise<void>((done) => void Management.connect(path, { ...quiet, closed: done }).then(async (management) => {
       await accepted;
-      const asked = management.state();
+      const asked = management.isUp();
       child.kill("SIGKILL");
       await assert.rejects(asked, { code: "OPENVPN_UNREACHABLE" });
     }));

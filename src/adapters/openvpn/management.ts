@@ -6,7 +6,7 @@ import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { limits } from "../../core/limits.js";
 import { PortError } from "../port-error.js";
-import { parseManagementLine, parseState, type ManagementEvent, type TunnelState } from "./management-lines.js";
+import { isUpAfter, parseManagementLine, type ManagementEvent } from "./management-lines.js";
 
 export interface ManagementListener {
   event(event: ManagementEvent): void;
@@ -68,11 +68,9 @@ export class Management {
     await this.#command("hold release", false);
   }
 
-  /** Null before the process has any. */
-  async state(): Promise<TunnelState | null> {
-    const lines = await this.#command("state", true);
-    const last = lines.at(-1);
-    return last === undefined ? null : parseState(last);
+  /** Null when its history does not tell. */
+  async isUp(): Promise<boolean | null> {
+    return isUpAfter(await this.#command("state all", true));
   }
 
   close(): void {

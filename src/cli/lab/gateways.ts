@@ -97,6 +97,7 @@ const columns: readonly Column<GatewayRotationResult>[] = [
   { header: "LONGEST GAP", cell: ({ traffic }) => `${traffic.longestGapMs} ms`, align: "right" },
   { header: "WITH THE MACHINE'S", cell: ({ traffic }) => `${traffic.longestRawGapMs} ms`, align: "right", wide: true },
   { header: "STREAM STALL", cell: ({ traffic }) => `${traffic.streamStallMs} ms`, align: "right" },
+  { header: "SOCKET DROPS", cell: ({ socketDrops }) => count(socketDrops), align: "right", wide: true },
   { header: "ERRORS LOGGED", cell: ({ errorCount }) => String(errorCount), align: "right" },
 ];
 

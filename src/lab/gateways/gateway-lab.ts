@@ -19,7 +19,7 @@ import { lostAfterMs } from "./pings.js";
 import { SpindleFleet } from "./spindle-fleet.js";
 import { TrafficWatch } from "./traffic-watch.js";
 import { TriggerFirstFleet } from "./trigger-first-fleet.js";
-import { insideOf, makeGatewayWorld, trafficPort, type GatewayWorld, type WorldSite } from "./world.js";
+import { insideOf, makeGatewayWorld, socketDrops, trafficPort, type GatewayWorld, type WorldSite } from "./world.js";
 
 const startMsMax = 120_000;
 const rotationMsMax = 300_000;
@@ -87,6 +87,7 @@ export class GatewayLab {
   async rotate(): Promise<GatewayRotationResult> {
     const fromMs = systemClock.nowMs();
     const number = this.rotations.length + 1;
+    const dropsBefore = socketDrops(this.world);
     await this.#fleet.rotate();
     await this.#until(() => this.#fleet.outcome !== null, rotationMsMax, `rotation ${number} did not end`);
     const endedMs = systemClock.nowMs();
@@ -99,6 +100,7 @@ export class GatewayLab {
       outcome,
       durationMs: Math.round(endedMs - fromMs),
       traffic: this.traffic.figures(fromMs, endedMs + restMs),
+      socketDrops: socketDrops(this.world) - dropsBefore,
       errors: countByText(logged.map(({ text }) => text)),
       errorCount: logged.length,
     };

@@ -14,6 +14,8 @@ export interface GatewayRotationResult {
   readonly outcome: string;
   readonly durationMs: number;
   readonly traffic: TrafficFigures;
+  /** Packets that the machine dropped, as their program waited for a processor: lost pings may be of these. */
+  readonly socketDrops: number;
   /** Lines logged above `info`, by their text. */
   readonly errors: Readonly<Record<string, number>>;
   readonly errorCount: number;

@@ -4,6 +4,7 @@
  *   site a (server)  192.0.2.1 ─── wire ─── 192.0.2.2  site b (client)
  *   behind it: 10.101.0.1                   behind it: 10.102.0.1 and more, one for each flow of traffic
  */
+import { readFileSync } from "node:fs";
 import type { LinkSettings } from "../../adapters/openvpn/place.js";
 import type { Link, LinkName, SiteName } from "../../core/gateway/link.js";
 import { openNamespaces, type NetworkNamespace } from "../network/namespace.js";
@@ -72,4 +73,14 @@ function setUp({ namespace, addresses }: WorldSite, wire: string): void {
 /** Program and arguments that run the given ones at a site. */
 export function insideOf({ namespace }: WorldSite, words: readonly string[]): readonly string[] {
   return ["nsenter", `--net=${namespace.path}`, ...words];
+}
+
+/** Packets at both sites so far that found a socket's buffer full: their program waited for a processor. */
+export function socketDrops({ server, client }: GatewayWorld): number {
+  return [server, client].reduce((sum, { namespace }) => sum + namespace.within(receiveBufferErrors), 0);
+}
+
+function receiveBufferErrors(): number {
+  const [names = "", values = ""] = readFileSync("/proc/thread-self/net/snmp", "utf8").match(/^Udp: .*$/gm) ?? [];
+  return Number(values.split(" ")[names.split(" ").indexOf("RcvbufErrors")]);
 }
