@@ -14,6 +14,7 @@ import type { Issued } from "../../src/ports/issuer.js";
 import type { GatewayRef, LinkObservation, ObservedGateway } from "../../src/ports/tunnel.js";
 import { gatewaysMissing } from "../support/gateways.js";
 import { makeGatewayWorld, type GatewayWorld } from "../support/gateway-world.js";
+import { tracesInMemory } from "../support/memory-scan.js";
 import { ip } from "../support/netlink/namespace.js";
 import { TunnelProcess } from "../support/tunnel-process.js";
 
@@ -195,6 +196,17 @@ test("tunnels: a second generation does not get the place of one that runs", { s
   await assert.rejects(start("server", issued), { code: "GATEWAY_PLACE_TAKEN", retryable: true });
   await sitesOf.server.run("remove", "a-b", 0, 5);
   await untilReady("server", issuedOnce.get(2)!);
+});
+
+test("tunnels: the key of a removed gateway is nowhere in the memory of the site's program", { skip }, async () => {
+  const keyOf = (number: number): string => readFileSync(join(world.directory, `server/a-b/p0.g${number}/key.pem`), "utf8");
+  const [running] = await findProcesses(join(world.directory, "server"));
+  assert.ok(tracesInMemory(running!.pid, keyOf(2)) > 0, "the search finds a key where there is one");
+  await issue(6, 0);
+  const key = keyOf(6);
+  await sitesOf.server.run("remove", "a-b", 0, 6);
+  await sitesOf.client.run("remove", "a-b", 0, 6);
+  assert.equal(tracesInMemory(sitesOf.server.pid, key), 0);
 });
 
 test("tunnels: a route that one of two networks lost is seen, written again, and taken away", { skip }, async () => {

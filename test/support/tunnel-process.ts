@@ -54,6 +54,10 @@ export class TunnelProcess {
     });
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** @throws the failure's code and text */
   async run<T>(operation: Operation, ...values: readonly unknown[]): Promise<T> {
     const id = this.#next++;

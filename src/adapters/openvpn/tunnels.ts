@@ -11,6 +11,7 @@ import type { Clock } from "../../ports/clock.js";
 import type { Done, Stop } from "../../ports/failure.js";
 import type { Log } from "../../ports/log.js";
 import type { GatewayRef, LinkObservation, ObservedGateway, TunnelPort } from "../../ports/tunnel.js";
+import { collectKeys } from "../crypto/collect-keys.js";
 import type { Device, DeviceAddress } from "../netlink/route/model.js";
 import type { RouteTable } from "../netlink/route/route-table.js";
 import { isSignedByOneOf, readCertificate } from "../pki/certificate.js";
@@ -240,6 +241,7 @@ export class OpenVpnTunnels implements TunnelPort {
     await target.halt();
     if (device !== undefined) await this.#removeDevice(target, device);
     await target.files.remove();
+    collectKeys();
     this.#gateways.delete(keyOf(target.id));
     return null;
   }

@@ -7,6 +7,7 @@ import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseFingerprint, type Fingerprint } from "../../core/gateway/link.js";
 import { assert } from "../../core/assert.js";
+import { collectKeys } from "../crypto/collect-keys.js";
 import { removeIfPresent, writeFileAtomically } from "../storage/atomic-write.js";
 import { Authority, createAuthority } from "./authority.js";
 import { parseCommonName } from "./common-name.js";
@@ -48,11 +49,12 @@ export class RootStore {
 
   /** Destroys the key of every root but the newest and those named. */
   async keep(used: readonly Fingerprint[]): Promise<void> {
-    for (const { fingerprint } of (await this.#list()).slice(0, -1)) {
-      if (used.includes(fingerprint)) continue;
+    const retired = (await this.#list()).slice(0, -1).filter(({ fingerprint }) => !used.includes(fingerprint));
+    for (const { fingerprint } of retired) {
       await wipeFile(this.#path(fingerprint, "key"));
       await removeIfPresent(this.#path(fingerprint, "pem"));
     }
+    if (retired.length > 0) collectKeys();
   }
 
   #isUsable({ fromMs, untilMs }: StoredRoot, now: Date): boolean {
