@@ -10,7 +10,7 @@ const rotations = 10;
 const target = { lost: 0, gapMs: 100, errors: 0, durationMs: 30_000 };
 
 async function run(): Promise<void> {
-  const lab = await GatewayLab.create({ gateways: 2, rotations, behaviour: "spindle", keep: false }, quietHost);
+  const lab = await GatewayLab.create({ gateways: 2, rotations, behaviour: "spindle", registry: "embedded", keep: false }, quietHost);
   try {
     await lab.start();
     for (let number = 1; number <= rotations; number += 1) await lab.rotate();

@@ -9,7 +9,9 @@ import { findProcesses } from "../../src/adapters/openvpn/processes.js";
 import type { GatewayStatus } from "../../src/cli/gateway/status.js";
 import { fieldErrors } from "../../src/lab/gateways/trigger-first.js";
 import type { GatewayLabReport } from "../../src/lab/gateways/gateway-report.js";
+import { skipWithoutEtcd } from "../support/etcd.js";
 import { gatewaysMissing } from "../support/gateways.js";
+import { skipWithoutKubernetes } from "../support/kubernetes.js";
 import { runSpindle, startSpindle, summaryOf } from "../support/lab.js";
 
 const skip = gatewaysMissing();
@@ -27,6 +29,18 @@ test("lab --gateways: two pairs rotate under traffic; nothing is lost, nothing i
   assert.deepEqual(rotations[0]?.errors, {});
   assert.ok(rotations[0].durationMs < 60_000, `${rotations[0].durationMs} ms`);
 });
+
+for (const [registry, missing] of [["etcd", await skipWithoutEtcd()], ["kubernetes", skipWithoutKubernetes]] as const) {
+  test(`lab --gateways --registry ${registry}: hub and sites meet there, and nothing is lost`, { skip: skip === false ? missing : skip }, async () => {
+    const result = await runSpindle("lab", "--gateways", "1", "--rotations", "1", "--registry", registry, "--json");
+    assert.equal(result.code, 0, summaryOf(result));
+    const { ok, options, traffic, rotations } = JSON.parse(result.stdout) as GatewayLabReport;
+    assert.ok(ok);
+    assert.equal(options.registry, registry);
+    assert.equal(traffic.lost, 0);
+    assert.deepEqual(rotations.map(({ outcome }) => outcome), ["done"]);
+  });
+}
 
 test("lab --gateways --behaviour trigger-first: the field's failure, by the field's errors", { skip }, async () => {
   const result = await runSpindle("lab", "--gateways", "2", "--rotations", "1", "--behaviour", "trigger-first", "--json");
@@ -81,7 +95,7 @@ async function checkCommands(config: string): Promise<void> {
 }
 
 test("lab: options of nodes and of gateways are not mixed", async () => {
-  for (const words of [["--gateways", "2", "--nodes", "5"], ["--behaviour", "trigger-first"], ["--gateways", "17"], ["--gateways", "0"]]) {
+  for (const words of [["--gateways", "2", "--nodes", "5"], ["--behaviour", "trigger-first"], ["--gateways", "2", "--behaviour", "trigger-first", "--registry", "etcd"], ["--gateways", "17"], ["--gateways", "0"]]) {
     const result = await runSpindle("lab", ...words);
     assert.equal(result.code, 2, summaryOf(result));
     assert.match(result.stderr, /BAD_USAGE/);

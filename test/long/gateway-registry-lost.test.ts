@@ -10,7 +10,7 @@ import { gatewaysMissing } from "../support/gateways.js";
 import { quietHost } from "../support/lab.js";
 
 test("gateways: a registry that is gone gets its link back from the sites, and no packet is lost", { skip: gatewaysMissing() }, async () => {
-  const lab = await GatewayLab.create({ gateways: 2, rotations: 2, behaviour: "spindle", keep: false }, quietHost);
+  const lab = await GatewayLab.create({ gateways: 2, rotations: 2, behaviour: "spindle", registry: "embedded", keep: false }, quietHost);
   try {
     await lab.start();
     assert.equal((await lab.rotate()).outcome, "done");

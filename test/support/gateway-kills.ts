@@ -23,7 +23,7 @@ const retriesMax = 3;
 /** One lab for all of them; each kill is in a rotation of its own. */
 export async function runGatewayKills(seed: number, count: number): Promise<void> {
   const prng = makePrng(seed);
-  const lab = await GatewayLab.create({ gateways: pairs, rotations: count, behaviour: "spindle", keep: false }, quietHost);
+  const lab = await GatewayLab.create({ gateways: pairs, rotations: count, behaviour: "spindle", registry: "embedded", keep: false }, quietHost);
   try {
     await lab.start();
     for (let number = 0; number < count; number += 1) {

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { runEcho } from "../../lab/gateways/echo.js";
 import { runPings } from "../../lab/gateways/pings.js";
+import { runRelay } from "../../lab/gateways/relay.js";
 import { runTriggerFirst } from "../../lab/gateways/trigger-first.js";
 import { holdLeash } from "../../lab/fleet/leash.js";
 import { findConfig, loadHubConfig, loadSiteConfig } from "../config/load.js";
@@ -17,7 +18,7 @@ export function makeCommand(shell: Shell): Command {
     await run(AbortSignal.any([shell.interrupted(), released.signal])).finally(() => process.stdin.destroy());
   };
   return new Command("lab-gateway")
-    .argument("<program>", "hub, site, trigger-first, echo or pings")
+    .argument("<program>", "hub, site, relay, trigger-first, echo or pings")
     .argument("<settings>", "a configuration file, or settings as JSON")
     .action(async (program: string, settings: string) => {
       if (program === "hub") {
@@ -28,7 +29,7 @@ export function makeCommand(shell: Shell): Command {
         const { config } = await loadSiteConfig(findConfig(settings, shell.env));
         return leashed((signal) => runSite(config, signal, false));
       }
-      const run = { echo: runEcho, pings: runPings, "trigger-first": runTriggerFirst }[program];
+      const run = { echo: runEcho, pings: runPings, relay: runRelay, "trigger-first": runTriggerFirst }[program];
       if (run === undefined) throw new Error(`no program ${program}`);
       return leashed((signal) => run(JSON.parse(settings) as never, signal));
     });

@@ -19,6 +19,7 @@ import { count, seconds } from "./progress-lines.js";
 export interface GatewayLabFlags extends OutputOptions {
   readonly gateways?: number;
   readonly behaviour: GatewayLabOptions["behaviour"];
+  readonly registry: GatewayLabOptions["registry"];
   readonly rotations: number;
   readonly keep?: true;
 }
@@ -31,7 +32,7 @@ export function addGatewayOptions(command: Command): void {
 }
 
 /** What goes with `--gateways`; the others are of a fleet of nodes. */
-const itsOwn: readonly string[] = ["gateways", "behaviour", "rotations", "keep", "output", "json"];
+const itsOwn: readonly string[] = ["gateways", "behaviour", "registry", "rotations", "keep", "output", "json"];
 
 /** @returns false when the lab is one of nodes */
 export async function labGateways(command: Command, flags: GatewayLabFlags, shell: Shell): Promise<boolean> {
@@ -42,11 +43,12 @@ export async function labGateways(command: Command, flags: GatewayLabFlags, shel
   }
   const foreign = Object.keys(command.opts()).find((name) => isGiven(name) && !itsOwn.includes(name));
   if (foreign !== undefined) throw badUsage(`--${dashed(foreign)} is of a lab of nodes: leave it or --gateways out`);
-  const { rotations, behaviour, keep = false } = flags;
+  const { rotations, behaviour, registry, keep = false } = flags;
   if (rotations < 1 || rotations > labRotationsMax) throw badUsage(`--rotations must be from 1 to ${labRotationsMax}`);
+  if (behaviour === "trigger-first" && isGiven("registry")) throw badUsage("--behaviour trigger-first has no registry: leave --registry out");
   // The field's order has no second pair to fall back on.
   const gateways = behaviour === "trigger-first" ? 1 : flags.gateways;
-  await act({ gateways, rotations, behaviour, keep }, flags, shell);
+  await act({ gateways, rotations, behaviour, registry, keep }, flags, shell);
   return true;
 }
 

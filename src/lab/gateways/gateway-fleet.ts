@@ -1,10 +1,13 @@
 /** What a lab of gateways runs: hub and sites of ours, or the field's order. */
 import type { Program } from "../fleet/program.js";
+import type { LabRegistry } from "../registry/lab-registry.js";
 import type { GatewayWorld, WorldSite } from "./world.js";
 
 export interface FleetPlace {
   readonly directory: string;
   readonly world: GatewayWorld;
+  /** It runs already, unless a hub keeps it. */
+  readonly registry: LabRegistry;
   /** Starts `spindle lab-gateway` with these words, at a site or outside of both. */
   start(name: string, words: readonly string[], site: WorldSite | null): Program;
 }

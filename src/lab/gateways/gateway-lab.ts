@@ -11,6 +11,8 @@ import { endProcess, findProcesses } from "../../adapters/openvpn/processes.js";
 import { Patience } from "../fleet/patience.js";
 import { Program } from "../fleet/program.js";
 import { LabError } from "../lab-error.js";
+import type { LabRegistry } from "../registry/lab-registry.js";
+import { openLabRegistry } from "../registry/open.js";
 import type { LabHost } from "../lab.js";
 import type { FleetPlace, GatewayFleet } from "./gateway-fleet.js";
 import { makeGatewayReport, type GatewayLabOptions, type GatewayLabReport, type GatewayRotationResult } from "./gateway-report.js";
@@ -35,20 +37,22 @@ export class GatewayLab {
   readonly world: GatewayWorld;
   readonly #log = new LogWatch();
   readonly #programs: Program[] = [];
+  readonly #registry: LabRegistry;
   readonly #fleet: GatewayFleet;
   readonly #patience: Patience;
   #startMs = 0;
   #flowingMs = 0;
   #isStopped = false;
 
-  private constructor(options: GatewayLabOptions, directory: string, world: GatewayWorld, host: LabHost) {
+  private constructor(options: GatewayLabOptions, directory: string, world: GatewayWorld, registry: LabRegistry, host: LabHost) {
     this.options = options;
     this.directory = directory;
     this.world = world;
+    this.#registry = registry;
     this.#host = host;
     this.#patience = new Patience(host.signal);
     const start: FleetPlace["start"] = (name, words, site) => this.#start(name, words, site);
-    const place = { directory, world, start };
+    const place = { directory, world, registry, start };
     this.#fleet = options.behaviour === "spindle" ? new SpindleFleet(place) : new TriggerFirstFleet(place);
   }
 
@@ -57,7 +61,9 @@ export class GatewayLab {
     const world = await makeGatewayWorld(options.gateways);
     // Short: OpenVPN's management sockets lie below it.
     const directory = await mkdtemp(join(tmpdir(), "sgl-"));
-    return new GatewayLab(options, directory, world, host);
+    const place = { directory, registrySocket: join(directory, "registry.sock") };
+    const registry = await openLabRegistry(place, { registry: options.registry, registryEndpoints: [] });
+    return new GatewayLab(options, directory, world, registry, host);
   }
 
   /** Which rotation runs, 0 before the first. */
@@ -68,6 +74,7 @@ export class GatewayLab {
   /** Ends when every flow gets answers through the link. @throws LabError, after everything was stopped */
   async start(): Promise<void> {
     const startedMs = systemClock.nowMs();
+    await this.#registry.start();
     await this.#fleet.start();
     await this.#until(() => this.#fleet.isReady, startMsMax, "the link was not ready");
     const { server, client } = this.world;
@@ -127,6 +134,7 @@ export class GatewayLab {
     this.#isStopped = true;
     this.#fleet.close();
     await Promise.all(this.#programs.map((program) => program.stop(stopGraceMs)));
+    await this.#registry.stop();
     // A site that was killed could not end its own.
     for (const target of await findProcesses(this.directory)) await endProcess(target);
     this.world.close();

@@ -1,10 +1,13 @@
 /** The result of a lab of gateways. Its JSON is a contract (docs/reference/lab.md). */
+import type { LabOptions } from "../options.js";
 import type { TrafficFigures } from "./traffic-watch.js";
 
 export interface GatewayLabOptions {
   readonly gateways: number;
   readonly rotations: number;
   readonly behaviour: "spindle" | "trigger-first";
+  /** Where hub and sites meet; the lab starts what it needs. */
+  readonly registry: LabOptions["registry"];
   /** Leave the directory with configurations and logs. */
   readonly keep: boolean;
 }

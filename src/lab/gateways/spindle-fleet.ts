@@ -1,21 +1,23 @@
-/** Hub and two sites of ours, as `spindle gateway` runs them, with the embedded registry at the hub. */
+/** Hub and two sites of ours, as `spindle gateway` runs them, on any registry. */
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { connectGatewayRegistry } from "../../adapters/registry/connect.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import type { LinkRecord, LinkRequest } from "../../core/gateway/record.js";
 import type { GatewayRegistryPort } from "../../ports/gateway-registry.js";
+import type { Server } from "node:net";
 import { LabError } from "../lab-error.js";
 import type { FleetPlace, GatewayFleet } from "./gateway-fleet.js";
+import { openRelay, type RelaySettings } from "./relay.js";
 import type { WorldSite } from "./world.js";
 
 export const openvpnPath = "/usr/sbin/openvpn";
 
 export class SpindleFleet implements GatewayFleet {
   readonly #place: FleetPlace;
+  readonly #relays: Server[] = [];
   #registry: GatewayRegistryPort | null = null;
   #record: LinkRecord | null = null;
   #request: string | null = null;
@@ -26,22 +28,22 @@ export class SpindleFleet implements GatewayFleet {
   }
 
   async start(): Promise<void> {
-    const { directory, world, start } = this.#place;
+    const { directory, world, registry, start } = this.#place;
     this.openvpnVersion = await readOpenvpnVersion();
-    const socket = join(directory, "registry.sock");
     const hub = await this.#write("hub", {
       schemaVersion: 1,
       name: "hub",
       stateDir: join(directory, "hub"),
-      registry: { listen: { socket } },
+      registry: registry.controllerSection(),
       links: [world.link],
     });
     start("hub-program", ["hub", hub], null);
+    for (const port of registry.ports()) await this.#letIn(port);
     for (const site of [world.server, world.client]) {
-      const file = await this.#write(`site-${site.name}`, siteFile(site, directory, socket));
+      const file = await this.#write(`site-${site.name}`, siteFile(site, directory, registry.agentSection(0)));
       start(`site-${site.name}-program`, ["site", file], site);
     }
-    this.#registry = await connectGatewayRegistry({ kind: "embedded", address: { kind: "unix", path: socket } });
+    this.#registry = await registry.connectGateways();
     this.#registry.watchLinks(null, (event) => {
       if (event.kind === "put") this.#record = event.item.record;
       if (event.kind === "listing") this.#record = event.items[0]?.record ?? null;
@@ -87,6 +89,16 @@ export class SpindleFleet implements GatewayFleet {
 
   close(): void {
     this.#registry?.close();
+    for (const relay of this.#relays) relay.close();
+  }
+
+  /** Both sites reach the port of this machine's loopback by the same number of their own. */
+  async #letIn(port: number): Promise<void> {
+    const { directory, world, start } = this.#place;
+    const path = join(directory, `port-${port}.sock`);
+    this.#relays.push(await openRelay({ listen: { path }, target: { port } }));
+    const settings: RelaySettings = { listen: { port }, target: { path } };
+    for (const site of [world.server, world.client]) start(`relay-${site.name}-${port}`, ["relay", JSON.stringify(settings)], site);
   }
 
   async #write(name: string, content: object): Promise<string> {
@@ -99,13 +111,13 @@ export class SpindleFleet implements GatewayFleet {
   }
 }
 
-function siteFile({ name, settings }: WorldSite, directory: string, socket: string): object {
+function siteFile({ name, settings }: WorldSite, directory: string, registry: object): object {
   const { remoteNetworks, preferredSource, ...link } = settings;
   return {
     schemaVersion: 1,
     site: name,
     stateDir: join(directory, `s-${name}`),
-    registry: { socket },
+    registry,
     openvpn: openvpnPath,
     links: [{ ...link, preferredSource, remoteNetworks: remoteNetworks.map(({ address, length }) => `${address}/${length}`) }],
   };

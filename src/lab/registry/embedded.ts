@@ -1,4 +1,5 @@
 /** The embedded registry in the lab: the controller keeps it, on a unix socket of the lab. */
+import { connectGatewayRegistry } from "../../adapters/registry/connect.js";
 import { connectEmbedded } from "../../adapters/registry/embedded/open.js";
 import type { RegistryStatistics } from "../../adapters/registry/embedded/statistics.js";
 import { sum, type RegistryCounts } from "../fleet/registry-load.js";
@@ -10,6 +11,8 @@ export function embeddedLabRegistry(socket: string): LabRegistry {
     controllerSection: () => ({ listen: { socket } }),
     start: () => Promise.resolve(),
     connect: () => Promise.resolve(connect(socket)),
+    connectGateways: () => connectGatewayRegistry({ kind: "embedded", address: { kind: "unix", path: socket } }),
+    ports: () => [],
     stop: () => Promise.resolve(),
   };
 }

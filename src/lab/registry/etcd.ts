@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { connectGatewayRegistry } from "../../adapters/registry/connect.js";
 import { EtcdKv } from "../../adapters/registry/etcd/etcd-kv.js";
 import {
   formatEndpoint,
@@ -13,6 +14,7 @@ import {
 } from "../../adapters/registry/etcd/options.js";
 import { KvRegistry } from "../../adapters/registry/kv-registry.js";
 import { orNull } from "../../adapters/registry/settle.js";
+import type { GatewayRegistryPort } from "../../ports/gateway-registry.js";
 import type { RegistryCounts } from "../fleet/registry-load.js";
 import { freePorts } from "../servers/loopback.js";
 import { EtcdMember } from "./etcd-member.js";
@@ -89,6 +91,10 @@ export class EtcdLabRegistry implements LabRegistry {
     };
     return { registry, counts };
   };
+
+  readonly connectGateways = (): Promise<GatewayRegistryPort> => connectGatewayRegistry({ kind: "etcd", ...this.#options() });
+
+  readonly ports = (): readonly number[] => this.#endpoints.map(({ port }) => port);
 
   readonly stop = async (): Promise<void> => {
     if (!this.#isOwn) await this.#clear();

@@ -2,6 +2,7 @@
  * Kubernetes as a lab's registry: an API server of the lab on loopback, with an etcd of its own, which
  * ends with the lab. What a run costs is read from the API server's metrics.
  */
+import { connectGatewayRegistry } from "../../adapters/registry/connect.js";
 import { openAccess } from "../../adapters/registry/kubernetes/access.js";
 import { ApiClient } from "../../adapters/registry/kubernetes/api-client.js";
 import { registryOver } from "../../adapters/registry/kubernetes/open.js";
@@ -22,10 +23,8 @@ export function kubernetesLabRegistry(directory: string): LabRegistry {
     if (server === null) throw new LabError("LAB_REGISTRY_FAILED", "the API server was not started");
     return server;
   };
-  const section = (): object => {
-    const kubeconfig = started().writeKubeconfig("administrator", namespace);
-    return { kind: "kubernetes", kubernetes: { kubeconfig } };
-  };
+  const kubeconfigOf = (): string => started().writeKubeconfig("administrator", namespace);
+  const section = (): object => ({ kind: "kubernetes", kubernetes: { kubeconfig: kubeconfigOf() } });
   return {
     agentSection: section,
     controllerSection: section,
@@ -38,6 +37,8 @@ export function kubernetesLabRegistry(directory: string): LabRegistry {
       client.close();
     },
     connect: () => Promise.resolve(connect(started())),
+    connectGateways: () => connectGatewayRegistry({ kind: "kubernetes", kubeconfig: kubeconfigOf(), context: null, namespace: null }),
+    ports: () => [started().port],
     stop: async () => server?.stop(),
   };
 }

@@ -5,8 +5,8 @@ import { embeddedLabRegistry } from "./embedded.js";
 import type { LabRegistry } from "./lab-registry.js";
 
 export async function openLabRegistry(
-  layout: LabLayout,
-  { registry, registryEndpoints }: LabOptions,
+  layout: Pick<LabLayout, "directory" | "registrySocket">,
+  { registry, registryEndpoints }: Pick<LabOptions, "registry" | "registryEndpoints">,
 ): Promise<LabRegistry> {
   if (registry === "embedded") return embeddedLabRegistry(layout.registrySocket);
   if (registry === "kubernetes") {

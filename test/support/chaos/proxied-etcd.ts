@@ -41,6 +41,8 @@ export class ProxiedEtcd {
       agentSection: (node) => this.#section(node),
       controllerSection: () => this.#section(this.#programs - 1),
       connect: inner.connect,
+      connectGateways: inner.connectGateways,
+      ports: inner.ports,
       stop: async () => {
         for (const proxy of this.#proxies.flat()) await proxy.cut();
         await inner.stop();
