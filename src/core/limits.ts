@@ -110,6 +110,8 @@ export const limits = {
   /** Sends of one batch when the kernel is short of memory. */
   netlinkSendAttemptsMax: 5,
   netlinkSendRetryMs: 20,
+  /** Networks of one node. A pair of nodes has three policies for each pair of networks. */
+  nodeCidrsMax: 8,
   /** Of the agent's configuration: each CIDR is three policies, each port eight. */
   policyCidrsMax: 256,
   policyBypassPortsMax: 64,

@@ -17,6 +17,17 @@ export interface NodeAddresses {
   readonly ipv4: string | null;
   readonly ipv6: string | null;
   readonly udpPort: number | null;
+  /**
+   * The node's networks, canonical and sorted: traffic between these is protected (tunnel mode). Absent: that between the
+   * addresses themselves (transport mode).
+   */
+  readonly cidrs?: readonly string[];
+}
+
+export type IpsecMode = "transport" | "tunnel";
+
+export function modeOf({ cidrs }: NodeAddresses): IpsecMode {
+  return cidrs === undefined ? "transport" : "tunnel";
 }
 
 /** One admitted node. It changes only with SA-relevant fields, and `revision` is when it last did. */
@@ -49,7 +60,16 @@ export function parseIncarnationId(text: string): Result<IncarnationId, string> 
 }
 
 export function sameAddresses(one: NodeAddresses, other: NodeAddresses): boolean {
-  return one.ipv4 === other.ipv4 && one.ipv6 === other.ipv6 && one.udpPort === other.udpPort;
+  return sameEnds(one, other) && sameTexts(one.cidrs, other.cidrs);
+}
+
+/** Do SAs start and end at the same places, in the same mode? Networks behind a node change no SA. */
+export function sameEnds(one: NodeAddresses, other: NodeAddresses): boolean {
+  return one.ipv4 === other.ipv4 && one.ipv6 === other.ipv6 && one.udpPort === other.udpPort && modeOf(one) === modeOf(other);
+}
+
+function sameTexts(one: readonly string[] = [], other: readonly string[] = []): boolean {
+  return one === other || (one.length === other.length && one.every((text, place) => text === other[place]));
 }
 
 export function sameEntry(one: RosterEntry, other: RosterEntry): boolean {

@@ -3,7 +3,7 @@
  * by a `KeyRef`, and the dataplane's adapter derives the bytes when it installs it.
  */
 import type { KeyId } from "./key-id.js";
-import type { AddressFamily, IncarnationId, NodeName } from "./node.js";
+import type { AddressFamily, IncarnationId, IpsecMode, NodeName } from "./node.js";
 import type { NodeIndex, Spi } from "./spi.js";
 
 /** One end of an SA's key: all that HKDF binds the key to (design 4.1). */
@@ -19,7 +19,7 @@ export interface KeyRef {
   readonly from: KeyEnd;
   readonly to: KeyEnd;
   readonly family: AddressFamily;
-  readonly mode: "transport" | "tunnel";
+  readonly mode: IpsecMode;
 }
 
 export type Direction = "in" | "out";
@@ -39,23 +39,22 @@ export interface SaSpec {
 }
 
 /**
- * A policy towards (out) or from (in) one peer address. An outbound policy is pinned to one SPI, so one update is the
- * atomic switch, or blocks. An inbound policy accepts every SA of ours from that peer.
+ * A policy towards (out) or from (in) one peer address or, in tunnel mode, one of its networks. An outbound policy is
+ * pinned to one SPI, so one update is the atomic switch, or blocks. An inbound policy accepts every SA of ours from that
+ * peer.
  */
-export interface PolicySpec {
-  readonly direction: Direction;
+export interface PolicySpec extends PolicySlot {
   readonly peer: NodeName;
-  readonly family: AddressFamily;
-  readonly remote: Endpoint;
   readonly action: PolicyAction;
 }
 
+/** `outer` in tunnel mode: the peer's address, which the selected packets do not show. */
 export type PolicyAction =
-  | { readonly kind: "protect"; readonly spi: Spi }
+  | { readonly kind: "protect"; readonly spi: Spi; readonly outer?: string }
   /** Inbound: only what one of our SAs decrypted. */
-  | { readonly kind: "accept" }
+  | { readonly kind: "accept"; readonly outer?: string }
   /** Inbound: plain packets too. */
-  | { readonly kind: "accept-any" }
+  | { readonly kind: "accept-any"; readonly outer?: string }
   | { readonly kind: "block" }
   /** Outbound: packets go plain. */
   | { readonly kind: "pass" };
@@ -85,9 +84,13 @@ export interface SaSlot {
   readonly remote: Endpoint;
 }
 
+/** What a policy selects: packets of one address family between here and `remote`. */
 export interface PolicySlot {
   readonly direction: Direction;
   readonly family: AddressFamily;
+  /** Tunnel mode: which network of this node. Otherwise its address. */
+  readonly local?: string | undefined;
+  /** The peer's end; in tunnel mode its address is a network, and it has no port. */
   readonly remote: Endpoint;
 }
 
@@ -118,7 +121,8 @@ export function saSlotKey(slot: SaSlot): string {
 }
 
 export function policySlotKey(slot: PolicySlot): string {
-  return `${slot.direction} ${slot.family} ${endpointKey(slot.remote)}`;
+  const from = slot.local === undefined ? "" : ` ${slot.local}`;
+  return `${slot.direction} ${slot.family}${from} ${endpointKey(slot.remote)}`;
 }
 
 export function sameKeyRef(one: KeyRef | null, other: KeyRef | null): boolean {
@@ -155,11 +159,17 @@ export function operationSlotKey(operation: Operation): string {
   }
 }
 
-export function policySlotOf(policy: PolicySpec): PolicySlot {
-  return { direction: policy.direction, family: policy.family, remote: policy.remote };
+/** Of a policy, without what it does. */
+export function policySlotOf({ direction, family, local, remote }: PolicySlot): PolicySlot {
+  return local === undefined ? { direction, family, remote } : { direction, family, local, remote };
 }
 
 export function sameAction(one: PolicyAction, other: PolicyAction): boolean {
-  if (one.kind !== other.kind) return false;
+  if (one.kind !== other.kind || outerOf(one) !== outerOf(other)) return false;
   return one.kind !== "protect" || (other.kind === "protect" && one.spi === other.spi);
+}
+
+/** The peer's address of a tunnel, undefined for what has none. */
+export function outerOf(action: PolicyAction): string | undefined {
+  return "outer" in action ? action.outer : undefined;
 }

@@ -54,8 +54,9 @@ export interface LeaseView {
 export interface RegistryPort {
   /**
    * Admits the node or updates its entry. Idempotent: the same request leaves the entry and its revision as they are.
-   * A changed incarnation or address gives a new revision and, for a new incarnation, a new number. Codes:
-   * `ROSTER_NO_FREE_INDEX`, `ROSTER_NO_FREE_INCARNATION` until the next rotation.
+   * A changed incarnation, address or network gives a new revision and, for a new incarnation, a new number. Codes:
+   * `ROSTER_NO_FREE_INDEX`, `ROSTER_NO_FREE_INCARNATION` until the next rotation; `ROSTER_CIDR_TAKEN` while another node has
+   * one of the networks, or a part of it.
    */
   register(request: RegisterRequest, done: Done<RosterEntry>): void;
   /** Takes a node off the roster, with its report. Removing the absent succeeds. */

@@ -6,7 +6,7 @@ import { assert } from "../core/assert.js";
 import type { FleetRecord, OperatorRequest } from "../core/fleet/record.js";
 import { includesKey, type KeyIdentity } from "../core/key-id.js";
 import { limits } from "../core/limits.js";
-import type { IncarnationId, NodeName, RosterEntry, RosterRevision } from "../core/node.js";
+import { modeOf, type IncarnationId, type NodeName, type RosterEntry, type RosterRevision } from "../core/node.js";
 import { endsOf } from "../core/node-ends.js";
 import { type PersistentMap } from "../core/persistent-map.js";
 import { isOfSamePath, type PathProof, type Probe, type ProbeOutcome } from "../core/probe.js";
@@ -278,7 +278,8 @@ export class AgentWorld {
     const isOurs = parts.index === self.index && parts.number === self.incarnationNumber;
     if (peer === undefined || (slot.direction === "out" && !isOurs)) return null;
     const [from, to] = slot.direction === "in" ? [peer, self] : [self, peer];
-    return { keyId: parts.keyId, from: endsOf(from).key, to: endsOf(to).key, family: familyOf(slot.remote), mode: "transport" };
+    const mode = modeOf(self.addresses);
+    return { keyId: parts.keyId, from: endsOf(from).key, to: endsOf(to).key, family: familyOf(slot.remote), mode };
   }
 
   #senderOf(index: number, number: number): RosterEntry | undefined {

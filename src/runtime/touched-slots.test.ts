@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { policiesOf, sasOf, viewsOf } from "../../test/support/peer-states.js";
 import { testKey } from "../../test/support/fleet-snapshot.js";
-import { policySlot, saSlot } from "../core/rotation/held.js";
-import type { Operation, PolicySlot, SaSlot } from "../core/sa.js";
+import { saSlot } from "../core/rotation/held.js";
+import { policySlotOf, type Operation, type PolicySlot, type SaSlot } from "../core/sa.js";
 import type { Spi } from "../core/spi.js";
 import { TouchedSlots } from "./touched-slots.js";
 
 const sa = saSlot(first(sasOf("in", testKey(1))));
-const policy = policySlot(first(policiesOf("out", { kind: "block" })));
+const policy = policySlotOf(first(policiesOf("out", { kind: "block" })));
 const touched = new TouchedSlots([
   { kind: "delete-sa", slot: sa } satisfies Operation,
   { kind: "delete-policy", policy } satisfies Operation,
@@ -36,6 +36,7 @@ test("touched slots: a slot that differs in anything is not", () => {
   const policies: readonly PolicySlot[] = [
     { ...policy, direction: "in" },
     { ...policy, family: "ipv6" },
+    { ...policy, local: "10.1.0.0/24" },
     { ...policy, remote: { ...policy.remote, address: "192.0.2.200" } },
     { ...policy, remote: { ...policy.remote, udpPort: 4_501 } },
   ];

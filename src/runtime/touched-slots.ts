@@ -24,9 +24,10 @@ export class TouchedSlots {
     return slots.some((one) => one.spi === spi && one.direction === direction && hasSamePort(one.remote, remote));
   }
 
-  hasPolicy({ direction, family, remote }: PolicySlot): boolean {
+  hasPolicy({ direction, family, local, remote }: PolicySlot): boolean {
     const slots = this.#policies.get(remote.address) ?? [];
-    return slots.some((one) => one.direction === direction && one.family === family && hasSamePort(one.remote, remote));
+    const isIt = (one: PolicySlot): boolean => one.direction === direction && one.family === family && one.local === local;
+    return slots.some((one) => isIt(one) && hasSamePort(one.remote, remote));
   }
 
   #add(operation: Operation): void {

@@ -151,6 +151,15 @@ export class SimFleet {
     this.traffic.reroute();
   }
 
+  /** Tunnel mode: the agent starts anew with other networks behind its node. */
+  renumber(name: NodeName, cidrs: readonly string[]): void {
+    const node = this.node(name);
+    this.killAgent(name);
+    node.addresses = { ...node.addresses, cidrs };
+    this.startAgent(name);
+    this.traffic.reroute();
+  }
+
   /** Someone else deletes one of our SAs. */
   tamper(name: NodeName, slot: SaSlot): void {
     const node = this.node(name);

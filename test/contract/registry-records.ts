@@ -30,6 +30,11 @@ export function admission(name: string, serial = 1, ipv4 = "10.0.0.1"): Register
   };
 }
 
+export function behindNode(name: string, cidrs: readonly string[], serial = 1): RegisterRequest {
+  const request = admission(name, serial);
+  return { ...request, addresses: { ...request.addresses, cidrs } };
+}
+
 /** The report of an entry's node that has applied the roster up to `through` and holds `keyIds`. */
 export function reportOf(entry: RosterEntry, through: number, ...keyIds: number[]): Report {
   const keys = keyIds.map(key);

@@ -5,7 +5,7 @@ import type { Result } from "../../src/core/result.js";
 import type { PortFailure } from "../../src/ports/failure.js";
 import type { RegistryPort, WatchEvent } from "../../src/ports/registry.js";
 import { call, failsWith, Recorder, succeeds } from "./recorder.js";
-import { admission, fleetRecord, nodeName, reportOf } from "./registry-records.js";
+import { admission, behindNode, fleetRecord, nodeName, reportOf } from "./registry-records.js";
 import type { Clause } from "./registry.js";
 
 const numbersOfOneIndex = 16;
@@ -46,6 +46,36 @@ export function rosterClauses(clause: Clause): void {
     assert.equal(after.addresses.ipv4, "10.0.0.2");
     const { index, incarnationNumber } = before;
     assert.deepEqual([after.index, after.incarnationNumber], [index, incarnationNumber]);
+  });
+
+  clause("networks are part of an entry, with a revision of their own", async (fleet) => {
+    const { registry } = fleet.connect();
+    const before = await admit(registry, "a");
+    const behind = (...cidrs: readonly string[]): Promise<RosterEntry> =>
+      succeeds((done) => registry.register(behindNode("a", cidrs), done));
+    const after = await behind("10.1.0.0/24", "fd01::/64");
+    assert.deepEqual(after.addresses.cidrs, ["10.1.0.0/24", "fd01::/64"]);
+    assert.ok(after.revision > before.revision);
+    assert.equal(after.incarnationNumber, before.incarnationNumber);
+    assert.deepEqual(await behind("10.1.0.0/24", "fd01::/64"), after);
+    const without = await admit(registry, "a");
+    assert.ok(without.revision > after.revision);
+    assert.equal(without.addresses.cidrs, undefined);
+  });
+
+  clause("a network is one node's: another that overlaps it is refused, until it is free", async (fleet) => {
+    const { registry } = fleet.connect();
+    const admitted = await succeeds<RosterEntry>((done) => registry.register(behindNode("a", ["10.1.0.0/16"]), done));
+    for (const cidrs of [["10.1.0.0/16"], ["10.9.0.0/24", "10.1.7.0/24"], ["10.0.0.0/8"]]) {
+      const code = await failsWith<RosterEntry>((done) => registry.register(behindNode("b", cidrs, 2), done));
+      assert.equal(code, "ROSTER_CIDR_TAKEN", cidrs.join());
+    }
+    await succeeds<RosterEntry>((done) => registry.register(behindNode("b", ["10.2.0.0/16"], 2), done));
+    const grown = behindNode("b", ["10.1.7.0/24", "10.2.0.0/16"], 2);
+    assert.equal(await failsWith<RosterEntry>((done) => registry.register(grown, done)), "ROSTER_CIDR_TAKEN");
+    assert.deepEqual(await succeeds((done) => registry.register(behindNode("a", ["10.1.0.0/16"]), done)), admitted);
+    await succeeds<number>((done) => registry.remove(nodeName("a"), done));
+    await succeeds<RosterEntry>((done) => registry.register(grown, done));
   });
 
   clause("a new incarnation gives a new revision and number and keeps the index", async (fleet) => {

@@ -63,7 +63,7 @@ export function flowsOf(fleet: SimFleet): readonly Flow[] {
     const node = fleet.node(name);
     return fleet.peersOf(name).flatMap((peer) => {
       const { ipv4 } = fleet.node(peer).ends;
-      return (ipv4 === null ? null : node.kernel.find(ipv4)?.flowTo) ?? [];
+      return (ipv4 === null ? null : node.kernel.find({ remote: ipv4 })?.flowTo) ?? [];
     });
   });
 }

@@ -28,18 +28,20 @@ import type { KvItem, KvOperation, KvTransactions } from "./kv.js";
 import { decode, decodeOrThrow, encode } from "./records.js";
 import { readEvidence, readOldestReleased, type OldestReleased } from "./reuse-evidence.js";
 import { changeRoster, type Decision, type RosterView } from "./roster-change.js";
-import { entryOf, releasedIndexSchema, rosterRecordSchema, type RosterRecord } from "./schemas.js";
+import { checkNetworks } from "./network-claims.js";
+import { addressesVersionOf, entryOf, releasedIndexSchema, rosterRecordSchema, type RosterRecord } from "./schemas.js";
 
 /** Admits the node or updates its entry; the same request again writes nothing. */
 export function admit(kv: KvTransactions, request: RegisterRequest, signal: AbortSignal): Promise<RosterEntry> {
   return changeRoster(kv, request.name, signal, async (view) => {
+    await checkNetworks(kv, request, view.item);
     if (view.item === null) return admitNew(kv, request, view);
     const known = decodeOrThrow(rosterRecordSchema, view.item);
     if (known.incarnationId !== request.incarnationId) {
       return areNumbersLost(known.numbers) ? admitNew(kv, request, view) : renumber(kv, request, view, known);
     }
     if (!sameAddresses(known.addresses, request.addresses)) {
-      return writing(view.nextIndex, { ...known, addresses: request.addresses });
+      return writing(view.nextIndex, { ...known, ...placed(request) });
     }
     return { kind: "keep", result: entryOf(known, view.item.revision) };
   });
@@ -67,11 +69,10 @@ async function admitNew(
   const { place, queue } = await allotPlace(kv, request.name, view.nextIndex);
   const { number, ledger } = allotted(allotNumber(firstNumbers, null));
   const record: RosterRecord = {
-    schemaVersion: 1,
+    ...placed(request),
     name: request.name,
     index: place.index,
     incarnationId: request.incarnationId,
-    addresses: request.addresses,
     incarnationNumber: number,
     numbers: ledger,
   };
@@ -104,9 +105,13 @@ async function renumber(
   const past = supersede(known.numbers, known.incarnationNumber, view.revision);
   const evidence = hasFreshNumber(past) ? null : await readEvidence(kv, request.name);
   const { number, ledger } = allotted(allotNumber(past, evidence));
-  const { incarnationId, addresses } = request;
-  const record = { ...known, incarnationId, addresses, incarnationNumber: number, numbers: ledger };
+  const { incarnationId } = request;
+  const record = { ...known, ...placed(request), incarnationId, incarnationNumber: number, numbers: ledger };
   return writing(view.nextIndex, record);
+}
+
+function placed({ addresses }: RegisterRequest): Pick<RosterRecord, "schemaVersion" | "addresses"> {
+  return { schemaVersion: addressesVersionOf(addresses), addresses };
 }
 
 function writing(

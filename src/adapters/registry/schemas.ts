@@ -19,6 +19,7 @@ import {
 import type { Report } from "../../core/report.js";
 import type { NumberLedger } from "../../core/roster-allotment.js";
 import type { IncarnationNumber, NodeIndex } from "../../core/spi.js";
+import { canonicalCidr } from "../cidr.js";
 import { canonicalIpv6 } from "../ip-address.js";
 import { policyLevels } from "../../core/policy-level.js";
 import { parsed } from "./parsed-field.js";
@@ -26,6 +27,8 @@ import { parsed } from "./parsed-field.js";
 const count = z.number().int().nonnegative();
 const text = z.string().max(4_096);
 const schemaVersion = z.literal(1);
+/** Of what names a node's networks: a program that knows none must not take the node for one without. */
+export const addressesVersion = z.literal([1, 2]);
 
 /** `meta` is what a JSON Schema shows of what the parser checks. */
 const nodeNameText = z.string().meta({ pattern: nodeNamePattern.source, maxLength: 253 });
@@ -54,15 +57,32 @@ const ipv6 = ipv6Text.transform((text, context) => {
   return z.NEVER;
 });
 
-export const addressesSchema: z.ZodType<NodeAddresses> = z.object({
-  ipv4: z.string().refine(isIPv4, "not an IPv4 address").meta({ format: "ipv4" }).nullable(),
-  ipv6: ipv6.nullable(),
-  udpPort: z.number().int().min(1).max(65_535).nullable(),
+const cidr = z.string().transform((text, context) => {
+  const canonical = canonicalCidr(text);
+  if (canonical !== null) return canonical;
+  context.addIssue({ code: "custom", message: "not a network" });
+  return z.NEVER;
 });
+
+/** Without networks where there are none: nobody tells an absent field from an empty one by accident. */
+export const addressesSchema: z.ZodType<NodeAddresses> = z
+  .object({
+    ipv4: z.string().refine(isIPv4, "not an IPv4 address").meta({ format: "ipv4" }).nullable(),
+    ipv6: ipv6.nullable(),
+    udpPort: z.number().int().min(1).max(65_535).nullable(),
+    cidrs: z.array(cidr).min(1).max(limits.nodeCidrsMax).nullish(),
+  })
+  .transform(({ cidrs, ...ends }) => (cidrs === null || cidrs === undefined ? ends : { ...ends, cidrs }));
+
+/** Of a record with these addresses. */
+export function addressesVersionOf(addresses: NodeAddresses): 1 | 2 {
+  return addresses.cidrs === undefined ? 1 : 2;
+}
 
 /** The stored half of a roster entry: its revision is that of the key. */
 export interface RosterRecord extends Omit<RosterEntry, "revision"> {
-  readonly schemaVersion: 1;
+  /** As `addressesVersionOf` says. */
+  readonly schemaVersion: 1 | 2;
   readonly numbers: NumberLedger;
 }
 
@@ -74,7 +94,7 @@ const numbers: z.ZodType<NumberLedger> = z.object({
 });
 
 export const rosterRecordSchema: z.ZodType<RosterRecord> = z.object({
-  schemaVersion,
+  schemaVersion: addressesVersion,
   name: nodeName,
   index,
   incarnationId,

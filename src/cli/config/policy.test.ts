@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseCidr } from "./cidr.js";
+import { parseCidr } from "../../adapters/cidr.js";
 import { checkPolicy, policySection, toPolicy } from "./policy.js";
 
 const cidrs: readonly (readonly [text: string, canonical: string | null])[] = [

@@ -3,11 +3,11 @@
  * the file depends on it.
  */
 import { z } from "zod";
+import { contains, parseCidr } from "../../adapters/cidr.js";
 import type { Guard } from "../../adapters/netlink/kernel/guard.js";
 import type { Prefix } from "../../adapters/netlink/codec/model.js";
 import { limits } from "../../core/limits.js";
 import { policyLevels, type PolicyLevel } from "../../core/policy-level.js";
-import { contains, parseCidr } from "./cidr.js";
 import { portField } from "./fields.js";
 import type { Remark } from "./sections.js";
 

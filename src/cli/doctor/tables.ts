@@ -6,7 +6,7 @@ import { isOfCilium } from "../../adapters/netlink/kernel/other-ipsec.js";
 import { isOwnPolicy, isOwnSa, type Ownership } from "../../adapters/netlink/kernel/ownership.js";
 import type { RequestSocket } from "../../adapters/netlink/socket/request-socket.js";
 import { formatSpi, type Spi } from "../../core/spi.js";
-import { contains } from "../config/cidr.js";
+import { contains } from "../../adapters/cidr.js";
 import type { Tables } from "./facts.js";
 
 interface Counts {

@@ -61,12 +61,21 @@ export interface Directive {
 export function isCovered(context: Context, peer: RosterEntry, report: Report | undefined, key: KeyIdentity): boolean {
   const source = context.evidence;
   if (source.kind === "pairwise") {
-    return isEvidence(report, peer, key) && report !== undefined && report.through >= context.self.revision;
+    return isEvidence(report, peer, key) && report !== undefined && reaches(report, context, peer);
   }
   const mark = throughOf(source.record, key);
   if (mark === null) return false;
   const newest = Math.max(context.self.revision, peer.revision);
   return newest <= mark && isCounted(context, context.self) && isCounted(context, peer);
+}
+
+/**
+ * Does the report speak of both ends as they are? Of ours it must know; its own may have changed in the same life, by a
+ * network more, for which it did not take packets when it said so.
+ */
+export function reaches(report: Report, { self }: Pick<Context, "self">, peer: RosterEntry): boolean {
+  if (report.through < self.revision) return false;
+  return peer.addresses.cidrs === undefined || report.through >= peer.revision;
 }
 
 /** An excluded node does not count until it has restaged; a new incarnation of it is a new node. */

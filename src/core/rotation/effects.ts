@@ -4,10 +4,10 @@
  */
 import { includesKey, type KeyIdentity } from "../key-id.js";
 import { limits } from "../limits.js";
-import { sameAddresses, type NodeName } from "../node.js";
+import { sameAddresses, sameEnds, type NodeName } from "../node.js";
 import { PersistentMap } from "../persistent-map.js";
 import type { Report } from "../report.js";
-import type { Operation } from "../sa.js";
+import { policySlotOf, type Operation } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import type { Effect } from "./effect.js";
 import { saSlot, type HeldSa } from "./held.js";
@@ -71,9 +71,11 @@ function wantRegistration(state: AgentState, observation: Observation, options: 
   const entry = observation.roster.entries.get(options.name);
   if (incarnation === null || !incarnation.cleared || !observation.roster.complete) return;
   if (observation.inFlight.has("register")) return;
-  const isAdmitted = entry?.incarnationId === incarnation.id && sameAddresses(entry.addresses, incarnation.addresses);
+  // A life has its addresses, and other networks as they come.
+  const addresses = sameEnds(incarnation.addresses, options.addresses) ? options.addresses : incarnation.addresses;
+  const isAdmitted = entry?.incarnationId === incarnation.id && sameAddresses(entry.addresses, addresses);
   if (isAdmitted) return;
-  effects.push({ kind: "register", incarnationId: incarnation.id, addresses: incarnation.addresses });
+  effects.push({ kind: "register", incarnationId: incarnation.id, addresses });
 }
 
 function wantGuard({ durable }: AgentState, { guard }: Observation, options: AgentOptions, effects: Effect[]): void {
@@ -156,7 +158,7 @@ type IsHeldBack = (name: NodeName) => boolean;
 function stopEarlierLife(observation: Observation, isHeldBack: IsHeldBack): Effect | null {
   const sending = sendingPolicies(observation.kernel).filter(([name]) => !isHeldBack(name));
   if (sending.length === 0) return null;
-  const operations = sending.map(([, policy]) => ({ kind: "delete-policy", policy }) as const);
+  const operations = sending.map(([, policy]) => ({ kind: "delete-policy", policy: policySlotOf(policy) }) as const);
   return { kind: "apply", stages: [operations], peers: sending.map(([name]) => name) };
 }
 

@@ -4,12 +4,14 @@
  */
 import type { AddressFamily } from "../node.js";
 import {
+  outerOf,
   plainActions,
+  policySlotOf,
   type Direction,
   type Endpoint,
   type KeyEnd,
-  type PolicyAction,
   type PolicySlot,
+  type PolicyAction,
   type PolicyView,
   type SaSlot,
   type SaView,
@@ -31,10 +33,7 @@ export interface HeldSa {
   readonly sequence: number;
 }
 
-export interface HeldPolicy {
-  readonly direction: Direction;
-  readonly family: AddressFamily;
-  readonly remote: Endpoint;
+export interface HeldPolicy extends PolicySlot {
   readonly action: PolicyAction;
 }
 
@@ -49,20 +48,21 @@ export function heldSa(view: SaView, remote: Endpoint): HeldSa {
 /** Equality is addresses, SPI and key, never the SPI alone (design 4.1). Bytes that cannot be checked are believed. */
 function isIntact({ slot, key, bytes }: SaView): boolean {
   if (bytes === "mismatch" || key === null) return false;
-  return key.keyId === keyIdOf(slot.spi) && key.family === familyOf(slot.remote) && key.mode === "transport";
+  return key.keyId === keyIdOf(slot.spi) && key.family === familyOf(slot.remote);
 }
 
 export function heldPolicy({ slot, action }: PolicyView, remote: Endpoint): HeldPolicy {
-  const { direction, family } = slot;
-  return { direction, family, remote, action: action.kind === "protect" ? action : plainActions[action.kind] };
+  const isPlain = action.kind !== "protect" && outerOf(action) === undefined;
+  return { ...policySlotOf({ ...slot, remote }), action: isPlain ? plainActions[action.kind] : action };
 }
 
 export function saSlot({ direction, spi, remote }: HeldSa): SaSlot {
   return { direction, spi, remote };
 }
 
-export function policySlot({ direction, family, remote }: HeldPolicy): PolicySlot {
-  return { direction, family, remote };
+/** Where what the policy protects is sent. */
+export function sendsTo({ action, remote }: HeldPolicy): string {
+  return outerOf(action) ?? remote.address;
 }
 
 export function familyOf(remote: Endpoint): AddressFamily {

@@ -4,13 +4,12 @@
  * and whenever outbound state is lost, the addresses change or a foreign SA has our SPI, a new incarnation begins: new
  * SPI, new derived keys, so that no (key, counter) pair is used twice (S4).
  */
-import { sameAddresses, type IncarnationId, type NodeName } from "../node.js";
-import type { PolicySlot } from "../sa.js";
+import { sameEnds, type IncarnationId, type NodeName } from "../node.js";
 import { keyIdOf, splitSpi } from "../spi.js";
 import { includesKey } from "../key-id.js";
 import { expectedKeys, type DurableState } from "./durable.js";
 import type { Note } from "./effect.js";
-import { policySlot } from "./held.js";
+import { sendsTo, type HeldPolicy } from "./held.js";
 import type { DataplaneIdentity, Observation, ObservedKernel } from "./observation.js";
 import type { AgentOptions, AgentState } from "./state.js";
 import { PersistentMap } from "../persistent-map.js";
@@ -38,7 +37,7 @@ function reasonForNew(state: AgentState, observation: Observation, options: Agen
   const identity = observation.kernel.identity;
   if (incarnation === null) return "first start";
   if (identity !== null && !sameIdentity(incarnation.dataplane, identity)) return "the dataplane was restarted";
-  if (!sameAddresses(incarnation.addresses, options.addresses)) return "the node's addresses changed";
+  if (!sameEnds(incarnation.addresses, options.addresses)) return "the node's addresses changed";
   if (!state.started && hasLostOutbound(state, observation.kernel)) return "a recorded outbound SA is gone";
   if (state.tally.outboundLost > 0) return "a recorded outbound SA is gone";
   if (isSpiTaken(incarnation.id, observation, options.name)) return "another program's SA has our SPI towards a peer";
@@ -69,7 +68,7 @@ function sameIdentity(one: DataplaneIdentity, other: DataplaneIdentity): boolean
  */
 function hasLostOutbound(state: AgentState, kernel: ObservedKernel): boolean {
   const present = outboundSlots(kernel);
-  const reached = new Set(sendingPolicies(kernel).map(([, slot]) => slot.remote.address));
+  const reached = new Set(sendingPolicies(kernel).map(([, policy]) => sendsTo(policy)));
   const expected = expectedKeys(state.durable);
   for (const [, node] of state.checkpoint) {
     if (node.selfIncarnationId !== state.durable.incarnation?.id) continue;
@@ -127,10 +126,10 @@ function clear(state: AgentState, kernel: ObservedKernel): AgentState {
 }
 
 /** Outbound policies that let packets out, by the name they are kept under. */
-export function sendingPolicies(kernel: ObservedKernel): readonly (readonly [NodeName, PolicySlot])[] {
-  const found: (readonly [NodeName, PolicySlot])[] = [];
+export function sendingPolicies(kernel: ObservedKernel): readonly (readonly [NodeName, HeldPolicy])[] {
+  const found: (readonly [NodeName, HeldPolicy])[] = [];
   for (const [name, peer] of kernel.peers) {
-    for (const policy of peer.policies) if (policy.action.kind === "protect") found.push([name, policySlot(policy)]);
+    for (const policy of peer.policies) if (policy.action.kind === "protect") found.push([name, policy]);
   }
   return found;
 }

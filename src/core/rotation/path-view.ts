@@ -14,7 +14,7 @@ import { isCovered, type Context } from "./context.js";
 import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { HeldPolicy } from "./held.js";
 import { noPeerKernel, type Observation, type PeerKernel } from "./observation.js";
-import { families, findPolicy, hasSa, isCommon, isOfSender } from "./path.js";
+import { families, findPolicy, hasSa, isOfSender, leadsTo, networksBetween, type Networks } from "./path.js";
 import { lacksProof } from "./proof.js";
 
 export interface PeerInputs {
@@ -45,6 +45,7 @@ export function inputsOf(
 
 export interface PathView {
   readonly family: AddressFamily;
+  readonly networks: Networks;
   /** Held keys whose inbound SA is not there. */
   readonly absent: readonly KeyIdentity[];
   /** The inbound policy is there: without it nothing is received, whatever the SAs. */
@@ -84,15 +85,23 @@ const blocked: Outbound = { ...nothing, blocks: true };
 export function viewPaths(context: Context, entry: RosterEntry, inputs: PeerInputs): readonly PathView[] {
   const views: PathView[] = [];
   for (const family of families) {
-    if (isCommon(context.self, entry, family)) views.push(viewPath(context, entry, inputs, family));
+    for (const networks of networksBetween(context.self, entry, family)) {
+      views.push(viewPath(context, entry, inputs, family, networks));
+    }
   }
   return views;
 }
 
-function viewPath(context: Context, entry: RosterEntry, inputs: PeerInputs, family: AddressFamily): PathView {
+function viewPath(
+  context: Context,
+  entry: RosterEntry,
+  inputs: PeerInputs,
+  family: AddressFamily,
+  networks: Networks,
+): PathView {
   const { kernel } = inputs;
-  const accept = findPolicy(kernel.policies, "in", entry, family);
-  const policy = findPolicy(kernel.policies, "out", entry, family);
+  const accept = leading(findPolicy(kernel.policies, "in", entry, family, networks), entry, family, networks);
+  const policy = leading(findPolicy(kernel.policies, "out", entry, family, networks), entry, family, networks);
   const sending = selectedKey(context, entry, inputs, family, policy);
   const found = accept?.action.kind;
   const isPlain = policy?.action.kind === "pass";
@@ -101,6 +110,7 @@ function viewPath(context: Context, entry: RosterEntry, inputs: PeerInputs, fami
   const uncovered = uncoveredAction(context.isClosing && !isPlain ? "require" : context.level);
   return {
     family,
+    networks,
     absent: absentKeys(context, entry, kernel, family),
     accepts: found === "accept" || found === "accept-any",
     inbound,
@@ -119,6 +129,16 @@ function viewPath(context: Context, entry: RosterEntry, inputs: PeerInputs, fami
 function beginsClosed(context: Context, entry: RosterEntry, report: Report | undefined, isOpen: boolean): boolean {
   if (!context.isClosing || isOpen) return false;
   return !context.candidates.some((key) => isCovered(context, entry, report, key));
+}
+
+/** One that leads to whoever had the network before is as good as none. */
+function leading(
+  policy: HeldPolicy | undefined,
+  entry: RosterEntry,
+  family: AddressFamily,
+  networks: Networks,
+): HeldPolicy | undefined {
+  return policy !== undefined && leadsTo(policy.action, entry, family, networks) ? policy : undefined;
 }
 
 export function hasWork(context: Context, { absent, isOffLevel, outbound }: PathView): boolean {

@@ -1,6 +1,9 @@
-/** The addresses between two nodes, and the SAs and policies that belong on them. */
+/**
+ * The addresses between two nodes, and the SAs and policies that belong on them. There is one path for each address family
+ * and, in tunnel mode, for each pair of networks: those of one family have a policy each and share their SAs.
+ */
 import type { KeyId } from "../key-id.js";
-import type { AddressFamily, RosterEntry } from "../node.js";
+import { modeOf, type AddressFamily, type RosterEntry } from "../node.js";
 import { endsOf } from "../node-ends.js";
 import type {
   Direction,
@@ -8,6 +11,7 @@ import type {
   KeyEnd,
   Operation,
   PolicyAction,
+  PolicySlot,
   SaSpec,
 } from "../sa.js";
 import { isSentBy, spiOf, type Spi } from "../spi.js";
@@ -24,8 +28,29 @@ export interface Path {
   readonly remote: Endpoint;
 }
 
+/** The networks at both ends of a path, in tunnel mode; null for the path between the addresses themselves. */
+export type Networks = { readonly local: string; readonly remote: string } | null;
+
+const betweenAddresses: readonly Networks[] = [null];
+const nowhere: readonly Networks[] = [];
+
+/** The paths by one family, each by its networks; none when the two have nothing in common, or are of different modes. */
+export function networksBetween(
+  self: Pick<RosterEntry, "addresses">,
+  peer: Pick<RosterEntry, "addresses">,
+  family: AddressFamily,
+): readonly Networks[] {
+  if (self.addresses[family] === null || peer.addresses[family] === null) return nowhere;
+  const ours = self.addresses.cidrs;
+  const theirs = peer.addresses.cidrs;
+  if (ours === undefined || theirs === undefined) return ours === theirs ? betweenAddresses : nowhere;
+  const isOfFamily = (cidr: string): boolean => cidr.includes(":") === (family === "ipv6");
+  const remotes = theirs.filter(isOfFamily);
+  return ours.filter(isOfFamily).flatMap((local) => remotes.map((remote) => ({ local, remote })));
+}
+
 export function isCommon(self: RosterEntry, peer: RosterEntry, family: AddressFamily): boolean {
-  return self.addresses[family] !== null && peer.addresses[family] !== null;
+  return networksBetween(self, peer, family).length > 0;
 }
 
 /** Null for a family that the two have not in common. */
@@ -66,7 +91,7 @@ export function saSpec(
     spi: senderSpi(context, peer, direction, keyId),
     source: direction === "out" ? path.local : path.remote,
     destination: direction === "out" ? path.remote : path.local,
-    key: { keyId, from: endsOf(sender).key, to: endsOf(receiver).key, family: path.family, mode: "transport" },
+    key: { keyId, from: endsOf(sender).key, to: endsOf(receiver).key, family: path.family, mode: modeOf(context.self.addresses) },
   };
 }
 
@@ -111,16 +136,43 @@ export function findPolicy(
   direction: Direction,
   peer: RosterEntry,
   family: AddressFamily,
+  networks: Networks,
 ): HeldPolicy | undefined {
   for (const policy of policies) {
-    if (policy.direction === direction && policy.family === family && isAt(policy.remote, peer, family)) return policy;
+    if (policy.direction === direction && isOn(policy, peer, family, networks)) return policy;
   }
   return undefined;
 }
 
-/** @param action null for no policy */
-export function policyTo(peer: RosterEntry, path: Path, direction: Direction, action: PolicyAction | null): Operation {
-  const { family, remote } = path;
-  if (action === null) return { kind: "delete-policy", policy: { direction, family, remote } };
-  return { kind: "set-policy", policy: { direction, peer: peer.name, family, remote, action } };
+/** Is it a policy of the path by `family` between these networks? */
+export function isOn(policy: PolicySlot, peer: RosterEntry, family: AddressFamily, networks: Networks): boolean {
+  if (policy.family !== family || policy.local !== networks?.local) return false;
+  return networks === null ? isAt(policy.remote, peer, family) : policy.remote.address === networks.remote;
+}
+
+/** @param action as at its level, null for no policy; in tunnel mode it says besides where the peer is */
+export function policyTo(
+  peer: RosterEntry,
+  { family, remote }: Path,
+  networks: Networks,
+  direction: Direction,
+  action: PolicyAction | null,
+): Operation {
+  const slot: PolicySlot =
+    networks === null
+      ? { direction, family, remote }
+      : { direction, family, local: networks.local, remote: { address: networks.remote, udpPort: null } };
+  if (action === null) return { kind: "delete-policy", policy: slot };
+  const leading = networks === null ? action : throughTunnel(action, remote);
+  return { kind: "set-policy", policy: { ...slot, peer: peer.name, action: leading } };
+}
+
+function throughTunnel(action: PolicyAction, { address }: Endpoint): PolicyAction {
+  return action.kind === "block" || action.kind === "pass" ? action : { ...action, outer: address };
+}
+
+/** Does a policy with this action lead to the peer, or take only what comes from it? */
+export function leadsTo(action: PolicyAction, peer: RosterEntry, family: AddressFamily, networks: Networks): boolean {
+  if (action.kind === "block" || action.kind === "pass") return true;
+  return action.outer === (networks === null ? undefined : peer.addresses[family]);
 }

@@ -5,12 +5,25 @@
 import { includesKey, type KeyId } from "../key-id.js";
 import type { RosterEntry } from "../node.js";
 import { coveredAction } from "../policy-level.js";
-import type { Endpoint, Operation } from "../sa.js";
+import { policySlotOf, type Endpoint, type Operation } from "../sa.js";
 import { keyIdOf } from "../spi.js";
 import type { Context } from "./context.js";
-import { policySlot, saSlot, type HeldPolicy, type HeldSa } from "./held.js";
+import { saSlot, sendsTo, type HeldPolicy, type HeldSa } from "./held.js";
 import type { PeerKernel } from "./observation.js";
-import { findSa, isAt, isCommon, isOfSender, isRight, pathBetween, policyTo, saSpec, senderSpi, type Path } from "./path.js";
+import {
+  findSa,
+  isAt,
+  isCommon,
+  isOfSender,
+  isOn,
+  isRight,
+  networksBetween,
+  pathBetween,
+  policyTo,
+  saSpec,
+  senderSpi,
+  type Path,
+} from "./path.js";
 import { viewPaths, type PathView, type PeerInputs } from "./path-view.js";
 
 /** Stages in the order in which they must succeed. */
@@ -40,7 +53,7 @@ function planDeparted(context: Context, kernel: PeerKernel, draft: Draft): void 
   if (context.mayDelete) {
     for (const policy of kernel.policies) {
       const stage = policy.direction === "out" ? draft.block : draft.delete;
-      stage.push({ kind: "delete-policy", policy: policySlot(policy) });
+      stage.push({ kind: "delete-policy", policy: policySlotOf(policy) });
     }
   }
   for (const sa of kernel.sas) {
@@ -58,19 +71,20 @@ export function mayGo(context: Context, { spi }: HeldSa): boolean {
 function planPath(context: Context, entry: RosterEntry, kernel: PeerKernel, view: PathView, draft: Draft): void {
   const path = pathBetween(context.self, entry, view.family);
   if (path === null) return;
+  const { networks } = view;
   const { selects, adds, blocks } = view.outbound;
   for (const key of view.absent) {
     if (includesKey(context.installable, key)) replaceSa(context, entry, kernel, path, "in", key.keyId, draft.inbound);
   }
-  if (view.isOffLevel) draft.inbound.push(policyTo(entry, path, "in", view.inbound));
-  if (blocks) draft.block.push(policyTo(entry, path, "out", view.uncovered));
+  if (view.isOffLevel) draft.inbound.push(policyTo(entry, path, networks, "in", view.inbound));
+  if (blocks) draft.block.push(policyTo(entry, path, networks, "out", view.uncovered));
   if (adds !== null) replaceSa(context, entry, kernel, path, "out", adds.keyId, draft.outbound);
   if (selects === null) return;
   const spi = senderSpi(context, entry, "out", selects.keyId);
-  draft.switch.push(policyTo(entry, path, "out", coveredAction(context.level, spi)));
+  draft.switch.push(policyTo(entry, path, networks, "out", coveredAction(context.level, spi)));
 }
 
-/** What is in the slot and is not it makes room in the same stage. */
+/** What is in the slot and is not it makes room in the same stage. Paths of one family share their SAs. */
 function replaceSa(
   context: Context,
   entry: RosterEntry,
@@ -81,6 +95,9 @@ function replaceSa(
   operations: Operation[],
 ): void {
   const sa = saSpec(context, entry, path, direction, keyId);
+  const isPlanned = (operation: Operation): boolean =>
+    operation.kind === "install-sa" && operation.sa.spi === sa.spi && operation.sa.key.family === path.family;
+  if (operations.some(isPlanned)) return;
   const found = findSa(kernel.sas, direction, sa.spi, entry, path.family);
   if (found !== undefined) operations.push({ kind: "delete-sa", slot: saSlot(found) });
   operations.push({ kind: "install-sa", sa });
@@ -94,7 +111,7 @@ function planDeletions(context: Context, entry: RosterEntry, kernel: PeerKernel,
     }
   }
   for (const policy of kernel.policies) {
-    if (isAstray(context, entry, policy)) draft.delete.push({ kind: "delete-policy", policy: policySlot(policy) });
+    if (isAstray(context, entry, policy)) draft.delete.push({ kind: "delete-policy", policy: policySlotOf(policy) });
   }
 }
 
@@ -137,14 +154,23 @@ function familyAt(context: Context, entry: RosterEntry, remote: Endpoint): Path[
 
 function isSelected(policies: readonly HeldPolicy[], { direction, spi, remote }: HeldSa): boolean {
   if (direction !== "out") return false;
-  for (const { action, remote: at } of policies) {
+  for (const policy of policies) {
+    const { action, remote: at } = policy;
     if (action.kind !== "protect" || action.spi !== spi) continue;
-    if (at === remote || (at.address === remote.address && at.udpPort === remote.udpPort)) return true;
+    if (at === remote || (sendsTo(policy) === remote.address && hasPort(policy, remote))) return true;
   }
   return false;
 }
 
-/** Of an address or a family that the two have not in common. */
-function isAstray(context: Context, entry: RosterEntry, { remote, family }: HeldPolicy): boolean {
-  return !isAt(remote, entry, family) || !isCommon(context.self, entry, family);
+/** A policy through a tunnel does not say the port. */
+function hasPort({ local, remote: at }: HeldPolicy, remote: Endpoint): boolean {
+  return local !== undefined || at.udpPort === remote.udpPort;
+}
+
+/** Of an address, a family or networks that the two have not in common. */
+function isAstray(context: Context, entry: RosterEntry, policy: HeldPolicy): boolean {
+  for (const networks of networksBetween(context.self, entry, policy.family)) {
+    if (isOn(policy, entry, policy.family, networks)) return false;
+  }
+  return true;
 }

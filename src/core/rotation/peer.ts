@@ -4,7 +4,7 @@ import { isEvidence, type Report } from "../report.js";
 import type { RosterEntry, RosterRevision } from "../node.js";
 import { proofOn } from "../probe.js";
 import { keyIdOf } from "../spi.js";
-import { isCounted, isCovered, type Context } from "./context.js";
+import { isCounted, isCovered, reaches, type Context } from "./context.js";
 import type { HeldSa } from "./held.js";
 import type { PeerKernel } from "./observation.js";
 import { hasSa } from "./path.js";
@@ -116,17 +116,13 @@ function evidenceBits(context: Context, entry: RosterEntry, report: Report | und
     bitIf(refusesNext && report.sendingNewest !== next.keyId, "refusedAndOlder") |
     bitIf(unknownRefusals(context, entry, report).length > 0, "refusesOther") |
     bitIf(unknownWord(context, entry, report) !== null, "boundToOther") |
-    bitIf(current !== null && isEvidence(report, entry, current) && reaches(report, context), "coveredForCurrent")
+    bitIf(current !== null && isEvidence(report, entry, current) && reaches(report, context, entry), "coveredForCurrent")
   );
-}
-
-function reaches(report: Report, context: Context): boolean {
-  return report.through >= context.self.revision;
 }
 
 /** It reported, knowing us, what it holds, and we have none of it: neither end can send, nor will with these keys. */
 function sharesNoKey(context: Context, report: Report): boolean {
-  if (!reaches(report, context)) return false;
+  if (report.through < context.self.revision) return false;
   const { holds, refused } = report;
   const receives = holds.filter((key) => !includesKey(refused, key));
   return receives.length > 0 && !receives.some((key) => sameKey(key, context.current) || sameKey(key, context.next));

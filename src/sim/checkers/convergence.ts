@@ -2,6 +2,7 @@
 import { isSettled } from "../../core/fleet/levels.js";
 import { sameKey, type KeyIdentity } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
+import { families, networksBetween } from "../../core/rotation/path.js";
 import { splitSpi } from "../../core/spi.js";
 import type { SimFleet } from "../fleet.js";
 import type { SimNode } from "../model/host.js";
@@ -70,9 +71,10 @@ function standing(fleet: SimFleet, key: KeyIdentity): string {
 /** What a kernel and a disk hold that they should not, or lack. */
 function leftovers(fleet: SimFleet, node: SimNode, key: KeyIdentity): readonly string[] {
   const others = fleet.peersOf(node.name);
-  const addresses = new Set(others.flatMap((one) => Object.values(fleet.node(one).addresses)));
-  const families = [node.addresses.ipv4, node.addresses.ipv6].filter((address) => address !== null).length;
-  const expected = 2 * families * others.length;
+  const addresses = new Set(others.flatMap((one) => Object.values(fleet.node(one).addresses).flat()));
+  const paths = others.flatMap((one) => families.map((family) => networksBetween(node, fleet.node(one), family).length));
+  const expectedSas = 2 * paths.filter((count) => count > 0).length;
+  const expectedPolicies = 2 * paths.reduce((sum, count) => sum + count, 0);
   const slots = [...node.kernel.slots()];
   const policies = [...node.kernel.policies()];
   const sent = fleet.registry.fleet?.levels?.level === "accept" ? "pass" : "protect";
@@ -82,8 +84,8 @@ function leftovers(fleet: SimFleet, node: SimNode, key: KeyIdentity): readonly s
   });
   const known = checkpointNames(node);
   const findings = [
-    slots.length === expected ? null : `has ${slots.length} SAs, not ${expected}`,
-    policies.length === expected ? null : `has ${policies.length} policies, not ${expected}`,
+    slots.length === expectedSas ? null : `has ${slots.length} SAs, not ${expectedSas}`,
+    policies.length === expectedPolicies ? null : `has ${policies.length} policies, not ${expectedPolicies}`,
     oldSa === undefined ? null : `has an SA of key ${splitSpi(oldSa.spi).keyId} for ${oldSa.remote.address}`,
     strange === undefined ? null : `has a policy ${strange.direction} for ${strange.remote.address} that does not belong`,
     known.join() === [...others].sort().join() ? null : `has a checkpoint of ${known.join()}`,

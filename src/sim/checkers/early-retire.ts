@@ -73,10 +73,12 @@ export class EarlyRetireChecker implements Checker {
   #mayStillUse(sender: NodeName, { spi, destination, key }: SaSpec, atMs: number): string | null {
     const sent = this.#history.life(sender, { direction: "out", spi, remote: destination });
     if (sent === null || !sameKeyRef(sent.spec.key, key)) return null;
-    const selection = this.#history.selection(sender, destination.address);
-    if (selection?.spi === spi) return `${sender} has sent with it since ${seconds(selection.sinceMs)}`;
-    const newer = selection === null || selection.spi === null ? 0 : splitSpi(selection.spi).keyId;
-    const untilMs = this.#history.deselectedMs(sender, destination.address, spi);
+    const selections = this.#history.selections(sender, destination.address, key.to.name);
+    const selecting = selections.find((selection) => selection.spi === spi);
+    if (selecting !== undefined) return `${sender} has sent with it since ${seconds(selecting.sinceMs)}`;
+    const keyIds = selections.map((selection) => (selection.spi === null ? 0 : splitSpi(selection.spi).keyId));
+    const newer = keyIds.length === 0 ? 0 : Math.min(...keyIds);
+    const untilMs = this.#history.deselectedMs(sender, destination.address, key.to.name, spi);
     const isOwed = newer > key.keyId || this.#fleet.registry.fleet?.levels?.level === "off";
     if (untilMs === null || !isOwed || atMs - untilMs >= this.#rules.drainMs) return null;
     return `${sender} sent with it until ${seconds(untilMs)}, and the drain takes ${this.#rules.drainMs} ms`;

@@ -4,7 +4,7 @@
  */
 import { operationSlotKey, policySlotKey, saSlotKey, type PolicyView, type SaView } from "../../core/sa.js";
 import type { Spi } from "../../core/spi.js";
-import { remoteOf } from "../model/sa-table.js";
+import { placeOf } from "../model/sa-table.js";
 import { seconds, violationsMax, type Checker, type Violation } from "./checker.js";
 import type { History } from "./history.js";
 
@@ -33,7 +33,7 @@ export class ForeignChecker implements Checker {
 
   constructor(history: History) {
     history.observe((name, operation, atMs) => {
-      if (remoteOf(operation).address !== remote.address || !slots.has(operationSlotKey(operation))) return;
+      if (placeOf(operation).remote.address !== remote.address || !slots.has(operationSlotKey(operation))) return;
       const message = `${name} ran ${operation.kind} on what another IPsec daemon owns (${remote.address}) at ${seconds(atMs)}`;
       const cause = "it took an SA or policy without our mark for its own";
       this.#violations.push({ invariant: "S6", atMs, message, cause });

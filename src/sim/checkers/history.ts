@@ -20,6 +20,7 @@ import type { FailedOperation } from "../../ports/kernel.js";
 import type { AgentPorts } from "../../runtime/agent-loop.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
 import { SimFleet } from "../fleet.js";
+import type { Place } from "../model/sa-table.js";
 import type { SimOptions } from "../options.js";
 
 /** One SA in one kernel: since when, and until when if it is gone. */
@@ -29,7 +30,7 @@ export interface SaLife {
   deletedMs: number | null;
 }
 
-/** What an outbound policy to one address selects. */
+/** What an outbound policy to one address or network selects. */
 export interface Selection {
   readonly peer: NodeName;
   readonly action: PolicySpec["action"]["kind"];
@@ -57,21 +58,34 @@ interface Dealings {
   lives: readonly SaLife[];
   selection: Selection | null;
   /** When an outbound SPI was last deselected, the latest last. */
-  deselected: readonly { readonly spi: Spi; readonly atMs: number }[];
+  deselected: readonly { readonly spi: Spi; readonly peer: NodeName; readonly atMs: number }[];
 }
 
 class NodeHistory {
   /** By remote address. */
   readonly dealings = new Map<string, Dealings>();
+  /** Tunnel mode: by pair of networks. */
+  readonly betweenNetworks = new Map<string, Dealings>();
   /** When its reports first claimed each key, by key id. */
   readonly advertisedMs = new Map<KeyId, number>();
 
-  with(address: string): Dealings {
-    const known = this.dealings.get(address);
+  with({ local, remote }: Place): Dealings {
+    const kept = local === undefined ? this.dealings : this.betweenNetworks;
+    const key = local === undefined ? endpointKey(remote) : `${local} ${remote.address}`;
+    const known = kept.get(key);
     if (known !== undefined) return known;
     const dealings: Dealings = { lives: [], selection: null, deselected: [] };
-    this.dealings.set(address, dealings);
+    kept.set(key, dealings);
     return dealings;
+  }
+
+  /** All that selects or selected what is sent to this peer at this address. */
+  *sending(address: string, peer: NodeName): IterableIterator<Dealings> {
+    const there = this.dealings.get(address);
+    if (there !== undefined) yield there;
+    for (const dealings of this.betweenNetworks.values()) {
+      if (dealings.selection?.peer === peer || dealings.deselected.some((one) => one.peer === peer)) yield dealings;
+    }
   }
 }
 
@@ -113,14 +127,17 @@ export class History {
     return dealings === undefined ? null : lifeOf(dealings, slot);
   }
 
-  selection(name: NodeName, address: string): Selection | null {
-    return this.#nodes.get(name)?.dealings.get(address)?.selection ?? null;
+  /** What the policies of `name` select for `peer`, at its address or for its networks. */
+  selections(name: NodeName, address: string, peer: NodeName): readonly Selection[] {
+    const sending = [...(this.#nodes.get(name)?.sending(address, peer) ?? [])];
+    return sending.map(({ selection }) => selection).filter((selection) => selection !== null);
   }
 
-  /** When `name` last stopped sending to `address` with `spi`, null when it never had. */
-  deselectedMs(name: NodeName, address: string, spi: Spi): number | null {
-    const deselected = this.#nodes.get(name)?.dealings.get(address)?.deselected ?? [];
-    return deselected.findLast((one) => one.spi === spi)?.atMs ?? null;
+  /** When `name` last stopped sending to `peer` at `address` with `spi`, null when it never had. */
+  deselectedMs(name: NodeName, address: string, peer: NodeName, spi: Spi): number | null {
+    const sending = [...(this.#nodes.get(name)?.sending(address, peer) ?? [])];
+    const times = sending.flatMap(({ deselected }) => deselected.filter((one) => one.spi === spi).map(({ atMs }) => atMs));
+    return times.length === 0 ? null : Math.max(...times);
   }
 
   advertisedMs(name: NodeName, keyId: number): number | null {
@@ -167,13 +184,13 @@ export class History {
     const node = this.#node(name);
     switch (operation.kind) {
       case "install-sa":
-        return this.#installed(node.with(endpointKey(saSlotOf(operation.sa).remote)), operation.sa);
+        return this.#installed(node.with(saSlotOf(operation.sa)), operation.sa);
       case "delete-sa":
-        return this.#deleted(node.with(endpointKey(operation.slot.remote)), operation.slot);
+        return this.#deleted(node.with(operation.slot), operation.slot);
       case "set-policy":
-        return this.#selected(node.with(endpointKey(operation.policy.remote)), operation.policy);
+        return this.#selected(node.with(operation.policy), operation.policy);
       case "delete-policy":
-        if (operation.policy.direction === "out") this.#deselected(node.with(endpointKey(operation.policy.remote)));
+        if (operation.policy.direction === "out") this.#deselected(node.with(operation.policy));
         return;
     }
   }
@@ -203,7 +220,8 @@ export class History {
     const before = dealings.selection;
     dealings.selection = null;
     if (before === null || before.spi === null) return;
-    dealings.deselected = [...dealings.deselected, { spi: before.spi, atMs: this.#time.nowMs }].slice(-goneMax);
+    const gone = { spi: before.spi, peer: before.peer, atMs: this.#time.nowMs };
+    dealings.deselected = [...dealings.deselected, gone].slice(-goneMax);
   }
 
   #node(name: NodeName): NodeHistory {

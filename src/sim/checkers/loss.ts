@@ -73,9 +73,9 @@ export class LossChecker implements Checker {
   #blocked({ from, to, reason, fromMs }: LossWindow): string {
     const { ipv4, ipv6 } = this.#fleet.node(to).addresses;
     const kept = `${from} could not send to ${to} at ${seconds(fromMs)} (${reason})`;
-    const selections = [ipv4, ipv6].map((address) => (address === null ? null : this.#history.selection(from, address)));
-    const last = selections.find((selection) => selection !== null) ?? null;
-    if (last === null) return `${kept}; it has no outbound policy for it`;
+    const addresses = [ipv4, ipv6].filter((address) => address !== null);
+    const [last] = addresses.flatMap((address) => this.#history.selections(from, address, to));
+    if (last === undefined) return `${kept}; it has no outbound policy for it`;
     if (last.action === "block") return `${kept}; it blocked it at ${seconds(last.sinceMs)}`;
     const key = last.spi === null ? "" : ` with key ${splitSpi(last.spi).keyId}`;
     return `${kept}; it could${key} again at ${seconds(last.sinceMs)}`;

@@ -4,11 +4,11 @@
  * far is counted with what they met until then.
  */
 import type { RosterRevision } from "../../core/node.js";
-import { sameKeyRef, type Endpoint } from "../../core/sa.js";
+import { outerOf, sameKeyRef, type Endpoint, type PolicySpec } from "../../core/sa.js";
 import type { XfrmCounterName } from "../../core/xfrm-counters.js";
 import type { SimNode } from "./host.js";
 import type { LossWindow } from "./losses.js";
-import { saIn, type Remote, type SimSa } from "./sa-table.js";
+import { carrierOf, saIn, type Remote, type SimSa } from "./sa-table.js";
 
 /** Of a packet that nothing encrypts. */
 export const plain = Symbol("plain");
@@ -19,7 +19,7 @@ export interface Flow {
   readonly to: SimNode;
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  /** What the sender's kernel holds for the receiver's address, and the other way round. */
+  /** What the sender's kernel holds for the receiver's address or network, and the other way round. */
   readonly near: Remote;
   readonly far: Remote;
   /** A packet leaves whenever this much more than a whole number of intervals has passed. */
@@ -65,7 +65,9 @@ export function routeVia(near: Remote | undefined, local: Endpoint, isOpen: bool
   const action = near?.policyOut?.action;
   if (action?.kind === "pass" || (action === undefined && isOpen)) return plain;
   if (near === undefined || action?.kind !== "protect") return "XfrmOutPolBlock";
-  for (const sa of near.sas) {
+  const carrier = carrierOf(near);
+  if (action.outer !== undefined && action.outer !== carrier.address) return "XfrmOutNoStates";
+  for (const sa of carrier.sas) {
     if (sa.spec.spi !== action.spi || sa.spec.direction !== "out") continue;
     return sa.spec.source.address === local.address ? sa : "XfrmOutPolBlock";
   }
@@ -78,12 +80,19 @@ export function routeVia(near: Remote | undefined, local: Endpoint, isOpen: bool
  * weeks is not caught up with (cilium #39720).
  */
 export function decryptBy({ far, to }: Pick<Flow, "far" | "to">, sent: SimSa): SimSa | XfrmCounterName {
-  const sa = saIn(far, { direction: "in", spi: sent.spec.spi });
+  const sa = saIn(carrierOf(far), { direction: "in", spi: sent.spec.spi });
   if (sa === undefined) return "XfrmInNoStates";
   if (to.kernel.isGarbled(sent.spec.spi)) return "XfrmInStateProtoError";
   if (!sameKeyRef(sa.spec.key, sent.spec.key)) return "XfrmInStateProtoError";
   if (sa.follows !== null && sa.follows !== sent) return "XfrmInStateProtoError";
-  return far.policyIn === null ? "XfrmInNoPols" : sa;
+  if (far.policyIn === null) return "XfrmInNoPols";
+  return takes(far.policyIn, sent) ? sa : "XfrmInTmplMismatch";
+}
+
+/** In tunnel mode a policy names the address that packets of its networks must have come from. */
+function takes({ action }: PolicySpec, { spec }: SimSa): boolean {
+  const outer = outerOf(action);
+  return outer === undefined || outer === spec.source.address;
 }
 
 /** The inbound half for what came plain. A policy that wants it encrypted has a template that it does not match. */
@@ -108,7 +117,8 @@ export function isTakenAsBefore({ arriving, verdict, far, to, isOpen }: Flow): b
   if (arriving === null) return true;
   if (arriving === plain) return verdict === takePlain(far, isOpen);
   if (to.kernel.isGarbled(arriving.spec.spi)) return false;
-  return typeof verdict === "object" && verdict !== null && far.policyIn !== null && saIn(far, verdict.spec) === verdict;
+  if (typeof verdict !== "object" || verdict === null || far.policyIn === null) return false;
+  return takes(far.policyIn, arriving) && saIn(carrierOf(far), verdict.spec) === verdict;
 }
 
 /** Counts the packets up to `nowMs`, with what the flow says that they meet. */

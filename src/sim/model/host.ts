@@ -1,6 +1,7 @@
 /** One host of a simulated fleet: what outlives its agent's process, and its clock. */
 import type { IncarnationId, NodeAddresses, NodeName } from "../../core/node.js";
 import type { DurableState } from "../../core/rotation/durable.js";
+import { families, networksBetween } from "../../core/rotation/path.js";
 import type { Endpoint } from "../../core/sa.js";
 import type { Clock } from "../../ports/clock.js";
 import type { KeyFileReading } from "../../ports/keystore.js";
@@ -8,6 +9,7 @@ import type { AgentLoop } from "../../runtime/agent-loop.js";
 import type { SimDisk } from "./disk.js";
 import type { SimKernel } from "./kernel.js";
 import type { Link, Stream } from "./registry.js";
+import type { Place } from "./sa-table.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
 
 /** One run of the agent's program. */
@@ -51,28 +53,39 @@ export interface NodeEnds {
   readonly ipv6: Endpoint | null;
 }
 
-/** The addresses of a path between two nodes. */
+/** The addresses of a path between two nodes, and where each end's kernel has what its packets meet. */
 export interface Route {
   readonly local: Endpoint;
   readonly remote: Endpoint;
+  readonly near: Place;
+  readonly far: Place;
 }
 
-/** One route for each address family that both have. */
+/** One route for each address family that both have and, in tunnel mode, for each pair of networks. */
 export function routesBetween(from: SimNode, to: SimNode): readonly Route[] {
-  return (["ipv4", "ipv6"] as const).flatMap((family) => {
+  return families.flatMap((family) => {
     const local = from.ends[family];
     const remote = to.ends[family];
-    return local === null || remote === null ? [] : [{ local, remote }];
+    if (local === null || remote === null) return [];
+    return networksBetween(from, to, family).map((networks) => {
+      if (networks === null) return { local, remote, near: { remote }, far: { remote: local } };
+      const near = { local: networks.local, remote: { address: networks.remote, udpPort: null } };
+      const far = { local: networks.remote, remote: { address: networks.local, udpPort: null } };
+      return { local, remote, near, far };
+    });
   });
 }
 
-/** @param text IPv4 and IPv6 addresses, separated by commas */
+/** @param text IPv4 and IPv6 addresses and, for tunnel mode, networks, separated by commas */
 export function parseAddresses(text: string): NodeAddresses {
-  const addresses = text.split(",");
+  const parts = text.split(",");
+  const addresses = parts.filter((part) => !part.includes("/"));
+  const cidrs = parts.filter((part) => part.includes("/"));
   return {
     ipv4: addresses.find((address) => !address.includes(":")) ?? null,
     ipv6: addresses.find((address) => address.includes(":")) ?? null,
     udpPort: null,
+    ...(cidrs.length === 0 ? {} : { cidrs }),
   };
 }
 

@@ -33,7 +33,7 @@ import type { Done } from "../../ports/failure.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
 import type { Flow } from "./flow.js";
 import { exchangeProbes } from "./probes.js";
-import { deleteSa, policyIn, remoteOf, saIn, SaTable, type Remote, type SimSa } from "./sa-table.js";
+import { deleteSa, placeOf, policyIn, saIn, SaTable, withCarried, type Place, type Remote, type SimSa } from "./sa-table.js";
 
 /** Whose packets pass here: to be told before their counts are read, and after what they meet has changed. */
 export interface PathWatcher {
@@ -138,9 +138,14 @@ export class SimKernel {
     for (const run of this.#waiting.splice(0)) run();
   }
 
-  /** The record of this address, where traffic keeps its flows: a record that has one stays. */
-  recordOf(endpoint: Endpoint): Remote {
-    return this.#table.at(endpoint);
+  /** The record of this place, where traffic keeps its flows: a record that has one stays. */
+  recordOf(place: Place): Remote {
+    return this.#table.at(place);
+  }
+
+  /** Tunnel mode: packets between the networks of `inner` go through the SAs for this address. */
+  carry(inner: Remote, address: Endpoint): void {
+    this.#table.carry(inner, address);
   }
 
   /** To be called by who took a flow away from a record. */
@@ -148,12 +153,12 @@ export class SimKernel {
     this.#table.tidy(remote);
   }
 
-  find(endpoint: Endpoint): Remote | undefined {
-    return this.#table.find(endpoint);
+  find(place: Place): Remote | undefined {
+    return this.#table.find(place);
   }
 
   has(slot: SaSlot): boolean {
-    const remote = this.#table.find(slot.remote);
+    const remote = this.#table.find(slot);
     return remote !== undefined && saIn(remote, slot) !== undefined;
   }
 
@@ -175,11 +180,11 @@ export class SimKernel {
 
   /** Someone else deletes one of our SAs. */
   deleteBehindItsBack(slot: SaSlot): void {
-    const remote = this.#table.find(slot.remote);
+    const remote = this.#table.find(slot);
     if (remote === undefined || saIn(remote, slot) === undefined) return;
     deleteSa(remote, slot);
     this.#tampered.add(saSlotKey(slot));
-    this.paths?.changed([remote]);
+    this.paths?.changed(withCarried(remote));
     this.#table.tidy(remote);
     for (const changed of this.#watchers) changed("foreign-change");
   }
@@ -227,7 +232,11 @@ export class SimKernel {
 
   #apply(stages: readonly (readonly Operation[])[], recognise: Recognise): ApplyOutcome {
     const remotes = new Set<Remote>();
-    for (const stage of stages) for (const operation of stage) remotes.add(this.#table.at(remoteOf(operation)));
+    for (const stage of stages) {
+      for (const operation of stage) {
+        for (const remote of withCarried(this.#table.at(placeOf(operation)))) remotes.add(remote);
+      }
+    }
     const failed = this.#run(stages);
     const outcome = { ...this.#readBack(stages, recognise), failed };
     this.paths?.changed(remotes);
@@ -251,7 +260,7 @@ export class SimKernel {
   #runOne(operation: Operation): string | null {
     if (this.fails()) return "ENOBUFS";
     if (operation.kind === "install-sa" && this.#isForeign(operation)) return slotForeign;
-    const code = this.#table.run(this.#table.at(remoteOf(operation)), operation);
+    const code = this.#table.run(this.#table.at(placeOf(operation)), operation);
     const isRepair = this.#tampered.size > 0 && operation.kind === "install-sa" && code === null;
     if (isRepair) this.#tampered.delete(operationSlotKey(operation));
     return code;
@@ -267,11 +276,11 @@ export class SimKernel {
     const policies = new Set<PolicySpec>();
     for (const stage of stages) {
       for (const operation of stage) {
-        const remote = this.#table.at(remoteOf(operation));
+        const remote = this.#table.at(placeOf(operation));
         if (operation.kind === "install-sa" || operation.kind === "delete-sa") {
           const sa = saIn(remote, operation.kind === "install-sa" ? operation.sa : operation.slot);
           if (sa !== undefined) sas.add(sa);
-          if (sa !== undefined && isInUse(remote, sa)) this.paths?.settle([remote]);
+          if (sa !== undefined) this.paths?.settle(withCarried(remote).filter((one) => isInUse(one, sa)));
         } else {
           const policy = policyIn(remote, operation.policy);
           if (policy !== null) policies.add(policy);

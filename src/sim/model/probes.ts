@@ -32,7 +32,7 @@ export function exchangeProbes(
     missing = -1;
   };
   for (const [i, { remote, spi }] of probes.entries()) {
-    sendProbe(scene, scene.kernel.find(remote), spi, () => {
+    sendProbe(scene, scene.kernel.find({ remote }), spi, () => {
       outcomes[i] = { kind: "answered", roundTripMs: time.nowMs - sentMs };
       missing -= 1;
       if (missing === 0) end();

@@ -1,11 +1,13 @@
 /**
  * The SAs and policies of one modelled kernel, in one record per remote address: what an operation touches and what a
- * packet meets is found by one look-up. It knows no time, and no packets but those that it is told of.
+ * packet meets is found by one look-up. In tunnel mode each pair of networks has a record besides, with its policies. It
+ * knows no time, and no packets but those that it is told of.
  */
 import type { NodeName } from "../../core/node.js";
 import {
   endpointKey,
   sameKeyRef,
+  saSlotOf,
   type Endpoint,
   type Operation,
   type PolicySlot,
@@ -23,9 +25,16 @@ export interface SimSa {
   follows: SimSa | null;
 }
 
-/** All that a kernel holds for one remote address, and the traffic to and from it. */
+/** Where an SA or a policy belongs: the peer's end and, in tunnel mode, the node's own network. */
+export type Place = Pick<PolicySlot, "local" | "remote">;
+
+/** All that a kernel holds for one remote address or pair of networks, and the traffic to and from it. */
 export interface Remote {
   readonly address: string;
+  /** Of networks: the record with the SAs that their packets go through. Null where they are in this one. */
+  carrier: Remote | null;
+  /** The records that have this one as their carrier. */
+  carries: readonly Remote[];
   /** Replaced, by `concat` and `toSpliced`: a list that grows, or that `filter` or a spread made, keeps room for 17. */
   sas: readonly SimSa[];
   policyOut: PolicySpec | null;
@@ -35,6 +44,7 @@ export interface Remote {
 }
 
 const none: readonly SimSa[] = [];
+const nothing: readonly Remote[] = [];
 
 export class SaTable {
   readonly #remotes = new Map<string, Remote>();
@@ -43,18 +53,44 @@ export class SaTable {
   /** Every (key, SPI) that was installed outbound again after a policy had selected it: S4 says none. */
   readonly reused: string[] = [];
 
-  find(endpoint: Endpoint): Remote | undefined {
-    return this.#remotes.get(endpointKey(endpoint));
+  find(place: Place): Remote | undefined {
+    return this.#remotes.get(placeKey(place));
   }
 
-  /** The record of this address, made when there is none. */
-  at(endpoint: Endpoint): Remote {
-    const address = endpointKey(endpoint);
+  /** The record of this place, made when there is none. */
+  at(place: Place): Remote {
+    const address = placeKey(place);
     const known = this.#remotes.get(address);
     if (known !== undefined) return known;
-    const remote: Remote = { address, sas: none, policyOut: null, policyIn: null, flowTo: null, flowFrom: null };
+    const remote: Remote = {
+      address,
+      carrier: null,
+      carries: nothing,
+      sas: none,
+      policyOut: null,
+      policyIn: null,
+      flowTo: null,
+      flowFrom: null,
+    };
     this.#remotes.set(address, remote);
     return remote;
+  }
+
+  /** Packets between the networks of `inner` go through the SAs for this address. */
+  carry(inner: Remote, address: Endpoint): void {
+    const carrier = this.at({ remote: address });
+    if (inner.carrier === carrier) return;
+    this.#drop(inner);
+    inner.carrier = carrier;
+    carrier.carries = [...carrier.carries, inner];
+  }
+
+  #drop(inner: Remote): void {
+    const { carrier } = inner;
+    if (carrier === null) return;
+    inner.carrier = null;
+    carrier.carries = carrier.carries.filter((one) => one !== inner);
+    this.tidy(carrier);
   }
 
   remotes(): IterableIterator<Remote> {
@@ -72,9 +108,11 @@ export class SaTable {
 
   /** Nothing stays of an address for which there is nothing. */
   tidy(remote: Remote): void {
-    const { sas, policyOut, policyIn, flowTo, flowFrom, address } = remote;
-    const isEmpty = sas.length === 0 && policyOut === null && policyIn === null && flowTo === null && flowFrom === null;
-    if (isEmpty) this.#remotes.delete(address);
+    const { sas, carries, policyOut, policyIn, flowTo, flowFrom, address } = remote;
+    const isHeld = sas.length + carries.length > 0 || policyOut !== null || policyIn !== null;
+    if (isHeld || flowTo !== null || flowFrom !== null) return;
+    this.#remotes.delete(address);
+    this.#drop(remote);
   }
 
   /** @returns the error's code, null when it was carried out */
@@ -110,7 +148,9 @@ export class SaTable {
     }
     remote.policyOut = policy;
     if (policy.action.kind !== "protect") return;
-    const sa = saIn(remote, { direction: "out", spi: policy.action.spi });
+    const { spi, outer } = policy.action;
+    const through = outer === undefined ? remote : this.find({ remote: { address: outer, udpPort: null } });
+    const sa = through === undefined ? undefined : saIn(through, { direction: "out", spi });
     if (sa === undefined || this.#wasSelected(sa.spec)) return;
     const { name } = sa.spec.key.to;
     this.#selected.set(name, (this.#selected.get(name) ?? []).concat(sa.spec));
@@ -119,6 +159,20 @@ export class SaTable {
   #wasSelected({ spi, key }: SaSpec): boolean {
     return this.#selected.get(key.to.name)?.some((one) => one.spi === spi && sameKeyRef(one.key, key)) === true;
   }
+}
+
+function placeKey({ local, remote }: Place): string {
+  return local === undefined ? endpointKey(remote) : `${local} ${endpointKey(remote)}`;
+}
+
+/** The record with the SAs that packets of this one go through. */
+export function carrierOf(remote: Remote): Remote {
+  return remote.carrier ?? remote;
+}
+
+/** The records whose packets a change of this one concerns. */
+export function withCarried(remote: Remote): readonly Remote[] {
+  return remote.carries.length === 0 ? [remote] : [remote, ...remote.carries];
 }
 
 export function saIn(remote: Remote, { direction, spi }: Pick<SaSlot, "direction" | "spi">): SimSa | undefined {
@@ -137,15 +191,15 @@ export function policyIn(remote: Remote, { direction }: Pick<PolicySlot, "direct
   return direction === "out" ? remote.policyOut : remote.policyIn;
 }
 
-/** The peer's end that an operation is about. */
-export function remoteOf(operation: Operation): Endpoint {
+/** What an operation is about. */
+export function placeOf(operation: Operation): Place {
   switch (operation.kind) {
     case "install-sa":
-      return operation.sa.direction === "in" ? operation.sa.source : operation.sa.destination;
+      return saSlotOf(operation.sa);
     case "delete-sa":
-      return operation.slot.remote;
+      return operation.slot;
     case "set-policy":
     case "delete-policy":
-      return operation.policy.remote;
+      return operation.policy;
   }
 }

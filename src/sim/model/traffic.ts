@@ -306,16 +306,21 @@ export class Traffic {
   }
 
   /** Takes the flow that it goes on with from those that were before. */
-  #flowOf(from: SimNode, to: SimNode, { local, remote }: Route, before: Set<Flow>): Flow {
-    const near = from.kernel.recordOf(remote);
-    const far = to.kernel.recordOf(local);
+  #flowOf(from: SimNode, to: SimNode, route: Route, before: Set<Flow>): Flow {
+    const { local, remote } = route;
+    const near = from.kernel.recordOf(route.near);
+    const far = to.kernel.recordOf(route.far);
     const old = near.flowTo?.to === to ? near.flowTo : null;
-    if (old?.far === far && old.local === local && before.delete(old)) return old;
+    if (old?.far === far && old.local === local && old.remote === remote && before.delete(old)) return old;
     if (near.flowTo !== null && before.delete(near.flowTo)) this.#end(near.flowTo);
+    if (route.near.local !== undefined) {
+      from.kernel.carry(near, remote);
+      to.kernel.carry(far, local);
+    }
     return this.#begin(from, to, { local, remote }, near, far, old?.provenFor ?? null);
   }
 
-  #begin(from: SimNode, to: SimNode, { local, remote }: Route, near: Remote, far: Remote, provenFor: Flow["provenFor"]): Flow {
+  #begin(from: SimNode, to: SimNode, { local, remote }: Pick<Route, "local" | "remote">, near: Remote, far: Remote, provenFor: Flow["provenFor"]): Flow {
     const flow: Flow = {
       from,
       to,

@@ -141,9 +141,9 @@ export class Play {
 /** Would a packet get through now, by what both kernels hold, with this key or plain? */
 function canSend(from: SimNode, to: SimNode, keyId: number): boolean {
   return routesBetween(from, to).every((route) => {
-    const sent = routeVia(from.kernel.find(route.remote), route.local, false);
+    const sent = routeVia(from.kernel.find(route.near), route.local, false);
     if (typeof sent === "string" || (sent !== plain && sent.spec.key.keyId !== keyId)) return false;
-    const far = to.kernel.find(route.local);
+    const far = to.kernel.find(route.far);
     return far !== undefined && typeof receive({ far, to, isOpen: false }, sent) !== "string";
   });
 }

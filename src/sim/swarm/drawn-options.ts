@@ -9,6 +9,8 @@ export interface SwarmOptions {
   /** The operator moves the fleet between levels, and at last here; null for a fleet that stays at `require`. */
   readonly level: PolicyLevel | null;
   readonly isDualStack: boolean;
+  /** Tunnel mode: so many networks behind each node, of each family; 0 for transport mode. */
+  readonly networks: number;
 }
 
 /** Deadlines out of reach, so that a forced retire is a finding; only the emergency's is near. */
@@ -35,9 +37,11 @@ export function drawOptions(seed: number, prng: Prng): SwarmOptions {
     ...drawHosts(makePrng(seed * 104_729 + 3)),
   };
   const isDualStack = prng.below(4) === 0;
+  const networks = drawNetworks(makePrng(seed * 104_729 + 5));
   const levels = coordination === "barrier" ? drawLevels(makePrng(seed * 130_363 + 7)) : null;
-  if (levels === null) return { sim, level: null, isDualStack };
-  return { sim: { ...sim, isOpen: true, agent: { ...sim.agent, policyLevel: levels.first } }, level: levels.last, isDualStack };
+  if (levels === null) return { sim, level: null, isDualStack, networks };
+  const open = { ...sim, isOpen: true, agent: { ...sim.agent, policyLevel: levels.first } };
+  return { sim: open, level: levels.last, isDualStack, networks };
 }
 
 /** In every fourth barrier fleet levels move. Of its own, so that they change nothing in the others. */
@@ -62,8 +66,13 @@ function drawHosts(prng: Prng): Pick<SimOptions, "clockRate" | "saveMs" | "reque
   };
 }
 
-export function describeOptions({ sim, level, isDualStack }: SwarmOptions, fleet: SimFleet): string {
+function drawNetworks(prng: Prng): number {
+  return [0, 0, 0, 1, 2][prng.below(5)] ?? 0;
+}
+
+export function describeOptions({ sim, level, isDualStack, networks }: SwarmOptions, fleet: SimFleet): string {
   const families = isDualStack ? ", IPv4 and IPv6" : "";
+  const mode = networks === 0 ? "" : `, tunnels between ${networks} networks each`;
   const levels = level === null ? "" : `, levels from ${sim.agent?.policyLevel ?? ""} to ${level}`;
-  return `${sim.coordination}, ${fleet.nodes.size} nodes, ${fleet.controllers.length} controllers${families}${levels}`;
+  return `${sim.coordination}, ${fleet.nodes.size} nodes, ${fleet.controllers.length} controllers${families}${mode}${levels}`;
 }

@@ -2,6 +2,7 @@
 import type { NodeName } from "../../core/node.js";
 import type { Prng } from "../../core/prng.js";
 import type { SimFleet } from "../fleet.js";
+import { parseAddresses } from "../model/host.js";
 import type { Operator } from "./operator.js";
 
 export interface Scene {
@@ -10,6 +11,7 @@ export interface Scene {
   readonly prng: Prng;
   readonly coordination: "barrier" | "pairwise";
   readonly isDualStack: boolean;
+  readonly networks: number;
 }
 
 export type Fault = (scene: Scene) => string | null;
@@ -60,9 +62,10 @@ export const faults = {
     later(fleet, outageMs(scene), () => restart(fleet, name));
     return name;
   },
-  join: ({ fleet, operator, isDualStack }) => {
+  join: (scene) => {
+    const { fleet, operator } = scene;
     if (fleet.live().length >= nodesMax) return null;
-    return fleet.addNode(`n${fleet.nodes.size}`, operator.file(), freshAddresses(fleet, isDualStack));
+    return fleet.addNode(`n${fleet.nodes.size}`, operator.file(), freshAddresses(fleet, scene));
   },
   leave: (scene) => {
     if (scene.fleet.live().length <= 2) return null;
@@ -72,19 +75,26 @@ export const faults = {
     later(scene.fleet, lookAgainMs, () => scene.fleet.node(name).departed && scene.fleet.registry.remove(name));
     return name;
   },
-  move: ({ fleet, prng, isDualStack }) => {
+  move: (scene) => {
+    const { fleet, prng } = scene;
     const names = [...fleet.nodes.keys()];
     const name = names[prng.below(names.length)] as NodeName;
-    const addresses = freshAddresses(fleet, isDualStack, `1${fleet.time.nowMs.toFixed(0)}`);
-    fleet.moveTo(name, addresses);
-    return `${name} to ${addresses}`;
+    const addresses = freshAddresses(fleet, scene, `1${fleet.time.nowMs.toFixed(0)}`);
+    if (scene.networks === 0 || fleet.node(name).departed || prng.below(2) === 0) {
+      fleet.moveTo(name, addresses);
+      return `${name} to ${addresses}`;
+    }
+    const [kept = ""] = fleet.node(name).addresses.cidrs ?? [];
+    const cidrs = [kept, ...(parseAddresses(addresses).cidrs ?? [])].sort();
+    fleet.renumber(name, cidrs);
+    return `${name} has the networks ${cidrs.join()}`;
   },
   "recycle-address": (scene) => {
     const { fleet, operator } = scene;
     const left = [...fleet.nodes.values()].find((node) => node.departed && !isTaken(fleet, node.addresses.ipv4));
     if (left === undefined) return null;
-    const { ipv4, ipv6 } = left.addresses;
-    const name = fleet.addNode(`n${fleet.nodes.size}`, operator.file(), [ipv4, ipv6].filter(Boolean).join());
+    const { ipv4, ipv6, cidrs = [] } = left.addresses;
+    const name = fleet.addNode(`n${fleet.nodes.size}`, operator.file(), [ipv4, ipv6, ...cidrs].filter(Boolean).join());
     return `${name} gets the address of ${left.name}`;
   },
   partition: (scene) => {
@@ -169,10 +179,18 @@ function outageMs({ prng }: Scene): number {
   return prng.below(8) === 0 ? longMs : prng.below(1_500);
 }
 
-/** Addresses that no node has had. */
-export function freshAddresses(fleet: SimFleet, isDualStack: boolean, salt = ""): string {
+/** Addresses and networks that no node has had. */
+export function freshAddresses(
+  fleet: SimFleet,
+  { isDualStack, networks }: Pick<Scene, "isDualStack" | "networks">,
+  salt = "",
+): string {
   const host = `${fleet.nodes.size + 1}${salt}`;
-  return isDualStack ? `10.1.${host},fd00::${host}` : `10.1.${host}`;
+  const cidrs = Array.from({ length: networks }, (_, place) => {
+    const ipv4 = `10.2.${host}.${place}/32`;
+    return isDualStack ? `${ipv4},fd01::${host}:${place}/128` : ipv4;
+  });
+  return [isDualStack ? `10.1.${host},fd00::${host}` : `10.1.${host}`, ...cidrs].join();
 }
 
 function isTaken(fleet: SimFleet, ipv4: string | null): boolean {

@@ -118,7 +118,7 @@ function checkersOf({ fleet, operator }: Scene, history: History, mutant: Mutant
   });
 }
 
-function makeScene(fleet: SimFleet, prng: Prng, { sim, isDualStack }: SwarmOptions): Scene {
+function makeScene(fleet: SimFleet, prng: Prng, { sim, ...places }: SwarmOptions): Scene {
   const { coordination } = sim;
   const operator = new Operator(fleet, coordination);
   if (coordination === "barrier") {
@@ -126,8 +126,8 @@ function makeScene(fleet: SimFleet, prng: Prng, { sim, isDualStack }: SwarmOptio
     if (prng.below(3) === 0) fleet.addController();
   }
   const nodes = 2 + prng.below(5);
-  for (let i = 0; i < nodes; i += 1) fleet.addNode(`n${i}`, operator.file(), freshAddresses(fleet, isDualStack));
-  return { fleet, operator, prng, coordination, isDualStack };
+  for (let i = 0; i < nodes; i += 1) fleet.addNode(`n${i}`, operator.file(), freshAddresses(fleet, places));
+  return { fleet, operator, prng, coordination, ...places };
 }
 
 /** Every few seconds the operator asks for a level, whatever else happens. */

@@ -59,7 +59,7 @@ test("SpindleNode: a change by hand is a fault, whatever is changed", () => {
 });
 
 test("SpindleNode: a record of a newer version is a fault, not an entry", () => {
-  const newer = { ...admitted, record: { ...record, schemaVersion: 2 } };
+  const newer = { ...admitted, record: { ...record, schemaVersion: 3 } };
   assert.match(seeNode(objectOf(specOf(newer))).fault ?? "", /cannot be read by this version/);
 });
 

@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { IncarnationId, NodeAddresses, RosterRevision } from "../../../core/node.js";
 import {
   addressesSchema,
+  addressesVersion,
   fleetRecordSchema,
   incarnationIdSchema,
   operatorRequestSchema,
@@ -17,7 +18,6 @@ import {
 import { rotationRecordSchema } from "../schemas.js";
 import { linkRecordSchema, linkRequestSchema, siteReportSchema } from "../gateway-schemas.js";
 
-const schemaVersion = z.literal(1);
 const shown = z.string().max(256).optional();
 
 /** How conditions look everywhere in Kubernetes. */
@@ -40,14 +40,14 @@ export const conditionsSchema = z.object({ conditions });
 
 /** What a node asks to be on the roster with. `attempt` differs each time it asks. */
 export interface Registration {
-  readonly schemaVersion: 1;
+  readonly schemaVersion: 1 | 2;
   readonly incarnationId: IncarnationId;
   readonly addresses: NodeAddresses;
   readonly attempt: string;
 }
 
 export const registrationSchema: z.ZodType<Registration> = z.object({
-  schemaVersion,
+  schemaVersion: addressesVersion,
   incarnationId: incarnationIdSchema,
   addresses: addressesSchema,
   attempt: z.string().max(64),

@@ -18,7 +18,7 @@ import { systemClock } from "../../system/clock.js";
 import { backoffMs, pause } from "../backoff.js";
 import { rosterMetaKey } from "../keys.js";
 import { rosterListingPrefix } from "../keys.js";
-import { addressesSchema, entryOf } from "../schemas.js";
+import { addressesSchema, addressesVersionOf, entryOf } from "../schemas.js";
 import { admissionOf } from "./admission-answers.js";
 import { closedError, type ApiClient } from "./api-client.js";
 import { parseNode } from "./collections.js";
@@ -35,7 +35,7 @@ const askAgainMsMin = 50;
 const askAgainMsMax = 2_000;
 
 /**
- * @throws PortError ROSTER_NO_FREE_INDEX, ROSTER_NO_FREE_INCARNATION, REGISTRY_RECORD_INVALID by the
+ * @throws PortError ROSTER_NO_FREE_INDEX, ROSTER_NO_FREE_INCARNATION, ROSTER_CIDR_TAKEN, REGISTRY_RECORD_INVALID by the
  * leader's answer; REGISTRY_NOT_LED when there is none in time
  */
 export async function register(
@@ -79,7 +79,9 @@ function canonical({ name, addresses }: RegisterRequest): NodeAddresses {
 
 async function ask(client: ApiClient, request: RegisterRequest): Promise<KubeObject> {
   const { name, incarnationId, addresses } = request;
-  const spec: Registration = { schemaVersion: 1, incarnationId, addresses, attempt: randomUUID() };
+  const asked: Registration = { schemaVersion: addressesVersionOf(addresses), incarnationId, addresses, attempt: randomUUID() };
+  // A merge patch takes away only what is null in it.
+  const spec = { ...asked, addresses: { ...addresses, cidrs: addresses.cidrs ?? null } };
   const path = resourcePath(client.namespace, "spindlereports");
   const patch = { method: "PATCH", path: `${path}/${name}`, body: { spec } } as const;
   const patched = await client.send(patch);

@@ -38,7 +38,7 @@ function convert(schema: JsonSchema): StructuralSchema {
     if (schema[keyword] !== undefined) result[keyword] = schema[keyword];
   }
   // A newer program may write a newer record; whoever reads it decides.
-  if (schema.const === 1) return { type: "integer", minimum: 1 };
+  if (schema.const === 1 || schema.enum?.[0] === 1) return { type: "integer", minimum: 1 };
   if (type === "integer" && schema.maximum === Number.MAX_SAFE_INTEGER) result["format"] = "int64";
   if (type === "array") result.items = convert(subschema(schema.items));
   if (type === "object") addProperties(result, schema);

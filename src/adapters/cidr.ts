@@ -1,8 +1,8 @@
-/** Networks such as 10.0.0.0/8: one spelling for each, and which addresses are in them. */
+/** Networks such as 10.0.0.0/8: one spelling for each, which addresses are in them, and which overlap. */
 import { isIP } from "node:net";
-import { readAddress, writeAddress } from "../../adapters/netlink/codec/address.js";
-import type { Prefix } from "../../adapters/netlink/codec/model.js";
-import type { AddressFamily } from "../../core/node.js";
+import type { AddressFamily } from "../core/node.js";
+import { readAddress, writeAddress } from "./netlink/codec/address.js";
+import type { Prefix } from "./netlink/codec/model.js";
 
 /** Null for what is none, and for one with host bits. */
 export function parseCidr(text: string): Prefix | null {
@@ -13,6 +13,21 @@ export function parseCidr(text: string): Prefix | null {
   const bytes = bytesOf(address, family);
   if (bytes.some((byte, place) => (byte & ~networkMask(place, length)) !== 0)) return null;
   return { address: readAddress(bytes, 0, family), length };
+}
+
+/** Null as `parseCidr`. */
+export function canonicalCidr(text: string): string | null {
+  const prefix = parseCidr(text);
+  return prefix === null ? null : formatCidr(prefix);
+}
+
+export function formatCidr({ address, length }: Prefix): string {
+  return `${address}/${length}`;
+}
+
+/** Have they an address in common? Then one is within the other. */
+export function overlap(one: Prefix, other: Prefix): boolean {
+  return one.length <= other.length ? contains(one, other.address) : contains(other, one.address);
 }
 
 export function contains({ address, length }: Prefix, host: string): boolean {
