@@ -33,10 +33,12 @@ export interface CleanupResult {
   readonly reqid: number;
   readonly sas: readonly SaRow[];
   readonly policies: readonly PolicyRow[];
+  /** Networks of peers that routes of ours lead to. */
+  readonly routes: readonly string[];
   /** Processes that keep the UDP socket of encapsulated ESP open. */
   readonly holders: readonly Holder[];
   /** What was there again soon after the removal; null when nothing was removed. */
-  readonly left: { readonly sas: number; readonly policies: number; readonly holders: number } | null;
+  readonly left: Readonly<Record<"sas" | "policies" | "routes" | "holders", number>> | null;
   readonly ok: boolean;
 }
 
@@ -97,18 +99,20 @@ const policyColumns: readonly Column<PolicyRow>[] = [
 ];
 
 export function cleanupText(result: CleanupResult, stdout: Terminal, wide: boolean): string {
-  const { sas, policies, holders } = result;
-  if (sas.length + policies.length + holders.length === 0)
+  const { sas, policies, routes, holders } = result;
+  if (sas.length + policies.length + routes.length + holders.length === 0)
     return "nothing of Spindle's is in the kernel of this network namespace";
   const parts = [summaryOf(result)];
   if (sas.length > 0) parts.push("", formatTable(saColumns, sas, stdout, wide));
   if (policies.length > 0) parts.push("", formatTable(policyColumns, policies, stdout, wide));
+  if (routes.length > 0) parts.push("", `routes to peers' networks: ${routes.join(", ")}`);
   for (const { pid, places } of holders) parts.push("", `process ${pid} holds UDP ${places} for encapsulated ESP`);
   return parts.join("\n");
 }
 
-function summaryOf({ dryRun, sas, policies, left, ok }: CleanupResult): string {
-  const found = `${counted(sas.length, "SA")} and ${counted(policies.length, "policy")}`;
+function summaryOf({ dryRun, sas, policies, routes, left, ok }: CleanupResult): string {
+  const ways = routes.length === 0 ? "" : `, ${counted(routes.length, "route")}`;
+  const found = `${counted(sas.length, "SA")}${ways} and ${counted(policies.length, "policy")}`;
   if (dryRun) return `would remove ${found}`;
   if (ok || left === null) return `removed ${found}`;
   const sockets = left.holders === 0 ? "" : " and the UDP socket of encapsulated ESP";

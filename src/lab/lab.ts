@@ -290,12 +290,11 @@ export class Lab {
     await this.#startBulk();
   }
 
-  /** On the kernel any program's traffic is encrypted, so a TCP stream is, too. */
   async #startBulk(): Promise<void> {
     const [from, to] = this.nodes;
     if (this.#network === null || from === undefined || to === undefined) return;
-    const { address } = await to.dataplane.endpoint;
-    this.#bulk = BulkStream.open(this.#network.sockets, this.#family, from, to, address);
+    const ends = await Promise.all([from.dataplane.endpoint, to.dataplane.endpoint]);
+    this.#bulk = BulkStream.open(this.#network.sockets, this.#family, from, to, ends);
   }
 
   async #startNode(unit: NodeUnit): Promise<void> {
@@ -352,6 +351,7 @@ export class Lab {
       network: this.#network,
       family: this.#family,
       encapsulation: this.options.encapsulation,
+      ipsecMode: this.options.ipsecMode,
       drops: this.drops,
       newInstance: () => (this.#instances += 1),
       opened: (receiver) => void this.#openPairs.add(`${node} ${receiver}`),

@@ -8,6 +8,7 @@ const refused: readonly { readonly changes: Partial<LabOptions>; readonly why: R
   { changes: { nodes: 2.5 }, why: /--nodes/ },
   { changes: { rotations: 0 }, why: /--rotations/ },
   { changes: { rate: 0 }, why: /--rate/ },
+  { changes: { ipsecMode: "tunnel" }, why: /--ipsec-mode tunnel needs --dataplane kernel/ },
   { changes: { encapsulation: "none" }, why: /--encapsulation none needs --dataplane kernel/ },
   { changes: { ipv6: true }, why: /--ipv6 needs --dataplane kernel/ },
   {

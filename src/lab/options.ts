@@ -1,4 +1,5 @@
 /** What a run of the lab can be asked for, and what is refused. Durations are milliseconds. */
+import type { IpsecMode } from "../core/node.js";
 import { fail, succeed, type Result } from "../core/result.js";
 
 export type Coordination = "barrier" | "pairwise";
@@ -34,6 +35,8 @@ export interface LabOptions {
   readonly ipv6: boolean;
   /** What carries ESP. The userspace dataplane has UDP only. */
   readonly encapsulation: Encapsulation;
+  /** `tunnel`: the traffic is between networks behind the nodes; needs the kernel's dataplane. */
+  readonly ipsecMode: IpsecMode;
   /** Which node is slow, and when each stream of packets begins. */
   readonly seed: number;
   /** Leave the directory with configurations, logs and state. */
@@ -54,6 +57,7 @@ export const labDefaults: LabOptions = {
   registryEndpoints: [],
   ipv6: false,
   encapsulation: "udp",
+  ipsecMode: "transport",
   seed: 1,
   keep: false,
 };
@@ -93,6 +97,9 @@ export function checkLabOptions(options: LabOptions): Result<LabOptions, string>
   }
   if (options.encapsulation === "none" && options.dataplane === "userspace") {
     return fail("--encapsulation none needs --dataplane kernel: userspace has no protocol of its own, only UDP");
+  }
+  if (options.ipsecMode === "tunnel" && options.dataplane === "userspace") {
+    return fail("--ipsec-mode tunnel needs --dataplane kernel: the userspace dataplane has transport mode only");
   }
   return succeed(options);
 }

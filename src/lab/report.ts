@@ -3,6 +3,7 @@
  * 1). Everything in it was measured: packets by the numbers in their payload, times by the agents'
  * own words, registry counts by its counters.
  */
+import type { IpsecMode } from "../core/node.js";
 import type { XfrmCounters } from "../core/xfrm-counters.js";
 import type { FinishedRotation } from "./lab.js";
 import {
@@ -65,6 +66,7 @@ export interface LabReport {
   readonly dataplane: LabDataplane;
   readonly ipv6: boolean;
   readonly encapsulation: Encapsulation;
+  readonly ipsecMode: IpsecMode;
   /** Where configurations, logs and state were left, null when they were removed. */
   readonly directory: string | null;
   readonly rotations: readonly RotationReport[];
@@ -133,6 +135,7 @@ export function makeReport(inputs: ReportInputs): LabReport {
     dataplane: options.dataplane,
     ipv6: options.ipv6,
     encapsulation: options.encapsulation,
+    ipsecMode: options.ipsecMode,
     directory: options.keep ? inputs.directory : null,
     rotations: rotations.map((rotation, index) =>
       rotationReport(ledger, losses, rotation, index + 1),

@@ -57,7 +57,7 @@ for (const family of ["ipv4", "ipv6"] as const) {
 
       const listening = two.within(() => sockets.listenStream(family, there, 5_001));
       const server = createServer((stream) => stream.end("hello")).listen({ fd: listening });
-      const fd = one.within(() => sockets.connectStream(family, socketAddress(family, there, 5_001)));
+      const fd = one.within(() => sockets.connectStream(family, here, there, 5_001));
       const stream = new Socket({ fd, readable: true });
       const [content] = (await once(stream, "data")) as [Buffer];
       assert.equal(content.toString(), "hello");

@@ -12,6 +12,7 @@ import { pathProofCases } from "./cases/path-proof.js";
 import { policyLevelCases } from "./cases/policy-levels.js";
 import { portCases } from "./cases/port.js";
 import { trafficCases } from "./cases/traffic.js";
+import { tunnelCases } from "./cases/tunnel.js";
 
 export interface CaseSet {
   readonly name: string;
@@ -28,7 +29,15 @@ export const caseSets: readonly CaseSet[] = [
   },
   {
     name: "agents-and-commands",
-    cases: [...driftCases, ...cleanupCases, ...policyLevelCases, ...encapsulationCases, ...pathProofCases, ...doctorCases],
+    cases: [
+      ...driftCases,
+      ...cleanupCases,
+      ...policyLevelCases,
+      ...encapsulationCases,
+      ...tunnelCases,
+      ...pathProofCases,
+      ...doctorCases,
+    ],
     withoutModules: [],
   },
   { name: "no-esp", cases: [...noEspCases, ...noEspDoctorCases], withoutModules: ["esp4", "esp6"] },

@@ -37,11 +37,12 @@ test("kernel lab: today's order loses and is caught, ours loses none", { skip },
   assert.deepEqual(ours.rotations.map(({ keyId }) => keyId), [2, 3]);
 });
 
-test("kernel lab: pairwise over IPv6, ESP in UDP, loses none", { skip }, async () => {
-  const words = ["--coordination", "pairwise", "--ipv6", "--encapsulation", "udp", "--rotations", "1"];
+test("kernel lab: pairwise over IPv6, tunnels in UDP, loses none", { skip }, async () => {
+  const words = ["--coordination", "pairwise", "--ipv6", "--encapsulation", "udp", "--ipsec-mode", "tunnel", "--rotations", "1"];
   const result = await runLabCommand(...kernel, ...words);
   assert.equal(result.code, 0, summaryOf(result));
-  assert.deepEqual([result.report.ipv6, result.report.encapsulation], [true, "udp"]);
+  const { ipv6, encapsulation, ipsecMode } = result.report;
+  assert.deepEqual([ipv6, encapsulation, ipsecMode], [true, "udp", "tunnel"]);
   assertHitless(result.report, result);
 });
 

@@ -2,12 +2,12 @@
  * The kernel's XFRM as the agent's dataplane. Invariants: plans and dumps run one at a time, in the
  * order in which they were asked for; what they return was read from the kernel afterwards; what is
  * not ours is never listed and never touched (S6), and what is ours and no plan can name is gone. It
- * works in the network namespace in which it was made. Not in this version: tunnel mode, which is
- * refused.
+ * works in the network namespace in which it was made.
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AssertionError } from "../../core/assert.js";
+import { modeOf } from "../../core/node.js";
 import { fail, succeed } from "../../core/result.js";
 import { limits } from "../../core/limits.js";
 import type { Probe, ProbeOutcome } from "../../core/probe.js";
@@ -30,13 +30,14 @@ import { refuseBesideCilium } from "./kernel/other-ipsec.js";
 import type { ListedPolicy } from "./codec/model.js";
 import { isGuardPolicy, keepGuard } from "./kernel/guard-keeper.js";
 import { isOwnPolicy, isOwnSa } from "./kernel/ownership.js";
-import { readAll, readTouched, type Reader } from "./kernel/read-back.js";
+import { keepRoutes, readAll, readTouched, type Reader } from "./kernel/read-back.js";
 import { runStages } from "./kernel/stage-runner.js";
-import type { LocalNode } from "./kernel/translate.js";
+import type { LocalNode } from "./kernel/local-node.js";
+import { TunnelRoutes } from "./kernel/tunnel-routes.js";
 import { findOwned } from "./owned.js";
 import { sendProbes, type Probing } from "./probe/policy-probes.js";
 import { here } from "./probe/sockets.js";
-import { NetlinkDescriptor } from "./socket/descriptor.js";
+import { NetlinkDescriptor, netlinkProtocol } from "./socket/descriptor.js";
 import { loadLibc, type Libc } from "./socket/libc.js";
 import { listenToXfrm, type Heard, type NotificationSocket } from "./socket/notification-socket.js";
 import { RequestSocket } from "./socket/request-socket.js";
@@ -102,7 +103,8 @@ export class NetlinkKernel implements KernelPort {
     this.#stagingDelayMs = stagingDelayMs;
     this.#stat = openXfrmStat();
     const socket = orClose(this.#stat, () => new RequestSocket(new NetlinkDescriptor(libc)));
-    this.#reader = { socket, local, keySource, log };
+    const routes = orClose(this.#stat, () => orClose(socket, () => openRoutes(libc, options)));
+    this.#reader = { socket, local, keySource, log, routes };
     const hear = (heard: Heard, portId: number): void => this.#hear(heard, portId);
     this.#notifications = orClose(this.#stat, () =>
       orClose(socket, () => listenToXfrm(libc, ["sa", "policy", "expire"], hear)),
@@ -139,7 +141,9 @@ export class NetlinkKernel implements KernelPort {
       const { signal } = this.#closing;
       const pause = (ms: number): Promise<unknown> => sleep(ms, undefined, { signal });
       const pace = { ...makePace(stages, this.#stagingDelayMs), pause };
+      await this.#reader.routes?.open(stages.flat());
       const failed = await runStages(this.#reader, stages, pace);
+      if (stages.some((stage) => stage.some(isEndOfRoute))) await keepRoutes(this.#reader);
       return { ...(await readTouched(this.#reader, recognise, stages)), failed };
     }, done);
   }
@@ -198,6 +202,7 @@ export class NetlinkKernel implements KernelPort {
     this.#watchers.clear();
     this.#notifications.close();
     this.#reader.socket.close();
+    this.#reader.routes?.close();
     this.#stat.close();
   }
 
@@ -235,6 +240,18 @@ export class NetlinkKernel implements KernelPort {
     if ("sa" in heard) return isOwnSa(heard.sa, ownership);
     return "policy" in heard ? isOwnPolicy(heard.policy, ownership) : true;
   }
+}
+
+/** Null but in tunnel mode. */
+function openRoutes(libc: Libc, { local, log }: NetlinkKernelOptions): TunnelRoutes | null {
+  if (modeOf(local.addresses) === "transport") return null;
+  return new TunnelRoutes(new RequestSocket(new NetlinkDescriptor(libc, netlinkProtocol.route)), log);
+}
+
+/** May a route to a peer's network have lost its last policy? */
+function isEndOfRoute(operation: Operation): boolean {
+  const isOutbound = operation.kind === "delete-policy" && operation.policy.direction === "out";
+  return isOutbound && operation.policy.local !== undefined;
 }
 
 function orClose<T>(resource: { close(): void }, open: () => T): T {

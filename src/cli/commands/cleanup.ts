@@ -5,6 +5,9 @@ import { remedyFor } from "../../adapters/netlink/codec/errno.js";
 import { endHolder, findHolders } from "../../adapters/netlink/decapsulation.js";
 import { defaultOwnership, type Ownership } from "../../adapters/netlink/kernel/ownership.js";
 import { remove } from "../../adapters/netlink/kernel/removal.js";
+import { formatCidr } from "../../adapters/cidr.js";
+import { listTunnelRoutes, removeTunnelRoutes } from "../../adapters/netlink/kernel/tunnel-routes.js";
+import { netlinkProtocol } from "../../adapters/netlink/socket/descriptor.js";
 import { findOwned, type Owned } from "../../adapters/netlink/owned.js";
 import { openRequestSocket, type RequestSocket } from "../../adapters/netlink/socket/request-socket.js";
 import { PortError } from "../../adapters/port-error.js";
@@ -22,8 +25,8 @@ interface Flags extends OutputOptions {
 }
 
 const examples = `
-What carries Spindle's reqid (SAs) or stands in its priority band (policies) goes, also what a dead
-agent left; all else stays. Traffic between the nodes is plain afterwards, or stops where another
+What carries Spindle's reqid (SAs), stands in its priority band (policies) or has the protocol number of its
+tunnels (routes) goes, also what a dead agent left; all else stays. Traffic between the nodes is plain afterwards, or stops where another
 program wants it encrypted. Stop the agent of this node first: it would put everything back.
 
 Examples:
@@ -39,7 +42,7 @@ export function makeCommand(shell: Shell): Command {
     .addHelpText("after", examples);
   return addOutputOptions(command).action(async (flags: Flags) => {
     const ownership = await ownershipOf(flags, shell);
-    const result = await withSocket((socket) => cleanUp(socket, ownership, flags.dryRun === true));
+    const result = await withSockets((sockets) => cleanUp(sockets, ownership, flags.dryRun === true));
     await printResult(shell.stdout, formatOf(flags), result, (wide) =>
       cleanupText(result, shell.stdout, wide),
     );
@@ -71,14 +74,24 @@ function badUsage(message: string): CliError {
   return new CliError({ exitCode: 2, code: "BAD_USAGE", message });
 }
 
+interface Sockets {
+  readonly xfrm: RequestSocket;
+  readonly route: RequestSocket;
+}
+
 /** @throws CliError with the kernel's code */
-async function withSocket<T>(run: (socket: RequestSocket) => Promise<T>): Promise<T> {
+async function withSockets<T>(run: (sockets: Sockets) => Promise<T>): Promise<T> {
   try {
-    const socket = await openRequestSocket();
+    const xfrm = await openRequestSocket();
     try {
-      return await run(socket);
+      const route = await openRequestSocket(netlinkProtocol.route);
+      try {
+        return await run({ xfrm, route });
+      } finally {
+        route.close();
+      }
     } finally {
-      socket.close();
+      xfrm.close();
     }
   } catch (cause) {
     if (!(cause instanceof PortError)) throw cause;
@@ -89,21 +102,25 @@ async function withSocket<T>(run: (socket: RequestSocket) => Promise<T>): Promis
 }
 
 async function cleanUp(
-  socket: RequestSocket,
+  { xfrm, route }: Sockets,
   ownership: Ownership,
   dryRun: boolean,
 ): Promise<CleanupResult> {
-  const found = await findOwned(socket, ownership);
+  const found = await findOwned(xfrm, ownership);
+  const ways = await listTunnelRoutes(route);
   const holders = findHolders();
-  const shown = { schemaVersion: 1, dryRun, reqid: ownership.reqid, ...viewOwned(found), holders } as const;
-  if (dryRun || (isNothing(found) && holders.length === 0)) return { ...shown, left: null, ok: true };
-  await remove(socket, found);
+  const routes = ways.map(({ destination }) => formatCidr(destination));
+  const shown = { schemaVersion: 1, dryRun, reqid: ownership.reqid, ...viewOwned(found), routes, holders } as const;
+  if (dryRun || (isNothing(found) && routes.length + holders.length === 0)) return { ...shown, left: null, ok: true };
+  await remove(xfrm, found);
+  await removeTunnelRoutes(route, ways);
   for (const holder of holders) endHolder(holder);
   // An agent that still runs notices within this time, and puts back what it needs.
   await pause(limits.cleanupWatchMs);
-  const left = await findOwned(socket, ownership);
-  const counts = { sas: left.sas.length, policies: left.policies.length, holders: findHolders().length };
-  return { ...shown, left: counts, ok: isNothing(left) && counts.holders === 0 };
+  const left = await findOwned(xfrm, ownership);
+  const stayed = { routes: (await listTunnelRoutes(route)).length, holders: findHolders().length };
+  const counts = { sas: left.sas.length, policies: left.policies.length, ...stayed };
+  return { ...shown, left: counts, ok: isNothing(left) && stayed.routes + stayed.holders === 0 };
 }
 
 function isNothing({ sas, policies }: Owned): boolean {

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { remedyFor } from "../../adapters/netlink/codec/errno.js";
 import { isGuardPolicy, keepGuard, wantedPolicies } from "../../adapters/netlink/kernel/guard-keeper.js";
 import { defaultOwnership } from "../../adapters/netlink/kernel/ownership.js";
-import type { LocalNode } from "../../adapters/netlink/kernel/translate.js";
+import type { LocalNode } from "../../adapters/netlink/kernel/local-node.js";
 import { findOwned } from "../../adapters/netlink/owned.js";
 import { openRequestSocket, type RequestSocket } from "../../adapters/netlink/socket/request-socket.js";
 import { PortError } from "../../adapters/port-error.js";

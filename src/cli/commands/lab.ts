@@ -94,7 +94,7 @@ function addPlaceOptions(command: Command): void {
         .argParser(addEndpoint)
         .default([], "the lab starts what it needs"),
     )
-    .addOption(choice("--ipsec-mode <mode>", "ESP mode", ["transport", "tunnel"]))
+    .addOption(choice("--ipsec-mode <mode>", "what is protected: traffic between the nodes or, on the kernel, between networks behind them", ["transport", "tunnel"]))
     .option("--ipv6", "the nodes' addresses are IPv6; with --dataplane kernel")
     .addOption(
       new Option("--encapsulation <kind>", "what carries ESP (default: udp in userspace, none on the kernel)").choices(["udp", "none"]),
@@ -102,7 +102,6 @@ function addPlaceOptions(command: Command): void {
 }
 
 async function act(flags: LabFlags, shell: Shell): Promise<void> {
-  refuseTunnelMode(flags);
   const options = toOptions(flags);
   const format = formatOf(flags);
   if (flags.compare === true) return compare(options, format, shell);
@@ -137,7 +136,7 @@ function toOptions(flags: LabFlags): LabOptions {
   const fleet = { nodes, rotations, rate, coordination, order, slowNodeMs, drainMs, jitter };
   const { registry, registryEndpoint: registryEndpoints } = flags;
   const { encapsulation = dataplane === "kernel" ? "none" : "udp" } = flags;
-  const place = { dataplane, registry, registryEndpoints, ipv6, encapsulation };
+  const place = { dataplane, registry, registryEndpoints, ipv6, encapsulation, ipsecMode: flags.ipsecMode };
   return { ...fleet, ...place, seed, keep };
 }
 
@@ -153,17 +152,6 @@ function refuseChosen(command: Command, names: readonly string[]): void {
   if (chosen === undefined) return;
   const message = `--compare runs both ways: leave --${chosen} out`;
   throw new CliError({ exitCode: 2, code: "BAD_USAGE", message });
-}
-
-/** The flag is of the contract; no dataplane of this version has the mode. */
-function refuseTunnelMode({ ipsecMode }: LabFlags): void {
-  if (ipsecMode === "transport") return;
-  throw new CliError({
-    exitCode: 2,
-    code: "NOT_IN_THIS_VERSION",
-    message: `--ipsec-mode ${ipsecMode} is not in this version`,
-    hint: "leave it out, or say --ipsec-mode transport",
-  });
 }
 
 /** The first choice is the default. */

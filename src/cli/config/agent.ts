@@ -28,6 +28,7 @@ import {
   shareField,
   taintKeyField,
 } from "./fields.js";
+import { checkNetworks, networksField, toNetworks } from "./networks.js";
 import { agentRegistrySection, checkAgentRegistry, toAgentTarget } from "./registry.js";
 import { checkPolicy, policySection, toPolicy, type PolicyConfig } from "./policy.js";
 import {
@@ -93,6 +94,7 @@ export const agentSchema = z.strictObject({
     name: nodeNameField,
     addresses: z.strictObject({ ipv4: ipv4Field.optional(), ipv6: ipv6Field.optional() }),
     udpPort: portField.optional(),
+    cidrs: networksField,
   }),
   stateDir: pathField,
   registry: agentRegistrySection,
@@ -152,6 +154,7 @@ export function checkAgent(fields: AgentFields, folder: string): readonly Remark
     ...checkAgentRegistry(fields.registry, folder),
     ...checkUdpPort(fields.node.udpPort, fields.dataplane),
     ...checkDataplane(fields.dataplane, folder),
+    ...checkNetworks(fields.node, fields.dataplane),
     ...checkPolicy(fields.policy, fields),
     ...checkTaint(fields),
     ...checkDeadlines(fields.rotation),
@@ -189,10 +192,11 @@ export function warnAboutAgent(fields: AgentFields): readonly Remark[] {
 export function toAgentConfig(fields: AgentFields, folder: string): AgentConfig {
   const { node, registry, keyFile, dataplane, rotation } = fields;
   const { ipv4 = null, ipv6 = null } = node.addresses;
-  const udpPort = toUdpPort(node.udpPort, dataplane);
+  const ends = { ipv4, ipv6, udpPort: toUdpPort(node.udpPort, dataplane) };
+  const addresses = node.cidrs === undefined ? ends : { ...ends, cidrs: toNetworks(node.cidrs) };
   return {
     schemaVersion: fields.schemaVersion,
-    node: { name: node.name, addresses: { ipv4, ipv6, udpPort } },
+    node: { name: node.name, addresses },
     stateDir: resolve(folder, fields.stateDir),
     registry: toAgentTarget(registry, folder),
     coordination: fields.coordination,

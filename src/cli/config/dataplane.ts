@@ -35,6 +35,7 @@ export const dataplaneSection = z.strictObject({
   socket: pathField.optional(),
   reqid: z.int().min(reqidMin).max(reqidMax).optional(),
   encapsulation: z.enum(["none", "udp"]).optional(),
+  ipsecMode: z.enum(["transport", "tunnel"]).optional(),
   besideCilium: z.boolean().optional(),
   replayWindow: z.int().min(limits.replayWindowMin).max(limits.replayWindowMax).optional(),
   provePaths: z.boolean().optional(),
@@ -45,7 +46,7 @@ export type DataplaneFields = z.output<typeof dataplaneSection>;
 
 const fieldsOf = {
   userspace: ["socket"],
-  kernel: ["reqid", "replayWindow", "provePaths", "probePort", "encapsulation", "besideCilium"],
+  kernel: ["reqid", "replayWindow", "provePaths", "probePort", "encapsulation", "ipsecMode", "besideCilium"],
 } as const;
 
 export function checkDataplane(fields: DataplaneFields, folder: string): readonly Remark[] {

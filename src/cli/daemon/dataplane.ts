@@ -3,7 +3,7 @@ import type { Keyring } from "../../adapters/crypto/keyring.js";
 import { remedyFor } from "../../adapters/netlink/codec/errno.js";
 import { openNetlinkKernel, type NetlinkKernelOptions } from "../../adapters/netlink/kernel-port.js";
 import { defaultOwnership } from "../../adapters/netlink/kernel/ownership.js";
-import type { LocalNode } from "../../adapters/netlink/kernel/translate.js";
+import type { LocalNode } from "../../adapters/netlink/kernel/local-node.js";
 import { here } from "../../adapters/netlink/probe/sockets.js";
 import { PortError } from "../../adapters/port-error.js";
 import { UserspaceKernel } from "../../adapters/userspace/control-client.js";

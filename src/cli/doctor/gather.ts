@@ -4,7 +4,7 @@ import { networkInterfaces, release } from "node:os";
 import { canonicalIpv6 } from "../../adapters/ip-address.js";
 import { checkEsp } from "../../adapters/netlink/kernel/esp-check.js";
 import { defaultOwnership, type Ownership } from "../../adapters/netlink/kernel/ownership.js";
-import type { LocalNode } from "../../adapters/netlink/kernel/translate.js";
+import type { LocalNode } from "../../adapters/netlink/kernel/local-node.js";
 import { isPlaceTaken, decapsulationPlaces } from "../../adapters/netlink/decapsulation.js";
 import { loadLibc, type Libc } from "../../adapters/netlink/socket/libc.js";
 import { openRequestSocket, type RequestSocket } from "../../adapters/netlink/socket/request-socket.js";

@@ -1,6 +1,6 @@
 /** Checks of the way to one peer: whether packets get there, as they were sent, and come back. */
 import type { Prefix } from "../../adapters/netlink/codec/model.js";
-import { contains } from "../config/cidr.js";
+import { contains } from "../../adapters/cidr.js";
 import type { Facts, Tables } from "./facts.js";
 import { fine, finding, type Check, type Finding } from "./finding.js";
 

@@ -67,7 +67,7 @@ function refuseKeep({ keep }: LabOptions): void {
 
 function wordsOf(options: LabOptions, recordDirectory: string | null): readonly string[] {
   const { nodes, rotations, rate, coordination, order, slowNodeMs, drainMs, jitter } = options;
-  const { dataplane, ipv6, encapsulation, seed } = options;
+  const { dataplane, ipv6, encapsulation, ipsecMode, seed } = options;
   const values = {
     nodes,
     rotations,
@@ -79,6 +79,7 @@ function wordsOf(options: LabOptions, recordDirectory: string | null): readonly 
     jitter,
     dataplane,
     encapsulation,
+    "ipsec-mode": ipsecMode,
     seed,
     ...(recordDirectory === null ? {} : { record: recordDirectory }),
   };

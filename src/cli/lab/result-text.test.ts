@@ -54,6 +54,7 @@ function report(changes: Partial<LabReport> = {}, packets = none): LabReport {
     dataplane: "userspace",
     ipv6: false,
     encapsulation: "udp",
+    ipsecMode: "transport",
     counted: null,
     bulk: null,
     validity: { sentShare: 0.998, problems: [] },

@@ -5,7 +5,7 @@ import type { Outage } from "../ledger/losses.js";
 import { KernelDataplane } from "../kernel/kernel-dataplane.js";
 import type { KernelNetwork } from "../kernel/kernel-network.js";
 import type { CountedDrops } from "../ledger/counted-drops.js";
-import type { AddressFamily } from "../../core/node.js";
+import type { AddressFamily, IpsecMode } from "../../core/node.js";
 import type { Encapsulation } from "../options.js";
 import { DataplaneUnit } from "./dataplane-unit.js";
 import type { FleetView } from "./fleet-view.js";
@@ -38,6 +38,7 @@ export interface NodeUnitOptions {
   readonly network: KernelNetwork | null;
   readonly family: AddressFamily;
   readonly encapsulation: Encapsulation;
+  readonly ipsecMode: IpsecMode;
   readonly drops: CountedDrops;
   readonly newInstance: () => number;
   readonly opened: (receiver: number) => void;
@@ -55,9 +56,9 @@ export function makeNodeUnit(options: NodeUnitOptions): NodeUnit {
 function makeDataplane(options: NodeUnitOptions): NodeDataplane {
   const { node, name, layout, spindle, ledger, newInstance, opened, outage, note, gaveUp } =
     options;
-  const { network, family, encapsulation, drops } = options;
+  const { network, family, encapsulation, ipsecMode, drops } = options;
   const shared = { node, name, ledger, newInstance, opened, outage };
-  if (network !== null) return new KernelDataplane({ ...shared, network, family, encapsulation, drops });
+  if (network !== null) return new KernelDataplane({ ...shared, network, family, encapsulation, ipsecMode, drops });
   const ended = (how: ProgramEnd): void => noteEnd(note, `${name} dataplane`, how);
   return new DataplaneUnit({ ...shared, layout, spindle, ended, gaveUp });
 }

@@ -6,8 +6,9 @@ import { createServer, Socket, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../adapters/system/clock.js";
 import type { AddressFamily } from "../../core/node.js";
+import type { Endpoint } from "../../core/sa.js";
 import type { NodeDataplane } from "../fleet/node-dataplane.js";
-import { socketAddress, type Sockets } from "../network/sockets.js";
+import type { Sockets } from "../network/sockets.js";
 
 export interface BulkReport {
   readonly from: string;
@@ -54,10 +55,15 @@ export class BulkStream {
   }
 
   /** Between nodes that can reach each other. @throws LabError */
-  static open(sockets: Sockets, family: AddressFamily, from: BulkEnd, to: BulkEnd, address: string): BulkStream {
-    const listening = to.dataplane.within(() => sockets.listenStream(family, address, port));
-    const target = socketAddress(family, address, port);
-    const connected = from.dataplane.within(() => sockets.connectStream(family, target));
+  static open(
+    sockets: Sockets,
+    family: AddressFamily,
+    from: BulkEnd,
+    to: BulkEnd,
+    [here, there]: readonly [Endpoint, Endpoint],
+  ): BulkStream {
+    const listening = to.dataplane.within(() => sockets.listenStream(family, there.address, port));
+    const connected = from.dataplane.within(() => sockets.connectStream(family, here.address, there.address, port));
     return new BulkStream({ from: from.name, to: to.name }, listening, connected);
   }
 

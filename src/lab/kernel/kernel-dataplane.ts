@@ -7,7 +7,7 @@
 import { endHolder, findHolders } from "../../adapters/netlink/decapsulation.js";
 import { openXfrmStat, type XfrmStat } from "../../adapters/netlink/xfrm-stat.js";
 import { systemClock } from "../../adapters/system/clock.js";
-import type { AddressFamily } from "../../core/node.js";
+import type { AddressFamily, IpsecMode } from "../../core/node.js";
 import type { Endpoint } from "../../core/sa.js";
 import type { XfrmCounterName, XfrmCounters } from "../../core/xfrm-counters.js";
 import type { DataplaneSections, NodeDataplane } from "../fleet/node-dataplane.js";
@@ -17,7 +17,7 @@ import type { Outage } from "../ledger/losses.js";
 import type { NetworkNamespace } from "../network/namespace.js";
 import type { Encapsulation } from "../options.js";
 import { socketAddress, type DatagramSocket, type SocketAddress } from "../network/sockets.js";
-import { addressesOf } from "../network/switch.js";
+import { addressesOf, networksOf } from "../network/switch.js";
 import { readPayload, writePayload } from "../traffic/payload.js";
 import { dueTimes, type TrafficPeer, type TrafficPlan } from "../traffic/source.js";
 import type { KernelNetwork } from "./kernel-network.js";
@@ -28,6 +28,7 @@ export interface KernelDataplaneOptions {
   readonly name: string;
   readonly family: AddressFamily;
   readonly encapsulation: Encapsulation;
+  readonly ipsecMode: IpsecMode;
   readonly network: KernelNetwork;
   readonly ledger: Ledger;
   readonly drops: CountedDrops;
@@ -49,6 +50,8 @@ interface Life {
 
 interface Stream extends TrafficPeer {
   readonly to: SocketAddress;
+  /** By which the policy for it is found. */
+  readonly selected: string;
   /** Null until the policy lets packets out encrypted. */
   dueMs: number | null;
   sequence: number;
@@ -65,13 +68,17 @@ const notPermitted = 1;
 
 export class KernelDataplane implements NodeDataplane {
   readonly #options: KernelDataplaneOptions;
+  /** The node's, and that of the host behind it, which in transport mode is the same. */
   readonly #address: string;
+  readonly #host: string;
   #life: Life | null = null;
   #plan: Omit<TrafficPlan, "instance"> | null = null;
 
   constructor(options: KernelDataplaneOptions) {
     this.#options = options;
-    this.#address = addressesOf(options.node)[options.family];
+    const { node, family, ipsecMode } = options;
+    this.#address = addressesOf(node)[family];
+    this.#host = ipsecMode === "tunnel" ? networksOf(node)[family].host : this.#address;
   }
 
   get run(): number | null {
@@ -79,13 +86,14 @@ export class KernelDataplane implements NodeDataplane {
   }
 
   get sections(): Promise<DataplaneSections> {
-    const { family, encapsulation } = this.#options;
+    const { node, family, encapsulation, ipsecMode } = this.#options;
     const addresses = { [family]: this.#address };
-    return Promise.resolve({ node: { addresses }, dataplane: { kind: "kernel", encapsulation } });
+    const cidrs = ipsecMode === "tunnel" ? { cidrs: [networksOf(node)[family].cidr] } : {};
+    return Promise.resolve({ node: { addresses, ...cidrs }, dataplane: { kind: "kernel", encapsulation, ipsecMode } });
   }
 
   get endpoint(): Promise<Endpoint> {
-    return Promise.resolve({ address: this.#address, udpPort: null });
+    return Promise.resolve({ address: this.#host, udpPort: null });
   }
 
   start(): void {
@@ -157,7 +165,7 @@ export class KernelDataplane implements NodeDataplane {
     return namespace.within(() => ({
       instance,
       namespace,
-      socket: network.sockets.openDatagram(family, this.#address, trafficPort),
+      socket: network.sockets.openDatagram(family, this.#host, trafficPort),
       policies: new PolicyFollower(network.libc),
       stat: openXfrmStat(),
       streams: [],
@@ -176,11 +184,13 @@ export class KernelDataplane implements NodeDataplane {
 
   #planStreams({ streams }: Life): void {
     const peers = this.#plan?.peers ?? [];
-    const { family } = this.#options;
+    const { family, ipsecMode } = this.#options;
     streams.length = 0;
     for (const peer of peers) {
-      const to = socketAddress(family, peer.endpoint.address, trafficPort);
-      streams.push({ ...peer, to, dueMs: null, sequence: 0, seal: null, sealed: 0 });
+      const { address } = peer.endpoint;
+      const to = socketAddress(family, address, trafficPort);
+      const selected = ipsecMode === "tunnel" ? networksOf(peer.receiver)[family].first : address;
+      streams.push({ ...peer, to, selected, dueMs: null, sequence: 0, seal: null, sealed: 0 });
     }
   }
 
@@ -190,7 +200,7 @@ export class KernelDataplane implements NodeDataplane {
       const { count, nextMs } = dueTimes(stream.dueMs, nowMs, intervalMs);
       for (let sent = 0; sent < count; sent += 1) this.#send(life, stream);
       stream.dueMs = nextMs;
-    } else if (life.policies.sealTo(stream.endpoint.address) !== null) {
+    } else if (life.policies.sealTo(stream.selected) !== null) {
       stream.dueMs = nowMs + stream.phase * intervalMs;
       const { ledger, opened } = this.#options;
       const told = ledger.stream(life.instance, stream.receiver);
@@ -228,7 +238,7 @@ export class KernelDataplane implements NodeDataplane {
  * begin anew with each SA as well.
  */
 function countSealed(stream: Stream, policies: PolicyFollower): { spi: number; espSequence: number } {
-  const seal = policies.sealTo(stream.endpoint.address);
+  const seal = policies.sealTo(stream.selected);
   if (seal !== stream.seal) [stream.seal, stream.sealed] = [seal, 0];
   stream.sealed += 1;
   return { spi: seal?.spi ?? 0, espSequence: stream.sealed };

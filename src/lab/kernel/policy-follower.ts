@@ -37,7 +37,7 @@ export class PolicyFollower {
   }
 
   /**
-   * Null while packets to this address are plain or blocked. Another object after they were, even
+   * Null while packets to this address, or the network that begins with it, are plain or blocked. Another object after they were, even
    * with the same SPI: an SA is replaced behind a blocking policy.
    */
   sealTo(address: string): Seal | null {

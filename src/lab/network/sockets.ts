@@ -25,7 +25,7 @@ export interface Sockets {
   /** @returns a descriptor that listens, for `Server.listen({ fd })`. @throws LabError */
   listenStream(family: AddressFamily, address: string, port: number): number;
   /** @returns a connected descriptor, for `new Socket({ fd })`. @throws LabError */
-  connectStream(family: AddressFamily, to: SocketAddress): number;
+  connectStream(family: AddressFamily, from: string, to: string, port: number): number;
 }
 
 const kinds = { stream: 1, datagram: 2 } as const;
@@ -37,6 +37,7 @@ const receiveBufferForced = 33;
 const receiveBufferBytes = 8 * 1024 * 1024;
 const datagramBytesMax = 65_536;
 const backlog = 16;
+const anyPort = 0;
 
 interface Calls {
   socket(family: number, type: number, protocol: number): number;
@@ -62,7 +63,7 @@ export async function loadSockets(): Promise<Sockets> {
   return {
     openDatagram: (family, address, port) => openDatagram(calls, family, address, port),
     listenStream: (family, address, port) => listenStream(calls, family, address, port),
-    connectStream: (family, to) => connectStream(calls, family, to),
+    connectStream: (family, from, to, port) => connectStream(calls, family, from, socketAddress(family, to, port)),
   };
 }
 
@@ -123,8 +124,8 @@ function listenStream(calls: Calls, family: AddressFamily, address: string, port
 }
 
 /** Waits for the other end's kernel, which answers while nobody accepts. */
-function connectStream(calls: Calls, family: AddressFamily, to: SocketAddress): number {
-  const fd = openSocket(calls, kinds.stream, family);
+function connectStream(calls: Calls, family: AddressFamily, from: string, to: SocketAddress): number {
+  const fd = openBound(calls, kinds.stream, family, from, anyPort);
   return checked(calls, fd, calls.connect(fd, to, to.length), "connecting");
 }
 

@@ -26,7 +26,11 @@ const own: readonly string[] = [
   `xfrm policy add dst 10.0.0.0/8 dir out action block priority ${band + 255}`,
 ];
 
-const listing = (): readonly string[] => [ip("xfrm", "state"), ip("xfrm", "policy")];
+/** To a network of a peer, and one of a VPN gateway's link, which is no tunnel's. */
+const ownRoute = "route add 10.2.0.0/16 dev lo proto 84 metric 21328";
+const gatewayRoute = "route add 10.3.0.0/16 dev lo proto 83";
+
+const listing = (): readonly string[] => [ip("xfrm", "state"), ip("xfrm", "policy"), ip("route")];
 
 async function cleanup(...flags: readonly string[]): Promise<CommandOutcome & { readonly json: CleanupResult }> {
   const outcome = await runCommand(["cleanup", "--json", ...flags]);
@@ -36,16 +40,17 @@ async function cleanup(...flags: readonly string[]): Promise<CommandOutcome & { 
 const counts = ({ sas, policies }: CleanupResult): readonly number[] => [sas.length, policies.length];
 
 async function onlyOursGoes(): Promise<void> {
-  ipBatch(["xfrm state flush", "xfrm policy flush", ...foreign]);
+  ipBatch(["xfrm state flush", "xfrm policy flush", "link set lo up", gatewayRoute, ...foreign]);
   const before = listing();
-  ipBatch(own);
+  ipBatch([...own, ownRoute]);
   const full = listing();
   const dry = await cleanup("--dry-run");
   assert.deepEqual([dry.exitCode, counts(dry.json), dry.json.left], [0, [2, 3], null]);
   assert.deepEqual(dry.json.sas.map(({ spi }) => spi).sort(), ["0x01000010", "0x01000020"]);
+  assert.deepEqual(dry.json.routes, ["10.2.0.0/16"]);
   assert.deepEqual(listing(), full, "--dry-run changes nothing");
   const real = await cleanup();
-  assert.deepEqual([real.exitCode, counts(real.json), real.json.left], [0, [2, 3], { sas: 0, policies: 0, holders: 0 }]);
+  assert.deepEqual([real.exitCode, counts(real.json), real.json.left], [0, [2, 3], { sas: 0, policies: 0, routes: 0, holders: 0 }]);
   assert.deepEqual(listing(), before, "what is not ours is as it was");
   assert.deepEqual(counts((await cleanup()).json), [0, 0]);
   const { stdout } = await runCommand(["cleanup"]);

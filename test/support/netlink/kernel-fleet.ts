@@ -75,8 +75,16 @@ export interface KernelFleetOptions {
   /** Of ESP in UDP. */
   readonly udpPort?: number;
   readonly provesPaths?: boolean;
+  /** Tunnel mode: what is behind each node. Datagrams are of the first host of its first network. */
+  readonly behind?: readonly [readonly Network[], readonly Network[]];
   /** Around the kernel port of each agent. */
   readonly wrap?: (kernel: KernelPort) => KernelPort;
+}
+
+export interface Network {
+  readonly cidr: string;
+  /** An address in it, which the node has itself. */
+  readonly host: string;
 }
 
 const port = 5_000;
@@ -98,13 +106,12 @@ export async function withKernelFleet(
   const [left, right] = nodes;
   const controller = new ControllerLoop(controllerOptions, { clock: systemClock, registry: registry.registry, log: { write: () => undefined } });
   if (options.coordination === "barrier") controller.start();
-  const sockets = namespaces.map((namespace, i) =>
-    namespace.within(() => openDatagramSocket("ipv4", nodes[i]!.address, port)),
-  );
+  const hosts = nodes.map(({ address }, i) => options.behind?.[i]?.[0]?.host ?? address);
+  const sockets = namespaces.map((namespace, i) => namespace.within(() => openDatagramSocket("ipv4", hosts[i]!, port)));
   try {
     for (const node of nodes) node.offer(1);
     await until("both run key 1", () => nodes.every((node) => runsOnly(node, 1)));
-    const path = [sockets[0]!, sockets[1]!, right.address] as const;
+    const path = [sockets[0]!, sockets[1]!, hosts[1]!] as const;
     await run({ left, right, until, carries: () => carries(...path), stream: () => stream(...path), goTo: (level) => goTo(registry.registry, level) });
   } finally {
     controller.stop();
@@ -133,6 +140,7 @@ async function startNode(
       `address add ${ends.ipv6}/64 dev ${name} nodad`,
       `link set ${name} up`,
       "link set lo up",
+      ...(options.behind?.[i] ?? []).map(({ cidr, host }) => `address add ${host}/${cidr.split("/")[1]} dev lo`),
     ],
     namespace,
   );
@@ -143,6 +151,7 @@ async function startNode(
     guard: options.guard ?? null,
     isGuarded: level === "require",
     udpPort: options.udpPort ?? null,
+    ...(options.behind === undefined ? {} : { cidrs: options.behind[i].map(({ cidr }) => cidr) }),
   });
   await node.kernel.check();
   const storage = await openStateDirectory(stateDir, log);

@@ -41,6 +41,8 @@ export interface KernelNodeOptions {
   readonly probePort?: number;
   /** Of ESP in UDP; null for plain ESP. */
   readonly udpPort?: number | null;
+  /** Tunnel mode: the networks behind the node. */
+  readonly cidrs?: readonly string[];
 }
 
 /** @param namespace null for the one that the process is in */
@@ -55,11 +57,12 @@ export async function makeKernelNode(
     udpPort = null,
     besideCilium = false,
     probePort = limits.probePortDefault,
+    cidrs,
   }: KernelNodeOptions = {},
 ): Promise<KernelNode> {
   const libc = await loadLibc();
   const keyring = new Keyring();
-  const addresses = { ...ends, udpPort };
+  const addresses = { ...ends, udpPort, ...(cidrs === undefined ? {} : { cidrs }) };
   const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024, guard };
   const said: string[] = [];
   const own: Log = { write: (_level, message) => void said.push(message) };

@@ -4,13 +4,13 @@
  * an SPI below those of any key, so no packet uses it.
  */
 import { randomBytes } from "node:crypto";
-import type { AddressFamily } from "../../../core/node.js";
+import { modeOf, type AddressFamily } from "../../../core/node.js";
 import { isCollision } from "../codec/errno.js";
 import type { XfrmSa } from "../codec/model.js";
 import { appendDeleteSa, appendSa } from "../codec/sa.js";
 import { kernelFailure } from "../socket/failures.js";
 import type { RequestSocket } from "../socket/request-socket.js";
-import type { LocalNode } from "./translate.js";
+import type { LocalNode } from "./local-node.js";
 
 /** Key id 0, which no fleet key has. */
 const checkSpi = 0x00ff_fff0;
@@ -25,16 +25,17 @@ export async function checkEsp(socket: RequestSocket, local: LocalNode): Promise
 
 async function checkFamily(
   socket: RequestSocket,
-  { ownership, replayWindow, addresses: { udpPort } }: LocalNode,
+  { ownership, replayWindow, addresses }: LocalNode,
   family: AddressFamily,
   address: string,
 ): Promise<void> {
+  const { udpPort } = addresses;
   const sa: XfrmSa = {
     family,
     source: address,
     destination: address,
     spi: checkSpi,
-    mode: "transport",
+    mode: modeOf(addresses),
     reqid: ownership.reqid,
     ifId: null,
     replayWindow,

@@ -12,7 +12,7 @@ import type { RequestSocket } from "../socket/request-socket.js";
 import { guardPolicies } from "./guard.js";
 import { isOwnPolicy, peerPriority } from "./ownership.js";
 import { remove } from "./removal.js";
-import type { LocalNode } from "./translate.js";
+import type { LocalNode } from "./local-node.js";
 
 /** Is it one of ours that no peer's slot names? */
 export function isGuardPolicy({ priority }: ListedPolicy, { ownership }: LocalNode): boolean {

@@ -5,7 +5,8 @@
  * discovery, DHCP, and the node with itself.
  */
 import type { AddressFamily, NodeAddresses } from "../../../core/node.js";
-import type { Prefix, XfrmPolicy, XfrmSelector } from "../codec/model.js";
+import { parseCidr } from "../../cidr.js";
+import type { PolicyDirection, Prefix, XfrmPolicy, XfrmSelector } from "../codec/model.js";
 import { blockPriority, bypassPriority, type Ownership } from "./ownership.js";
 
 export interface Guard {
@@ -30,14 +31,16 @@ export function guardPolicies(
 ): readonly XfrmPolicy[] {
   if (cidrs.length === 0) return [];
   const passing = families.flatMap((family) => [
-    ...ownTraffic(addresses[family], family),
+    ...ownTraffic(addresses, family),
     ...bypassTcpPorts.flatMap((port) => tcpSelectors(family, port)),
     ...dhcpPorts[family].map((port) => ({ ...anything(family), protocol: protocol.udp, destinationPort: port })),
   ]);
   // For ICMP the source port is the type (RFC 4301, 4.4.1.1).
   const discovery = discoveryTypes.map((type) => ({ ...anything("ipv6"), protocol: protocol.icmpv6, sourcePort: type }));
+  const forwarded = families.flatMap((family) => ownTraffic(addresses, family));
   return [
     ...[...passing, ...discovery].flatMap((selector) => passBothWays(selector, priority)),
+    ...(addresses.cidrs === undefined ? [] : forwarded.map((selector) => pass(selector, "forward", priority))),
     ...cidrs.flatMap((cidr) => blockCidr(cidr, priority)),
   ];
 }
@@ -55,10 +58,13 @@ export function anything(family: AddressFamily): XfrmSelector {
   };
 }
 
-function ownTraffic(address: string | null, family: AddressFamily): readonly XfrmSelector[] {
-  if (address === null) return [];
-  const own = { address, length: family === "ipv4" ? 32 : 128 };
-  return [{ ...anything(family), source: own, destination: own }];
+/** Of the node with itself, and with and between the networks behind it. */
+function ownTraffic(addresses: NodeAddresses, family: AddressFamily): readonly XfrmSelector[] {
+  const address = addresses[family];
+  const networks = (addresses.cidrs ?? []).map(parseCidr).filter((one) => one !== null);
+  const own = address === null ? [] : [{ address, length: family === "ipv4" ? 32 : 128 }];
+  const all = [...own, ...networks.filter((one) => one.address.includes(":") === (family === "ipv6"))];
+  return all.flatMap((source) => all.map((destination) => ({ ...anything(family), source, destination })));
 }
 
 /** Requests and answers. */
@@ -71,11 +77,11 @@ function tcpSelectors(family: AddressFamily, port: number): readonly XfrmSelecto
 }
 
 function passBothWays(selector: XfrmSelector, base: number): readonly XfrmPolicy[] {
-  const rest = { selector, ifId: null, verdict: "allow", priority: base + bypassPriority, templates: [] } as const;
-  return [
-    { direction: "out", ...rest },
-    { direction: "in", ...rest },
-  ];
+  return [pass(selector, "out", base), pass(selector, "in", base)];
+}
+
+function pass(selector: XfrmSelector, direction: PolicyDirection, base: number): XfrmPolicy {
+  return { direction, selector, ifId: null, verdict: "allow", priority: base + bypassPriority, templates: [] };
 }
 
 /** What is forwarded and leaves meets the outbound policies too (net/xfrm/xfrm_policy.c, __xfrm_route_forward). */

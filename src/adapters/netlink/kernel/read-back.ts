@@ -3,7 +3,7 @@
  * remembered between readings: each key is derived again, compared, and wiped.
  */
 import { timingSafeEqual } from "node:crypto";
-import type { KeyRef, Operation, PolicySlot, PolicyView, SaSlot, SaView } from "../../../core/sa.js";
+import type { KeyRef, Operation, PolicyView, SaSlot, SaView } from "../../../core/sa.js";
 import { slotForeign, type Recognise } from "../../../ports/kernel.js";
 import type { Log } from "../../../ports/log.js";
 import type { KeySource } from "../../crypto/key-source.js";
@@ -19,21 +19,18 @@ import { isGuardPolicy, keepGuard } from "./guard-keeper.js";
 import { isOwnPolicy, isOwnSa } from "./ownership.js";
 import { remove } from "./removal.js";
 import { Strays } from "./strays.js";
-import {
-  isInSlot,
-  refuse,
-  slotOfSa,
-  viewOfPolicy,
-  xfrmPolicySlotOf,
-  xfrmSaIdOf,
-  type LocalNode,
-} from "./translate.js";
+import type { LocalNode } from "./local-node.js";
+import { partsOf, PolicyReading, xfrmPolicySlotOf, type PolicyPart } from "./policy-translation.js";
+import { isInSlot, refuse, slotOfSa, xfrmSaIdOf } from "./translate.js";
+import type { TunnelRoutes } from "./tunnel-routes.js";
 
 export interface Reader {
   readonly socket: RequestSocket;
   readonly local: LocalNode;
   readonly keySource: KeySource;
   readonly log: Log;
+  /** Null but in tunnel mode. */
+  readonly routes: TunnelRoutes | null;
 }
 
 export interface Reading {
@@ -45,7 +42,8 @@ export interface Reading {
 export async function readAll(reader: Reader, recognise: Recognise): Promise<Reading> {
   const { socket, local } = reader;
   const sas: SaView[] = [];
-  const policies: PolicyView[] = [];
+  const policies = new PolicyReading(local);
+  const listed: ListedPolicy[] = [];
   const guards: ListedPolicy[] = [];
   const strays = new Strays();
   const addSa = (payload: Uint8Array): void => {
@@ -62,22 +60,23 @@ export async function readAll(reader: Reader, recognise: Recognise): Promise<Rea
       guards.push(policy);
       return;
     }
-    const view = viewOfPolicy(policy, local);
-    if (view === null) strays.addPolicy(policy);
-    else policies.push(view);
+    if (policies.add(policy)) listed.push(policy);
+    else strays.addPolicy(policy);
   };
   await socket.dump(appendDumpSas, addSa, () => {
     sas.length = 0;
     strays.sas.length = 0;
   });
   await socket.dump(appendDumpPolicies, addPolicy, () => {
-    policies.length = 0;
+    policies.clear();
+    listed.length = 0;
     guards.length = 0;
     strays.policies.length = 0;
   });
   await putGuardRight(reader, guards);
   await removeStrays(reader, strays);
-  return { sas, policies };
+  await reader.routes?.keep(listed);
+  return { sas, policies: policies.done() };
 }
 
 /** What another program put in our place is its own (S6): that is told, and the rest goes on. */
@@ -112,15 +111,22 @@ export async function readTouched(
     return viewOfSa(reader, sa, slot, recognise(slot));
   };
   const sas = await getSas(reader, slots.sas, read);
-  const policies = await getPolicies(reader, slots.policies);
-  return {
-    sas: sas.filter((sa) => sa !== null),
-    policies: policies.flatMap((policy) => {
-      const isOurs = policy !== null && isOwnPolicy(policy, reader.local.ownership);
-      const view = isOurs ? viewOfPolicy(policy, reader.local) : null;
-      return view === null ? [] : [view];
-    }),
+  const reading = new PolicyReading(reader.local);
+  for (const policy of await getPolicies(reader, slots.policies.flatMap(partsOf))) {
+    if (policy !== null && isOwnPolicy(policy, reader.local.ownership)) reading.add(policy);
+  }
+  return { sas: sas.filter((sa) => sa !== null), policies: reading.done() };
+}
+
+/** All policies of ours, for the routes that go with them. @throws PortError */
+export async function keepRoutes({ socket, local, routes }: Reader): Promise<void> {
+  const listed: ListedPolicy[] = [];
+  const add = (payload: Uint8Array): void => {
+    const policy = readPolicy(payload);
+    if (policy !== null && isOwnPolicy(policy, local.ownership)) listed.push(policy);
   };
+  await socket.dump(appendDumpPolicies, add, () => (listed.length = 0));
+  await routes?.keep(listed);
 }
 
 /** Of each slot what `read` makes of the SA that the kernel has there, whoever's it is. */
@@ -142,12 +148,12 @@ export async function getSas<T>(
   });
 }
 
-/** Of each slot the policy that the kernel has there, whoever's it is. */
+/** Of each part the policy that the kernel has there, whoever's it is. */
 export async function getPolicies(
   { socket, local }: Reader,
-  slots: readonly PolicySlot[],
+  parts: readonly PolicyPart[],
 ): Promise<readonly (ListedPolicy | null)[]> {
-  const wanted = slots.map((slot) => xfrmPolicySlotOf(slot, local));
+  const wanted = parts.map((part) => xfrmPolicySlotOf(part, local));
   return (await socket.getMany(wanted, appendGetPolicy, readPolicy)).map(foundOrNull);
 }
 
@@ -170,6 +176,7 @@ function viewOfSa(reader: Reader, sa: ListedSa, slot: SaSlot, key: KeyRef | null
 
 /** Are the bytes in the kernel those derived for the key? */
 export function compareKey(keySource: KeySource, sa: ListedSa, key: KeyRef): SaView["bytes"] {
+  if (sa.mode !== key.mode) return "mismatch";
   const secret = keySource.derive(key);
   if (secret === null || sa.aead === null) return "unverifiable";
   const derived = secret.reveal();

@@ -19,14 +19,8 @@ import { appendDeleteSa, appendSa, readSa } from "../codec/sa.js";
 import { isOwnPolicy, isOwnSa } from "./ownership.js";
 import { getPolicies, getSas, type Reader } from "./read-back.js";
 import { findHolder, foreignHolder, ownHolder, type Why } from "./slot-holder.js";
-import {
-  isInSlot,
-  refuse,
-  xfrmPolicyOf,
-  xfrmPolicySlotOf,
-  xfrmSaIdOf,
-  xfrmSaOf,
-} from "./translate.js";
+import { partsOf, xfrmPolicyOf, xfrmPolicySlotOf, type PolicyPart } from "./policy-translation.js";
+import { isInSlot, refuse, xfrmSaIdOf, xfrmSaOf } from "./translate.js";
 
 /** How fast stages run: at once, but for a slow node of the lab. */
 export interface StagePace extends StagingPace {
@@ -72,11 +66,12 @@ async function runSlice(
     if (refusal !== null) failed.push({ operation, ...refusal });
     return refusal === null;
   });
-  const foreign = await findForeign(reader, runnable);
+  const parts = runnable.flatMap(split);
+  const foreign = await findForeign(reader, parts);
   const sendable: Sendable[] = [];
   try {
-    for (const operation of runnable) {
-      const outcome = prepare(reader, operation, foreign);
+    for (const part of parts) {
+      const outcome = prepare(reader, part, foreign);
       if (outcome === "skip") continue;
       if ("code" in outcome) failed.push(outcome);
       else sendable.push(outcome);
@@ -88,54 +83,62 @@ async function runSlice(
   return failed;
 }
 
-/** An operation that will be sent, with the key that it needs. */
-interface Sendable {
+/** One message's worth of an operation; `policy` says which of the kernel's policies it is about, if any. */
+interface Part {
   readonly operation: Operation;
+  readonly policy: PolicyPart | null;
+}
+
+function split(operation: Operation): readonly Part[] {
+  if (operation.kind !== "set-policy" && operation.kind !== "delete-policy") return [{ operation, policy: null }];
+  return partsOf(policySlotOf(operation.policy)).map((policy) => ({ operation, policy }));
+}
+
+/** A part that will be sent, with the key that it needs. */
+interface Sendable extends Part {
   readonly secret: Secret | null;
 }
 
-/** Deletions of what is not there or not ours, and policies whose slot somebody else holds. */
+/** Deletions of what is not there or not ours, and policies of which somebody else holds a slot. */
 interface Foreign {
-  readonly nothingToDelete: ReadonlySet<Operation>;
+  readonly nothingToDelete: ReadonlySet<Part>;
   readonly held: ReadonlySet<Operation>;
 }
 
-async function findForeign(reader: Reader, operations: readonly Operation[]): Promise<Foreign> {
-  const nothingToDelete = new Set<Operation>();
+async function findForeign(reader: Reader, parts: readonly Part[]): Promise<Foreign> {
+  const nothingToDelete = new Set<Part>();
   const held = new Set<Operation>();
   const { ownership } = reader.local;
-  const deletions = operations.filter((operation) => operation.kind === "delete-sa");
+  const deletions = parts.flatMap((part) =>
+    part.operation.kind === "delete-sa" ? [{ part, slot: part.operation.slot }] : [],
+  );
   const owns = await getSas(reader, deletions.map(({ slot }) => slot), (payload, slot) => {
     const sa = readSa(payload);
     return sa !== null && isOwnSa(sa, ownership) && isInSlot(sa, slot);
   });
-  deletions.forEach((operation, index) => owns[index] !== true && nothingToDelete.add(operation));
-  const changes = operations.filter(
-    (operation) => operation.kind === "set-policy" || operation.kind === "delete-policy",
-  );
-  const slots = changes.map((change) =>
-    change.kind === "set-policy" ? policySlotOf(change.policy) : change.policy,
-  );
-  const present = await getPolicies(reader, slots);
-  changes.forEach((operation, index) => {
+  deletions.forEach(({ part }, index) => owns[index] !== true && nothingToDelete.add(part));
+  const changes = parts.flatMap((part) => (part.policy === null ? [] : [{ part, policy: part.policy }]));
+  const present = await getPolicies(reader, changes.map(({ policy }) => policy));
+  changes.forEach(({ part }, index) => {
     const policy = present[index] ?? null;
     const isOurs = policy !== null && isOwnPolicy(policy, ownership);
-    if (operation.kind === "delete-policy" && !isOurs) nothingToDelete.add(operation);
-    if (operation.kind === "set-policy" && policy !== null && !isOurs) held.add(operation);
+    if (part.operation.kind === "delete-policy" && !isOurs) nothingToDelete.add(part);
+    if (part.operation.kind === "set-policy" && policy !== null && !isOurs) held.add(part.operation);
   });
   return { nothingToDelete, held };
 }
 
 function prepare(
   reader: Reader,
-  operation: Operation,
+  part: Part,
   { nothingToDelete, held }: Foreign,
 ): Sendable | FailedOperation | "skip" {
-  if (nothingToDelete.has(operation)) return "skip";
-  if (held.has(operation)) return { operation, ...foreignHolder("policy") };
-  if (operation.kind !== "install-sa") return { operation, secret: null };
+  const { operation, policy } = part;
+  if (nothingToDelete.has(part)) return "skip";
+  if (held.has(operation)) return policy?.direction === "forward" ? "skip" : { operation, ...foreignHolder("policy") };
+  if (operation.kind !== "install-sa") return { ...part, secret: null };
   const secret = reader.keySource.derive(operation.sa.key);
-  if (secret !== null) return { operation, secret };
+  if (secret !== null) return { ...part, secret };
   const message =
     "the fleet key of this security association is not at hand, so its key cannot be derived";
   return { operation, code: "KEY_NOT_AVAILABLE", message };
@@ -196,16 +199,16 @@ async function attempt(
   return failed;
 }
 
-function append(batch: MessageBatch, { operation, secret }: Sendable, { local }: Reader): void {
+function append(batch: MessageBatch, { operation, policy, secret }: Sendable, { local }: Reader): void {
   switch (operation.kind) {
     case "install-sa":
       return appendSa(batch, "add", xfrmSaOf(operation.sa, local), secret!.reveal());
     case "delete-sa":
       return appendDeleteSa(batch, xfrmSaIdOf(operation.slot, local));
     case "set-policy":
-      return appendPolicy(batch, "set", xfrmPolicyOf(operation.policy, local));
+      return appendPolicy(batch, "set", xfrmPolicyOf(operation.policy, policy!.direction, local));
     case "delete-policy":
-      return appendDeletePolicy(batch, xfrmPolicySlotOf(operation.policy, local));
+      return appendDeletePolicy(batch, xfrmPolicySlotOf(policy!, local));
   }
 }
 

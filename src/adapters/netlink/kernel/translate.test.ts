@@ -3,19 +3,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KeyId } from "../../../core/key-id.js";
 import type { IncarnationId, NodeName } from "../../../core/node.js";
-import type { Endpoint, KeyEnd, Operation, PolicyAction, SaSpec } from "../../../core/sa.js";
+import type { Endpoint, KeyEnd, Operation, PolicyAction, PolicySpec, PolicyView, SaSpec } from "../../../core/sa.js";
 import type { NodeIndex, Spi } from "../../../core/spi.js";
 import type { ListedPolicy, ListedSa, XfrmPolicy } from "../codec/model.js";
 import { defaultOwnership, isOwnPolicy, isOwnSa, peerPriority } from "./ownership.js";
-import {
-  refuse,
-  slotOfSa,
-  viewOfPolicy,
-  xfrmPolicyOf,
-  xfrmSaIdOf,
-  xfrmSaOf,
-  type LocalNode,
-} from "./translate.js";
+import type { LocalNode } from "./local-node.js";
+import { partsOf, PolicyReading, xfrmPolicyOf } from "./policy-translation.js";
+import { refuse, slotOfSa, xfrmSaIdOf, xfrmSaOf } from "./translate.js";
 
 const local: LocalNode = {
   addresses: { ipv4: "192.0.2.1", ipv6: null, udpPort: null },
@@ -89,6 +83,12 @@ test("kernel port: the kernel's name of an SA is its destination, whichever end 
   assert.deepEqual([idOf("in"), idOf("out")], ["192.0.2.1", "192.0.2.2"]);
 });
 
+function viewsOf(policies: readonly ListedPolicy[], node = local): readonly PolicyView[] {
+  const reading = new PolicyReading(node);
+  for (const one of policies) reading.add(one);
+  return reading.done();
+}
+
 /** As the kernel lists what was set. */
 function listed(written: XfrmPolicy): ListedPolicy {
   const templates = written.templates.map((template) => ({ ...template, protocol: 50 }));
@@ -105,12 +105,12 @@ test("kernel port: an outbound policy is pinned to its SPI, an inbound one is no
     [policy("in", { kind: "block" }), undefined],
   ];
   for (const [spec, pinned] of cases) {
-    const written = xfrmPolicyOf(spec, local);
+    const written = xfrmPolicyOf(spec, spec.direction, local);
     assert.equal(written.templates[0]?.spi, pinned);
     assert.equal(written.priority, defaultOwnership.priority + peerPriority);
     const { direction, family, remote, action } = spec;
     assert.ok(isOwnPolicy(listed(written), defaultOwnership));
-    assert.deepEqual(viewOfPolicy(listed(written), local), { slot: { direction, family, remote }, action });
+    assert.deepEqual(viewsOf([listed(written)]), [{ slot: { direction, family, remote }, action }]);
   }
 });
 
@@ -121,7 +121,7 @@ test("kernel port: where ESP goes in UDP, SAs have both ports and policies are f
   assert.equal(refuse({ kind: "install-sa", sa: spec }, udp), null);
   assert.deepEqual(xfrmSaOf(spec, udp).encapsulation, { source: 4_500, destination: 4_500 });
   const accept = { ...policy("in", { kind: "accept" }), remote: there };
-  assert.deepEqual(viewOfPolicy(listed(xfrmPolicyOf(accept, udp)), udp)?.slot.remote, there);
+  assert.deepEqual(viewsOf([listed(xfrmPolicyOf(accept, "in", udp))], udp)[0]?.slot.remote, there);
   const other = { ...spec, source: { ...there, udpPort: 4_501 } };
   assert.match(refuse({ kind: "install-sa", sa: other }, udp)?.message ?? "", /UDP 4501 towards a peer, where this node has UDP 4500/);
 });
@@ -154,7 +154,7 @@ test("kernel port: an SA is ours by its reqid, and only without marks, if_id or 
 });
 
 test("kernel port: a policy is ours by its band, and only without marks, if_id or another's template", () => {
-  const own = listed(xfrmPolicyOf(policy("in", { kind: "accept" }), local));
+  const own = listed(xfrmPolicyOf(policy("in", { kind: "accept" }), "in", local));
   const { priority } = defaultOwnership;
   const foreign: readonly Partial<ListedPolicy>[] = [
     { priority: priority - 1 },
@@ -177,8 +177,60 @@ test("kernel port: what neither starts nor ends here has no slot", () => {
 });
 
 test("kernel port: a policy of ours for more than one peer is not listed as a peer's", () => {
-  const own = listed(xfrmPolicyOf(policy("in", { kind: "block" }), local));
+  const own = listed(xfrmPolicyOf(policy("in", { kind: "block" }), "in", local));
   const wide = { ...own.selector, source: { address: "0.0.0.0", length: 0 } };
-  assert.equal(viewOfPolicy({ ...own, selector: wide }, local), null);
-  assert.equal(viewOfPolicy({ ...own, direction: "forward" }, local), null);
+  assert.deepEqual(viewsOf([{ ...own, selector: wide }]), []);
+  assert.deepEqual(viewsOf([{ ...own, direction: "forward" }]), []);
+});
+
+const tunnelNode: LocalNode = { ...local, addresses: { ...local.addresses, cidrs: ["10.1.0.0/24"] } };
+const outer = "192.0.2.2";
+
+function between(direction: "in" | "out", action: PolicyAction, network = "10.1.0.0/24"): PolicySpec {
+  const remote = at("10.2.0.0/24");
+  return { direction, peer: end.name, family: "ipv4", local: network, remote, action };
+}
+
+const inParts = (spec: PolicySpec): readonly ListedPolicy[] =>
+  partsOf(spec).map(({ direction }) => listed(xfrmPolicyOf(spec, direction, tunnelNode)));
+
+test("kernel port: between networks, what comes in is two policies, and each is recognised", () => {
+  const specs = [
+    between("out", { kind: "protect", spi, outer }),
+    between("out", { kind: "pass" }),
+    between("in", { kind: "accept", outer }),
+    between("in", { kind: "accept-any", outer }),
+  ];
+  for (const spec of specs) {
+    const { peer: _peer, action, ...slot } = spec;
+    assert.deepEqual(viewsOf(inParts(spec), tunnelNode), [{ slot, action }]);
+  }
+  assert.deepEqual(inParts(specs[2]!).map(({ direction }) => direction), ["in", "forward"]);
+});
+
+test("kernel port: one of two inbound policies is none that a level wants", () => {
+  const [here, through] = inParts(between("in", { kind: "accept", outer }));
+  const [other] = inParts(between("in", { kind: "accept", outer: "192.0.2.9" }));
+  for (const half of [[here!], [through!], [other!, through!]]) {
+    assert.deepEqual(viewsOf(half, tunnelNode).map(({ action }) => action.kind), ["block"]);
+  }
+});
+
+test("kernel port: a tunnel that does not end here, or a policy of another mode, is nobody's slot", () => {
+  const [out] = inParts(between("out", { kind: "protect", spi, outer }));
+  const elsewhere = { ...tunnelNode, addresses: { ...tunnelNode.addresses, ipv4: "192.0.2.7" } };
+  assert.deepEqual(viewsOf([out!], elsewhere), []);
+  assert.deepEqual(viewsOf([out!], local), []);
+});
+
+test("kernel port: a node runs plans of its own mode alone", () => {
+  const inTunnel = install({ key: { ...sa().key, mode: "tunnel" } });
+  assert.equal(refuse(inTunnel, tunnelNode), null);
+  assert.equal(refuse(install({}), tunnelNode)?.code, "DATAPLANE_UNSUPPORTED");
+  const set = (spec: PolicySpec): Operation => ({ kind: "set-policy", policy: spec });
+  assert.equal(refuse(set(between("out", { kind: "protect", spi, outer })), tunnelNode), null);
+  assert.equal(refuse(set(between("out", { kind: "protect", spi, outer })), local)?.code, "DATAPLANE_UNSUPPORTED");
+  assert.equal(refuse(set(between("out", { kind: "protect", spi })), tunnelNode)?.code, "DATAPLANE_UNSUPPORTED");
+  assert.equal(refuse(set(between("out", { kind: "block" }, "10.1.0.9/24")), tunnelNode)?.code, "DATAPLANE_UNSUPPORTED");
+  assert.equal(refuse(set(policy("out", { kind: "protect", spi })), tunnelNode)?.code, "DATAPLANE_UNSUPPORTED");
 });

@@ -9,11 +9,13 @@ import { protocolUdp } from "../codec/constants.js";
 import { describeKernelError, isCollision } from "../codec/errno.js";
 import type { XfrmPolicy } from "../codec/model.js";
 import { appendPolicy } from "../codec/policy.js";
+import type { LocalNode } from "../kernel/local-node.js";
 import { probePriority } from "../kernel/ownership.js";
+import { xfrmPolicyOf } from "../kernel/policy-translation.js";
 import type { Reader } from "../kernel/read-back.js";
 import { remove } from "../kernel/removal.js";
 import { foreignHolder } from "../kernel/slot-holder.js";
-import { refuse, xfrmPolicyOf, type LocalNode } from "../kernel/translate.js";
+import { refuse } from "../kernel/translate.js";
 import { sendProbe } from "./prober.js";
 import type { Within } from "./sockets.js";
 
@@ -55,7 +57,7 @@ async function asPromise(outcome: ProbeOutcome | Promise<ProbeOutcome>): Promise
 }
 
 export function probePolicyOf(probe: Probe, port: number, local: LocalNode): XfrmPolicy {
-  const policy = xfrmPolicyOf(policyTo(probe), local);
+  const policy = xfrmPolicyOf(policyTo(probe), "out", local);
   const selector = { ...policy.selector, protocol: protocolUdp, destinationPort: port };
   return { ...policy, selector, priority: local.ownership.priority + probePriority };
 }

@@ -16,6 +16,7 @@ export const routeAttribute = {
   destination: 1,
   outputInterface: 4,
   gateway: 5,
+  metric: 6,
   preferredSource: 7,
   multipath: 9,
   table: 15,
@@ -42,6 +43,16 @@ export const deadHop = 1;
  * (/etc/iproute2/rt_protos); this one is not.
  */
 export const ourRouteProtocol = 83;
+
+/** Whose a route is, and how far behind others to the same destination it stands; null for the family's default. */
+export interface RouteOwner {
+  readonly protocol: number;
+  readonly metric: number | null;
+}
+
+export const gatewayRoutes: RouteOwner = { protocol: ourRouteProtocol, metric: null };
+/** To networks of peers, in tunnel mode. */
+export const tunnelRoutes: RouteOwner = { protocol: 84, metric: 0x5350 };
 
 /** Sizes of rtmsg, rtnexthop, ifinfomsg and ifaddrmsg. */
 export const routeStructBytes = { route: 12, nextHop: 8, link: 16, address: 8 } as const;

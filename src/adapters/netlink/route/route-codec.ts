@@ -7,13 +7,14 @@ import { readAttributes, viewOf, type Attributes } from "../codec/received.js";
 import {
   deadHop,
   fibMatch,
+  gatewayRoutes,
   mainTable,
-  ourRouteProtocol,
   routeAttribute,
   routeMessage,
   routeStructBytes,
   scope,
   unicast,
+  type RouteOwner,
 } from "./constants.js";
 import type { Hop, Prefix, Route } from "./model.js";
 
@@ -23,10 +24,11 @@ export type OurRoute = Pick<Route, "destination" | "preferredSource" | "hops">;
  * Makes the route or replaces the one to the same destination, in one step: no packet finds none. Several hops of an IPv6 route
  * each need a gateway (Linux 6.18: "Device only routes can not be added for IPv6 using the multipath API").
  */
-export function appendReplaceRoute(batch: MessageBatch, route: OurRoute): void {
+export function appendReplaceRoute(batch: MessageBatch, route: OurRoute, owner = gatewayRoutes): void {
   const { family } = route.destination;
+  const isDirect = family === "ipv4" && route.hops.every(({ gateway }) => gateway === null);
   batch.beginMessage(routeMessage.newRoute, netlinkFlag.request | netlinkFlag.create | netlinkFlag.replace);
-  appendHeader(batch, route.destination, ourRouteProtocol, family === "ipv4" ? scope.link : scope.universe);
+  appendHeader(batch, route.destination, owner, isDirect ? scope.link : scope.universe);
   appendAddress(batch, routeAttribute.destination, family, route.destination.address);
   if (route.preferredSource !== null)
     appendAddress(batch, routeAttribute.preferredSource, family, route.preferredSource);
@@ -35,10 +37,17 @@ export function appendReplaceRoute(batch: MessageBatch, route: OurRoute): void {
 }
 
 /** Of our routes only: the kernel compares the protocol. */
-export function appendDeleteRoute(batch: MessageBatch, destination: Prefix): void {
+export function appendDeleteRoute(batch: MessageBatch, destination: Prefix, owner = gatewayRoutes): void {
   batch.beginMessage(routeMessage.deleteRoute, netlinkFlag.request);
-  appendHeader(batch, destination, ourRouteProtocol, 255);
+  appendHeader(batch, destination, owner, 255);
   appendAddress(batch, routeAttribute.destination, destination.family, destination.address);
+  batch.endMessage();
+}
+
+/** All routes of both families. */
+export function appendListRoutes(batch: MessageBatch): void {
+  batch.beginMessage(routeMessage.getRoute, netlinkFlag.request | netlinkFlag.dump);
+  batch.reserve(routeStructBytes.route);
   batch.endMessage();
 }
 
@@ -69,9 +78,11 @@ export function readRoute(payload: Uint8Array): Route | null {
 }
 
 /** struct rtmsg: family, lengths, TOS, table, protocol, scope, type, flags. */
-function appendHeader(batch: MessageBatch, { family, length }: Prefix, protocol: number, reach: number): void {
+function appendHeader(batch: MessageBatch, { family, length }: Prefix, { protocol, metric }: RouteOwner, reach: number): void {
   const start = batch.reserve(routeStructBytes.route);
   batch.bytes.set([addressFamilyNumber[family], length, 0, 0, mainTable, protocol, reach, unicast], start);
+  if (metric === null) return;
+  batch.view.setUint32(batch.reserveAttribute(routeAttribute.metric, 4), metric, true);
 }
 
 function addressLength(family: Family): number {

@@ -31,8 +31,9 @@ export type RequestDescriptor = Pick<
   "send" | "receive" | "wipeReceived" | "close" | "portId" | "isOpen"
 >;
 
-export async function openRequestSocket(): Promise<RequestSocket> {
-  return new RequestSocket(new NetlinkDescriptor(await loadLibc()));
+/** @param protocol that of XFRM when absent */
+export async function openRequestSocket(protocol?: number): Promise<RequestSocket> {
+  return new RequestSocket(new NetlinkDescriptor(await loadLibc(), protocol));
 }
 
 export class RequestSocket {
