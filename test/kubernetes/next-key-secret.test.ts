@@ -27,6 +27,19 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
   return cause.fault.code;
 }
 
+/** The client, but something happens just before each request of that method. */
+function before(client: ApiClient, method: string, happens: () => Promise<unknown>): ApiClient {
+  return new Proxy(client, {
+    get: (target, name) => {
+      if (name !== "send") return Reflect.get(target, name, target) as unknown;
+      return async (request: Parameters<ApiClient["send"]>[0]) => {
+        if (request.method === method) await happens();
+        return target.send(request);
+      };
+    },
+  });
+}
+
 test("key Secret: made, extended by one key per rotation, and never twice at once", options, async (context: TestContext) => {
   const server = await startKubernetes(context);
   const client = clientOf(server, "default");
@@ -67,17 +80,27 @@ test("key Secret: a version that is no longer stored is not overwritten", option
   context.after(() => client.close());
   const secret: KeySecret = { name: "fleet-keys", file: "keys", ring: 255 };
   await writeNextKey(client, secret, null);
-  const late = new Proxy(client, {
-    get: (target, name) => {
-      if (name !== "send") return Reflect.get(target, name, target) as unknown;
-      return async (request: Parameters<ApiClient["send"]>[0]) => {
-        const touch = { method: "PATCH", path: `${path}/fleet-keys` } as const;
-        const body = { metadata: { labels: { touched: String(performance.now()) } } };
-        if (request.method === "PATCH") await target.send({ ...touch, body });
-        return target.send(request);
-      };
-    },
+  const touched = before(client, "PATCH", () => {
+    const body = { metadata: { labels: { touched: "yes" } } };
+    return client.send({ method: "PATCH", path: `${path}/fleet-keys`, body });
   });
-  assert.equal(await codeOf(writeNextKey(late, secret, fleetRecord(1, 1))), "SECRET_CONFLICT");
+  assert.equal(await codeOf(writeNextKey(touched, secret, fleetRecord(1, 1))), "SECRET_CONFLICT");
   assert.deepEqual(await idsIn(client, secret), [1]);
+});
+
+test("key Secret: who removed it, made it or lacks its namespace is told apart", options, async (context: TestContext) => {
+  const server = await startKubernetes(context);
+  const client = clientOf(server, "default");
+  const nowhere = clientOf(server, "nowhere");
+  context.after(() => {
+    client.close();
+    nowhere.close();
+  });
+  const secret: KeySecret = { name: "fleet-keys", file: "keys", ring: 255 };
+  assert.equal(await codeOf(writeNextKey(nowhere, secret, null)), "NAMESPACE_UNKNOWN");
+  const overtaken = before(client, "POST", () => writeNextKey(client, secret, null));
+  assert.equal(await codeOf(writeNextKey(overtaken, secret, null)), "SECRET_CONFLICT");
+  assert.deepEqual(await idsIn(client, secret), [1]);
+  const removed = before(client, "PATCH", () => client.remove(`${path}/fleet-keys`));
+  assert.equal(await codeOf(writeNextKey(removed, secret, fleetRecord(1, 1))), "SECRET_UNREADABLE");
 });

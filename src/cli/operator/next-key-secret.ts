@@ -27,7 +27,7 @@ export interface KeySecret {
 /**
  * @param record of the fleet; null when it has none yet
  * @returns the id of the new key
- * @throws CliError ROTATION_RUNNING, SECRET_AHEAD, SECRET_CONFLICT, SECRET_UNREADABLE
+ * @throws CliError NAMESPACE_UNKNOWN, ROTATION_RUNNING, SECRET_AHEAD, SECRET_CONFLICT, SECRET_UNREADABLE
  */
 export async function writeNextKey(
   client: ApiClient,
@@ -64,7 +64,7 @@ async function makeSecret(
     const body = { apiVersion: "v1", kind: "Secret", metadata, data: { [file]: encoded(lines) } };
     const answer = await client.send({ method: "POST", path, body });
     if (answer.kind === "object") return first.value;
-    throw conflict(name);
+    throw answer.kind === "conflict" ? conflict(name) : namespaceUnknown(client.namespace);
   } finally {
     wipeLines(lines);
   }
@@ -91,7 +91,7 @@ async function addKey(
     const body = { metadata: { resourceVersion }, data };
     const answer = await client.send({ method: "PATCH", path, body });
     if (answer.kind === "object") return keyId;
-    throw conflict(name);
+    throw answer.kind === "conflict" ? conflict(name) : removed(name);
   } finally {
     wipeLines(secrets);
   }
@@ -141,6 +141,17 @@ function encoded(lines: readonly KeyLine[]): string {
 function conflict(name: string): CliError {
   const message = `somebody else wrote Secret ${name} at the same time: nothing was changed by this command`;
   return refused("SECRET_CONFLICT", message, "spindle status shows which key comes next");
+}
+
+/** What is created is absent only when the place for it is. */
+function namespaceUnknown(namespace: string): CliError {
+  const message = `there is no namespace ${namespace}: no key was written`;
+  return refused("NAMESPACE_UNKNOWN", message, "create it, or correct registry.kubernetes.namespace");
+}
+
+function removed(name: string): CliError {
+  const message = `Secret ${name} was removed while a key was added to it: no key was written`;
+  return refused("SECRET_UNREADABLE", message, "restore the Secret that the nodes mount");
 }
 
 function refused(code: string, message: string, hint: string): CliError {

@@ -180,14 +180,19 @@ export class KubernetesServer {
     }
   }
 
-  /** Also that it serves the token's user, which `/readyz` alone does not say. */
-  #isReady(): Promise<boolean> {
+  /** Its first namespace is made a moment after it calls itself ready, and until then takes no object. */
+  async #isReady(): Promise<boolean> {
+    return (await this.#serves("/readyz")) && (await this.#serves("/api/v1/namespaces/default"));
+  }
+
+  /** Also that it knows the token's user, which `/readyz` alone does not say. */
+  #serves(path: string): Promise<boolean> {
     return new Promise((resolve) => {
       const headers = { authorization: `Bearer ${this.tokenOf()}` };
       // It makes its certificate while it starts.
       if (!existsSync(this.caFile)) return resolve(false);
       const options = { headers, timeout: 2_000, ca: readFileSync(this.caFile) };
-      const asked = request(`${this.url}/readyz`, options, (response) => {
+      const asked = request(`${this.url}${path}`, options, (response) => {
         response.resume();
         resolve(response.statusCode === 200);
       });
