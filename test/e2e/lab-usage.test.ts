@@ -15,7 +15,7 @@ const refused: readonly { readonly words: readonly string[]; readonly says: RegE
     words: ["--registry", "etcd", "--registry-endpoint", "http://192.0.2.1:2379"],
     says: /http:\/\/HOST:PORT on loopback/,
   },
-  { words: ["--ipsec-mode", "tunnel"], says: /--ipsec-mode tunnel is not in this version/ },
+  { words: ["--ipsec-mode", "tunnel"], says: /--ipsec-mode tunnel needs --dataplane kernel/ },
   { words: ["--encapsulation", "none"], says: /--encapsulation none needs --dataplane kernel/ },
   { words: ["--compare", "--order", "stage-first"], says: /leave --order out/ },
   { words: ["--nodes", "1"], says: /--nodes must be from 2 to/ },

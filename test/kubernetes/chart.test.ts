@@ -72,7 +72,7 @@ test("chart: the API server takes every manifest, in both coordinations", option
   assert.ok(server !== null);
   const client = clientOf(server, namespace);
   for (const coordination of ["barrier", "pairwise"]) {
-    const manifests = renderChart(namespace, { coordination });
+    const manifests = renderChart(namespace, { coordination, agent: { startupTaint: "spindle.dev/agent-not-ready" } });
     assert.equal(manifests.length, 17);
     for (const manifest of manifests) {
       const answer = await post(client, manifest, { dryRun: "All" });
@@ -212,7 +212,7 @@ function sorted(value: unknown, name = ""): readonly string[] {
 test("chart: each program has the rights it needs, and an agent no more", options, async () => {
   assert.ok(server !== null);
   const administrator = clientOf(server, namespace);
-  const manifests = renderChart(namespace, { coordination: "pairwise" });
+  const manifests = renderChart(namespace, { coordination: "pairwise", agent: { startupTaint: "spindle.dev/agent-not-ready" } });
   for (const manifest of manifests.filter(({ kind }) => /Role(Binding)?$/.test(kind))) {
     await post(administrator, manifest);
   }
@@ -317,7 +317,7 @@ async function assertOnlyPatchesNodes(administrator: ApiClient, user: string): P
 }
 
 test("chart: without a start-up taint agents have no rights outside their namespace", () => {
-  const manifests = renderChart(namespace, { agent: { startupTaint: "" } });
+  const manifests = renderChart(namespace);
   const wide = manifests.filter(({ kind }) => kind.startsWith("Cluster")).map(({ metadata }) => metadata.name);
   assert.deepEqual(wide, Array(2).fill(`spindle-controller-${namespace}`));
   assert.doesNotMatch(JSON.stringify(manifests), /not-ready|tolerations":\[\{"key/);

@@ -33,7 +33,7 @@ const cases: readonly Case[] = [
   { name: "a fleet without a key", tally: { peers: 10, blocked: 10 }, keys: { current: false, next: false }, runsForMs: late, says: null },
   { name: "a fleet that does not encrypt", tally: { peers: 10, blocked: 10, missingCurrent: 10 }, level: "off", says: null },
   { name: "not admitted", tally: {}, admitted: false, says: /not admitted/ },
-  { name: "not admitted, late", tally: {}, admitted: false, runsForMs: late, says: null },
+  { name: "not admitted, late", tally: {}, admitted: false, runsForMs: late, says: /not admitted/ },
   { name: "no dataplane, late", tally: {}, connected: false, runsForMs: late, says: /dataplane is not connected/ },
 ];
 

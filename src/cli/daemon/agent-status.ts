@@ -159,14 +159,14 @@ export function agentHealth(view: AgentView | null): Verdict {
 
 /**
  * Ready when enough pairs are covered. What others owe is waited for no longer than the time-out, so that one sick node
- * cannot freeze a scale-up; what this node itself owes, a dataplane with its inbound SAs, has no time-out.
+ * cannot freeze a scale-up; what this node itself owes, a place in the roster and a dataplane with its inbound SAs, has no time-out.
  */
 export function agentReadiness(view: AgentView | null, ready: ReadyConfig, runsForMs: number): Verdict {
   if (view === null) return notReady("starting");
   if (!view.world.kernel.connected) return notReady("the dataplane is not connected");
   const { tally, context } = view.state;
   const isTimedOut = runsForMs >= ready.timeoutMs;
-  if (context === null) return isTimedOut ? isReady : notReady("not admitted to the fleet yet");
+  if (context === null) return notReady("not admitted to the fleet yet");
   if (context.level === "off") return isReady;
   const enough = tally.peers * ready.share;
   const held = tally.peers - missingInbound(context, tally);

@@ -49,14 +49,25 @@ async function judgeAll(client: ApiClient, resource: JudgedResource, log: Log, s
 async function judgeOnce(client: ApiClient, resource: JudgedResource, log: Log, signal: AbortSignal): Promise<void> {
   const path = resourcePath(client.namespace, resource);
   const { objects, version } = await listObjects(client, path);
-  for (const object of objects) await judge(client, resource, object, log);
+  for (const object of objects) await tryToJudge(client, resource, object, log);
   const query = { watch: "1", resourceVersion: version, allowWatchBookmarks: "true" };
   let judging = Promise.resolve();
   const change = ({ kind, object }: ObjectChange): void => {
-    if (kind === "put") judging = judging.then(() => judge(client, resource, object, log));
+    if (kind === "put") judging = judging.then(() => tryToJudge(client, resource, object, log));
   };
   await watchStream(client, { method: "GET", path, query }, { idleMs: limits.kubernetesIdleMsMax, change }, signal);
   await judging;
+}
+
+/** One that cannot be written to keeps no other one from being judged; the next listing meets it again. */
+async function tryToJudge(client: ApiClient, resource: JudgedResource, object: KubeObject, log: Log): Promise<void> {
+  try {
+    await judge(client, resource, object, log);
+  } catch (cause) {
+    const { code, message } = portErrorOf(cause);
+    if (client.signal.aborted) return;
+    log.write("warn", "record not judged", { resource, name: object.metadata.name, code, why: message });
+  }
 }
 
 async function judge(client: ApiClient, resource: JudgedResource, object: KubeObject, log: Log): Promise<void> {

@@ -28,14 +28,16 @@ export async function removeStartupTaint(client: ApiClient, node: NodeName, key:
   const path = nodePath(node);
   const found = await client.send({ method: "PATCH", path, body: {} });
   if (found.kind !== "object") throw unknownNode(node);
-  const { taints } = nodeSpecSchema.parse(found.object.spec ?? {});
+  const spec = nodeSpecSchema.safeParse(found.object.spec ?? {});
+  if (!spec.success) throw new PortError("REGISTRY_RECORD_INVALID", `Node ${node} has taints that this version cannot read`, true);
+  const { taints } = spec.data;
   const removals = taints.flatMap((taint, place) => (taint.key === key ? [removalOf(taint, place)] : []));
   if (removals.length === 0) return "absent";
   // From the end: a removal moves what is behind it.
   const body = removals.reverse().flat();
   const patched = await sendUnlessChanged(client, path, body);
   if (patched.kind === "absent") throw unknownNode(node);
-  if (patched.kind === "conflict") throw changed(node);
+  if (patched.kind === "conflict") throw changed(node, patched.message);
   return "removed";
 }
 
@@ -50,13 +52,14 @@ async function sendUnlessChanged(client: ApiClient, path: string, body: readonly
   } catch (cause) {
     // A test that does not hold is answered as a patch that makes no sense (422).
     const isRefused = cause instanceof PortError && cause.code === "REGISTRY_RECORD_INVALID";
-    if (isRefused) return { kind: "conflict" } as const;
+    if (isRefused) return { kind: "conflict", message: cause.message } as const;
     throw cause;
   }
 }
 
-function changed(node: NodeName): PortError {
-  return new PortError("REGISTRY_CONFLICT", `the taints of Node ${node} changed meanwhile`, true);
+/** Most likely; a webhook that admits no change answers the same. */
+function changed(node: NodeName, why: string): PortError {
+  return new PortError("REGISTRY_CONFLICT", `the taints of Node ${node} changed meanwhile, or may not be changed: ${why}`, true);
 }
 
 function unknownNode(node: NodeName): PortError {
