@@ -78,6 +78,18 @@ export function rosterClauses(clause: Clause): void {
     await succeeds<RosterEntry>((done) => registry.register(grown, done));
   });
 
+  clause("a network that holds another node's address is refused, and so is a node whose address is in one", async (fleet) => {
+    const { registry } = fleet.connect();
+    await admit(registry, "a", 1, "192.0.2.1");
+    const around = behindNode("b", ["192.0.2.0/24"], 2);
+    assert.equal(await failsWith<RosterEntry>((done) => registry.register(around, done)), "ROSTER_CIDR_TAKEN");
+    await succeeds<number>((done) => registry.remove(nodeName("a"), done));
+    await succeeds<RosterEntry>((done) => registry.register(around, done));
+    const within = behindNode("c", ["10.3.0.0/24"], 3);
+    const inside = { ...within, addresses: { ...within.addresses, ipv4: "192.0.2.9" } };
+    assert.equal(await failsWith<RosterEntry>((done) => registry.register(inside, done)), "ROSTER_CIDR_TAKEN");
+  });
+
   clause("a new incarnation gives a new revision and number and keeps the index", async (fleet) => {
     const { registry } = fleet.connect();
     const before = await admit(registry, "a", 1);

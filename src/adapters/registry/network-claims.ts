@@ -1,7 +1,8 @@
 /**
- * A network belongs to one node: one that overlaps another node's is refused, so that nobody's traffic goes astray. The
- * roster cannot change in between unseen, since the caller's transaction compares its ledger.
+ * A network belongs to one node: one that overlaps another node's, or holds its address, is refused, so that nobody's traffic
+ * goes astray. The roster cannot change in between unseen, since the caller's transaction compares its ledger.
  */
+import type { NodeAddresses } from "../../core/node.js";
 import type { RegisterRequest } from "../../ports/registry.js";
 import { formatCidr, overlap, parseCidr } from "../cidr.js";
 import type { Prefix } from "../netlink/codec/model.js";
@@ -25,17 +26,33 @@ export async function checkNetworks(kv: KvTransactions, request: RegisterRequest
   for (const other of items) {
     if (other.key === rosterKey(request.name)) continue;
     const theirs = networksOf(other).map(prefixOf);
-    for (const one of added) {
-      const taken = theirs.find((their) => overlap(one, their));
-      if (taken !== undefined) throw overlapError(request, one, taken, other);
-    }
+    refuseOverlap(request, added, [...theirs, ...hostsOf(addressesOf(other))], other);
+    refuseOverlap(request, hostsOf(request.addresses), theirs, other);
   }
 }
 
-/** Of a record that cannot be read nothing is known; it keeps barriers shut until it is mended. */
+function refuseOverlap(request: RegisterRequest, wanted: readonly Prefix[], theirs: readonly Prefix[], other: KvItem): void {
+  for (const one of wanted) {
+    const taken = theirs.find((their) => overlap(one, their));
+    if (taken !== undefined) throw overlapError(request, one, taken, other);
+  }
+}
+
 function networksOf(item: KvItem): readonly string[] {
+  return addressesOf(item)?.cidrs ?? [];
+}
+
+/** Of a record that cannot be read nothing is known; it keeps barriers shut until it is mended. */
+function addressesOf(item: KvItem): NodeAddresses | null {
   const decoded = decode(rosterRecordSchema, item);
-  return decoded.kind === "valid" ? (decoded.value.addresses.cidrs ?? []) : [];
+  return decoded.kind === "valid" ? decoded.value.addresses : null;
+}
+
+/** A node's addresses as networks of one. */
+function hostsOf(addresses: NodeAddresses | null): readonly Prefix[] {
+  const { ipv4 = null, ipv6 = null } = addresses ?? {};
+  const hosts = [ipv4 === null ? [] : `${ipv4}/32`, ipv6 === null ? [] : `${ipv6}/128`].flat();
+  return hosts.map(prefixOf);
 }
 
 function prefixOf(cidr: string): Prefix {
