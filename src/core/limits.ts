@@ -196,6 +196,8 @@ export const limits = {
   kubernetesIdleMsMax: 95_000,
   /** Tokens in files are read again after this long. */
   kubernetesTokenReadMs: 60_000,
+  /** A client certificate and key that cannot be used, as in the middle of a renewal, are read again after this long. */
+  kubernetesPairRetryMs: 1_000,
   /** How long a registration or removal waits for the leader. */
   kubernetesAdmissionMsMax: 30_000,
   /** Admissions and removals that one write of the ledger announces. */

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { openAccess } from "./access.js";
+import { TestAuthority } from "../../../../test/support/certificates.js";
+import { limits } from "../../../core/limits.js";
+import { PortError } from "../../port-error.js";
+import { openAccess, type ClientCertificate } from "./access.js";
 
 interface Parts {
   readonly cluster?: object;
@@ -34,6 +37,25 @@ function writeConfig(context: TestContext, parts: Parts): string {
   return path;
 }
 
+/** Of the same name, one after the other. */
+function issuePairs(context: TestContext): readonly [ClientCertificate, ClientCertificate] {
+  const folder = mkdtempSync(join(tmpdir(), "spindle-pairs-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const authority = new TestAuthority(folder);
+  const issue = (): ClientCertificate => {
+    const { certificateFile, keyFile } = authority.issue("client");
+    return { certificate: readFileSync(certificateFile, "utf8"), key: readFileSync(keyFile, "utf8") };
+  };
+  return [issue(), issue()];
+}
+
+const pairInFiles = { "client-certificate": "client.pem", "client-key": "client.key" };
+
+function writePair(kubeconfig: string, { certificate, key }: ClientCertificate): void {
+  writeFileSync(join(kubeconfig, "../client.pem"), certificate);
+  writeFileSync(join(kubeconfig, "../client.key"), key);
+}
+
 function open(kubeconfig: string, context: string | null = null, namespace: string | null = null) {
   return openAccess({ kubeconfig, context, namespace });
 }
@@ -49,13 +71,14 @@ test("kubernetes access: the current context, or the one that is named", (contex
 });
 
 test("kubernetes access: data in the file goes before files, and is decoded", (context) => {
-  const data = Buffer.from("inside").toString("base64");
+  const encoded = (text: string): string => Buffer.from(text).toString("base64");
+  const [pair] = issuePairs(context);
   const path = writeConfig(context, {
-    cluster: { "certificate-authority": "ca.crt", "certificate-authority-data": data },
-    user: { "client-certificate-data": data, "client-key-data": data },
+    cluster: { "certificate-authority": "ca.crt", "certificate-authority-data": encoded("inside") },
+    user: { "client-certificate-data": encoded(pair.certificate), "client-key-data": encoded(pair.key), "client-key": "gone" },
   });
   const { ca, certificates } = open(path);
-  assert.deepEqual([ca, certificates?.()], ["inside", { certificate: "inside", key: "inside" }]);
+  assert.deepEqual([ca, certificates?.()], ["inside", pair]);
 });
 
 test("kubernetes access: a token in a file is read again when it is not accepted", (context) => {
@@ -69,6 +92,57 @@ test("kubernetes access: a token in a file is read again when it is not accepted
   rmSync(join(path, "../token"));
   tokens.renew();
   assert.equal(tokens.token(), "renewed", "in the middle of a swap the last one goes on");
+});
+
+test("kubernetes access: of a renewal in two writes the last pair serves until both are there", (context) => {
+  const [old, renewed] = issuePairs(context);
+  const half = (text: string): string => text.slice(0, text.length / 2);
+  const table: readonly (readonly [string, ClientCertificate])[] = [
+    ["the certificate first", { ...old, certificate: renewed.certificate }],
+    ["the key first", { ...old, key: renewed.key }],
+    ["half a certificate", { ...renewed, certificate: half(renewed.certificate) }],
+    ["half a key", { ...renewed, key: half(renewed.key) }],
+    ["an empty certificate", { ...renewed, certificate: "" }],
+    ["an empty key", { ...renewed, key: "" }],
+  ];
+  for (const [name, between] of table) {
+    const path = writeConfig(context, { user: pairInFiles });
+    writePair(path, old);
+    let nowMs = 0;
+    const { certificates } = openAccess({ kubeconfig: path, context: null, namespace: null }, () => nowMs);
+    writePair(path, between);
+    nowMs += limits.kubernetesTokenReadMs;
+    assert.deepEqual(certificates?.(), old, name);
+    writePair(path, renewed);
+    nowMs += limits.kubernetesPairRetryMs;
+    assert.deepEqual(certificates?.(), renewed, `${name}: read again soon`);
+  }
+});
+
+test("kubernetes access: at the start a pair that cannot be used, or half of one, is refused without a byte of it", (context) => {
+  const [one, other] = issuePairs(context);
+  const table: readonly (readonly [object, ClientCertificate, RegExp])[] = [
+    [pairInFiles, { ...one, key: other.key }, /client-certificate .*client\.pem and client-key .*client\.key must be PEM/],
+    [pairInFiles, { ...one, key: one.key.slice(0, 100) }, /must be PEM/],
+    [pairInFiles, { ...one, key: "" }, /the key is empty/],
+    [pairInFiles, { ...one, certificate: "" }, /the certificate is empty/],
+    [{ "client-certificate": "client.pem" }, one, /client-key is missing/],
+    [{ "client-key": "client.key" }, one, /client-certificate is missing/],
+    [{ "client-certificate": "client.pem", "client-key-data": "" }, one, /client-key is missing/],
+  ];
+  for (const [user, pair, message] of table) {
+    const path = writeConfig(context, { user });
+    writePair(path, pair);
+    assert.throws(
+      () => open(path),
+      (cause) =>
+        cause instanceof PortError &&
+        cause.code === "KUBERNETES_ACCESS_INVALID" &&
+        message.test(cause.message) &&
+        !pair.key.split("\n").some((line) => line !== "" && cause.message.includes(line)),
+      String(message),
+    );
+  }
 });
 
 test("kubernetes access: what is wrong is named, and no secret is in the message", (context) => {

@@ -7,6 +7,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { createSecureContext } from "node:tls";
 import { parse } from "yaml";
 import { z } from "zod";
 import { limits } from "../../../core/limits.js";
@@ -47,9 +48,9 @@ export interface KubernetesPlace {
 
 const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/** @throws PortError KUBERNETES_ACCESS_INVALID */
-export function openAccess(place: KubernetesPlace): ClusterAccess {
-  return place.kubeconfig === null ? fromPod(place) : fromKubeconfig(place.kubeconfig, place);
+/** `nowMs`: when renewed certificates are looked for. @throws PortError KUBERNETES_ACCESS_INVALID */
+export function openAccess(place: KubernetesPlace, nowMs: () => number = systemClock.nowMs): ClusterAccess {
+  return place.kubeconfig === null ? fromPod(place) : fromKubeconfig(place.kubeconfig, place, nowMs);
 }
 
 function fromPod({ namespace }: KubernetesPlace): ClusterAccess {
@@ -96,7 +97,7 @@ const kubeconfigSchema = z.object({
 });
 
 /** Only what the chosen context names is checked: other users of the file may need plug-ins. */
-function fromKubeconfig(path: string, place: KubernetesPlace): ClusterAccess {
+function fromKubeconfig(path: string, place: KubernetesPlace, nowMs: () => number): ClusterAccess {
   const file = checked(kubeconfigSchema, parseYaml(path), path);
   const name = place.context ?? file["current-context"] ?? "";
   const named = file.contexts.find((one) => one.name === name);
@@ -123,8 +124,12 @@ function fromKubeconfig(path: string, place: KubernetesPlace): ClusterAccess {
     namespace: place.namespace ?? context.namespace ?? "default",
     ca: inFile(cluster["certificate-authority"], cluster["certificate-authority-data"]),
     certificates: certificatesOf(
-      () => inFile(user["client-certificate"], user["client-certificate-data"]),
-      () => inFile(user["client-key"], user["client-key-data"]),
+      () => ({
+        certificate: inFile(user["client-certificate"], user["client-certificate-data"]),
+        key: inFile(user["client-key"], user["client-key-data"]),
+      }),
+      `${path}: user ${context.user}: ${pairPlace(user, dirname(path))}`,
+      nowMs,
     ),
     tokens:
       user.tokenFile === undefined
@@ -159,31 +164,58 @@ function tokensOfFile(path: string): TokenSource {
   };
 }
 
-/** Read again as tokens are, so that renewed files need no restart; the last pair serves while one cannot be read. */
-function certificatesOf(
-  certificate: () => string | undefined,
-  key: () => string | undefined,
-): CertificateSource | null {
-  const readPair = (): ClientCertificate | null => {
-    const [one, other] = [certificate(), key()];
-    return one === undefined || other === undefined ? null : { certificate: one, key: other };
+/** Where both halves of a pair are, for messages. */
+function pairPlace(user: z.infer<typeof userSchema>, folder: string): string {
+  const half = (name: "client-certificate" | "client-key"): string => {
+    const file = user[name];
+    if (embedded(user[`${name}-data`]) !== undefined) return `${name}-data`;
+    return file === undefined ? name : `${name} ${resolve(folder, file)}`;
   };
-  const first = readPair();
+  return `${half("client-certificate")} and ${half("client-key")}`;
+}
+
+type Halves = { readonly [half in keyof ClientCertificate]: string | undefined };
+
+/**
+ * Read again as tokens are, so that renewed files need no restart. A renewal writes two files: while one cannot be read
+ * or does not fit the other, the last pair serves, and both are read again soon.
+ */
+function certificatesOf(readHalves: () => Halves, place: string, nowMs: () => number): CertificateSource | null {
+  const first = usablePair(readHalves(), place);
   if (first === null) return null;
-  let [pair, readMs] = [first, systemClock.nowMs()];
+  let last = first;
+  let readAgainMs = nowMs() + limits.kubernetesTokenReadMs;
   return () => {
-    if (systemClock.nowMs() - readMs < limits.kubernetesTokenReadMs) return pair;
-    readMs = systemClock.nowMs();
-    pair = orLast(readPair, pair);
-    return pair;
+    if (nowMs() < readAgainMs) return last;
+    const pair = orNull(() => usablePair(readHalves(), place));
+    readAgainMs = nowMs() + (pair === null ? limits.kubernetesPairRetryMs : limits.kubernetesTokenReadMs);
+    last = pair ?? last;
+    return last;
   };
 }
 
-function orLast<T>(readAgain: () => T | null, last: T): T {
+/** Null when neither half is named. OpenSSL says what is wrong without a byte of what it read. */
+function usablePair({ certificate, key }: Halves, place: string): ClientCertificate | null {
+  if (certificate === undefined && key === undefined) return null;
+  if (certificate === undefined || key === undefined) {
+    throw invalid(`${place}: ${key === undefined ? "client-key" : "client-certificate"} is missing: name both, or neither`);
+  }
+  // OpenSSL is not asked about an empty one: Node would go without a certificate.
+  if (certificate === "" || key === "") throw invalid(`${place}: the ${key === "" ? "key" : "certificate"} is empty, expected PEM`);
   try {
-    return readAgain() ?? last;
+    createSecureContext({ cert: certificate, key });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : "unknown fault";
+    throw invalid(`${place} must be PEM, not encrypted, and belong together: ${why}`);
+  }
+  return { certificate, key };
+}
+
+function orNull<T>(attempt: () => T): T | null {
+  try {
+    return attempt();
   } catch {
-    return last;
+    return null;
   }
 }
 
@@ -196,8 +228,9 @@ function parseYaml(path: string): unknown {
   }
 }
 
+/** Empty is left out, as it is for kubectl. */
 function embedded(data: string | undefined): string | undefined {
-  return data === undefined ? undefined : Buffer.from(data, "base64").toString("utf8");
+  return data === undefined || data === "" ? undefined : Buffer.from(data, "base64").toString("utf8");
 }
 
 function read(path: string): string {

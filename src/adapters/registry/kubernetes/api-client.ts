@@ -6,7 +6,7 @@
 import { X509Certificate } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { Agent as PlainAgent, request as plainRequest } from "node:http";
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import { Agent, request as tlsRequest } from "node:https";
 import type { Stop } from "../../../ports/failure.js";
 import { limits } from "../../../core/limits.js";
@@ -126,7 +126,13 @@ export class ApiClient {
       if (this.signal.aborted) return reject(closedError());
       const headers = this.#headers(request, text);
       const { certificate: cert, key } = this.#access.certificates?.() ?? {};
-      const asked = this.#request(url, { method: request.method, headers, agent: this.#agent, signal, cert, key });
+      const refuse = (cause: unknown): void => reject(this.signal.aborted ? closedError() : unreachable(reasonOf(cause)));
+      let asked: ClientRequest;
+      try {
+        asked = this.#request(url, { method: request.method, headers, agent: this.#agent, signal, cert, key });
+      } catch (cause) {
+        return refuse(cause); // It throws at once for a certificate or key that it cannot use.
+      }
       const stopWaiting = afterListening(timeMs, () => {
         asked.destroy(new Error("no answer in time"));
         // One that answers others since is slow, and would be slower for every watch that begins anew.
@@ -139,7 +145,7 @@ export class ApiClient {
       });
       asked.on("error", (cause) => {
         stopWaiting();
-        reject(this.signal.aborted ? closedError() : unreachable(cause.message));
+        refuse(cause);
       });
       asked.end(text);
     });
@@ -198,6 +204,10 @@ function retryAfterMs({ statusCode, headers }: IncomingMessage): number | null {
   const seconds = Number(headers["retry-after"]);
   if (headers["retry-after"] === undefined || !Number.isFinite(seconds)) return null;
   return seconds * 1_000 * (1 + Math.random() / 2);
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 export function unreachable(reason: string): PortError {
