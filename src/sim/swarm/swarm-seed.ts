@@ -22,7 +22,7 @@ export interface SwarmSeedOptions {
   readonly mutant?: Mutant | null;
   /** Over what the seed draws: a recorder, or a checker around the steps. Before the mutant's changes. */
   readonly changes?: Partial<SimOptions>;
-  /** Agents prove their paths, and paths fail. */
+  /** Agents prove their paths, and paths fail: in transport mode, as nothing is proven in a tunnel. */
   readonly garbles?: true;
 }
 
@@ -85,9 +85,8 @@ interface Run {
 export function runSwarmSeed(seed: number, options: SwarmSeedOptions = {}): SwarmSeedResult {
   const prng = makePrng(seed * 7_919 + 1);
   const mutant = options.mutant ?? null;
-  const drawn = drawOptions(seed, prng);
-  const agent = options.garbles === true ? { ...drawn.sim.agent, provesPaths: true } : (drawn.sim.agent ?? {});
-  const { fleet, history } = watchedFleet({ ...drawn.sim, agent, ...options.changes, ...mutant?.changes });
+  const drawn = options.garbles === true ? withProvenPaths(drawOptions(seed, prng)) : drawOptions(seed, prng);
+  const { fleet, history } = watchedFleet({ ...drawn.sim, ...options.changes, ...mutant?.changes });
   const scene = makeScene(fleet, prng, drawn);
   if (options.garbles === true) garblePaths(scene, seed);
   const run: Run = { scene, checkers: checkersOf(scene, history, mutant), actions: [], counts: {} };
@@ -105,6 +104,10 @@ export function runSwarmSeed(seed: number, options: SwarmSeedOptions = {}): Swar
   const replay = `spindle simulate --swarm 1 --seed ${seed}${mutant === null ? "" : ` --mutant ${mutant.name}`}`;
   const { actions, counts } = run;
   return { seed, plan, actions, counts, violations, sent, excused, virtualMs: fleet.time.nowMs, replay, fleet };
+}
+
+function withProvenPaths({ sim, ...drawn }: SwarmOptions): SwarmOptions {
+  return { ...drawn, networks: 0, sim: { ...sim, agent: { ...sim.agent, provesPaths: true } } };
 }
 
 function checkersOf({ fleet, operator }: Scene, history: History, mutant: Mutant | null): readonly Checker[] {
