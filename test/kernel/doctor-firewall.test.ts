@@ -44,6 +44,16 @@ const cases: readonly (readonly [name: string, rules: string, expected: readonly
   ],
   ["a policy drops, and ESP is accepted", "chain i { type filter hook input priority 0; policy drop; meta l4proto { esp, ah } accept; }", [["ok", "no rule of nftables drops encrypted packets"]]],
   [
+    "any packet of a device is dropped",
+    "chain i { type filter hook input priority 0; iifname eth0 drop; }",
+    [["unknown", "rules of chain i of table inet t may drop IP protocol 50 (ESP), on other conditions that were not looked at"]],
+  ],
+  [
+    "maps of verdicts",
+    "chain i { type filter hook input priority 0; policy drop; ct state vmap { established : accept, invalid : drop }; ip protocol vmap { esp : accept }; }",
+    [["unknown", "rules of chain i of table inet t may drop IP protocol 50 (ESP), on other conditions that were not looked at"]],
+  ],
+  [
     "a chain that is jumped to rejects ESP on its way out",
     "chain more { meta l4proto esp reject; }\nchain o { type filter hook output priority 0; jump more; }",
     [["obstacle", "chain o of table inet t drops IP protocol 50 (ESP)"]],

@@ -57,6 +57,8 @@ const beside = (change: Partial<PeerFacts>): Partial<Facts> => ({ peer: { ...pee
 const eth0 = { device: "eth0", isInHardware: false } as const;
 const dropsAll = { family: "inet", table: "t", name: "in", hook: "input", drops: true, rules: [] } as const;
 const dropping: Facts["firewall"] = { ...noChains, ruleset: { chains: [dropsAll] } };
+const dropsSome = { ...dropsAll, drops: false, rules: [[{ match: { op: "==", left: { meta: { key: "iifname" } }, right: "eth0" } }, { drop: null }]] };
+const unclear: Facts["firewall"] = { ...noChains, ruleset: { chains: [dropsSome] } };
 const withUdpIpv6: NodeFacts = { ...node, addresses: { ipv4: null, ipv6: "2001:db8::1", udpPort: 4_500 }, local: ["2001:db8::1"] };
 const refused = { ok: false, code: "EPROTONOSUPPORT", message: "the kernel lacks ESP" } as const;
 
@@ -128,6 +130,8 @@ const cases: readonly (readonly [name: string, change: Partial<Facts>, check: st
   ["TCX that cannot be asked", { attached: { listed: [], tcx: null } }, "tcx", "unknown", /bpftool/],
   ["a firewall that drops ESP", { firewall: dropping }, "firewall", "obstacle", /IP protocol 50 \(ESP\)/],
   ["a firewall that drops ESP in UDP", { firewall: dropping, ...beside({ udpPort: 4_500 }) }, "firewall", "obstacle", /UDP 4500/],
+  ["a drop on other conditions", { firewall: unclear, ...beside({ probe: unproven }) }, "firewall", "unknown", /real packet/],
+  ["a drop on other conditions, and no peer", { firewall: unclear, peer: null }, "firewall", "unknown", /real packet/],
   ["rules that cannot be read", { firewall: { kind: "unread", why: "nft is not installed" } }, "firewall", "unknown", /nft list ruleset/],
   ["a probe that is not answered", beside({ probe: { kind: "failed", why: "no answer" } }), "packets", "obstacle", /IP protocol 50 pass/],
   ["no packets and no probe", beside({ probe: unproven }), "packets", "unknown", /--config/],
@@ -177,6 +181,12 @@ test("doctor: SAs that carry packets both ways pass for proof of the path where 
   const counted = { ...tables, peerPackets: { sent: 9, received: 1 } };
   const found = diagnose({ ...healthy, ...beside({ probe: unproven }), tables: counted });
   assert.deepEqual(found.filter(({ check }) => check === "packets").map(({ level }) => level), ["ok"]);
+});
+
+test("doctor: an answered packet shows that drops on other conditions are not for it, and excuses no certain drop", () => {
+  const levels = (firewall: Facts["firewall"]): readonly Level[] =>
+    diagnose({ ...healthy, firewall }).flatMap(({ check, level }) => (check === "firewall" ? [level] : []));
+  assert.deepEqual([levels(unclear), levels(dropping)], [["ok"], ["obstacle"]]);
 });
 
 test("doctor: tables of iptables-legacy are told as unknown beside rules that drop nothing", () => {

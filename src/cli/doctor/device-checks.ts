@@ -41,15 +41,25 @@ function firewall({ firewall: rules, node, peer }: Facts): readonly Finding[] {
   const packets = packetsOf(node?.addresses ?? null, peer);
   const blocked = packets.flatMap((packet) => blockedBy(rules.ruleset, packet).map((one) => ({ ...one, packet })));
   // Of a table for both families each is found twice.
-  const findings = new Map(blocked.map((one) => [`${one.by} ${one.isCertain}`, blockedFinding(one)]));
+  const isProven = peer?.probe.kind === "answered";
+  const findings = new Map(
+    blocked.filter(({ how }) => how !== "unclear" || !isProven).map((one) => [`${one.by} ${one.how}`, blockedFinding(one)]),
+  );
+  if (findings.size === 0 && blocked.length > 0) {
+    return [...fine("firewall", "rules on other conditions drop no encrypted packet to the peer: one was answered"), ...legacy(rules.legacyTables)];
+  }
   if (findings.size === 0) return [...fine("firewall", "no rule of nftables drops encrypted packets"), ...legacy(rules.legacyTables)];
   return [...findings.values(), ...legacy(rules.legacyTables)];
 }
 
-function blockedFinding({ isCertain, by, packet: { protocol, port } }: Blocked & { readonly packet: Packet }): Finding {
+function blockedFinding({ how, by, packet: { protocol, port } }: Blocked & { readonly packet: Packet }): Finding {
   const words = protocol === "esp" ? "IP protocol 50 (ESP)" : `UDP ${port}`;
   const todo = `add a rule before it that accepts ${words} between the nodes`;
-  if (isCertain) return finding("firewall", "obstacle", `${by} drops ${words}`, todo);
+  if (how === "unclear") {
+    const what = `rules of ${by} may drop ${words}, on other conditions that were not looked at`;
+    return finding("firewall", "unknown", what, "doctor --peer ADDRESS --config FILE has the agent send a real packet; or look at them: nft list ruleset");
+  }
+  if (how === "certainly") return finding("firewall", "obstacle", `${by} drops ${words}`, todo);
   return finding("firewall", "warning", `${by} lets ${words} pass only on conditions that were not looked at`, todo);
 }
 

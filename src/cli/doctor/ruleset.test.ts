@@ -13,7 +13,12 @@ const match = (left: unknown, right: unknown, op = "=="): Statement => ({ match:
 const protocol = (right: unknown, op?: string): Statement => match({ meta: { key: "l4proto" } }, right, op);
 const port = (right: unknown, of = "udp"): Statement => match({ payload: { protocol: of, field: "dport" } }, right);
 const interfaceIs = match({ meta: { key: "iifname" } }, "eth0");
-const invalid = match({ ct: { key: "state" } }, "invalid");
+const invalid = match({ ct: { key: "state" } }, "invalid", "in");
+const elsewhere = match({ payload: { protocol: "ip", field: "saddr" } }, { prefix: { addr: "10.0.0.0", len: 8 } }, "!=");
+const vmap = (key: unknown, ...pairs: readonly (readonly [unknown, Statement])[]): Statement => ({ vmap: { key, data: { set: pairs } } });
+const states = vmap({ ct: { key: "state" } }, ["established", accept], ["invalid", drop]);
+const protocols = vmap({ payload: { protocol: "ip", field: "protocol" } }, ["esp", accept]);
+const tcpPorts = vmap({ payload: { protocol: "tcp", field: "dport" } }, [22, accept]);
 const jump: Statement = { jump: { target: "more" } };
 const goTo: Statement = { goto: { target: "more" } };
 
@@ -42,7 +47,7 @@ function outcome({ input = [], more = [], policy = "accept", family = "inet", ho
   const [blocked] = blockedBy(ruleset, packet);
   if (blocked === undefined) return "passes";
   assert.match(blocked.by, /^chain input of table/);
-  return blocked.isCertain ? "drops" : "perhaps";
+  return blocked.how === "certainly" ? "drops" : blocked.how;
 }
 
 const cases: readonly (readonly [name: string, rules: Rules, esp: string, udp: string])[] = [
@@ -59,6 +64,18 @@ const cases: readonly (readonly [name: string, rules: Rules, esp: string, udp: s
   ["the first verdict counts", { input: [[protocol("esp"), accept], [protocol("esp"), drop]] }, "passes", "passes"],
   ["a drop on an interface", { input: [[interfaceIs, protocol("esp"), drop]] }, "perhaps", "passes"],
   ["what is invalid, as everywhere", { input: [[invalid, drop]] }, "passes", "passes"],
+  ["any packet is dropped on an interface", { input: [[interfaceIs, drop]] }, "unclear", "unclear"],
+  ["any packet is dropped by its source", { input: [[elsewhere, { reject: null }]] }, "unclear", "unclear"],
+  ["a source that is dropped after ESP was accepted", { input: [[protocol("esp"), accept], [elsewhere, drop]] }, "passes", "unclear"],
+  ["a source that is dropped, as all else", { input: [[elsewhere, drop]], policy: "drop" }, "drops", "drops"],
+  ["a source leads to a chain that drops", { input: [[elsewhere, jump]], more: [[drop]] }, "unclear", "unclear"],
+  ["a source is dropped in a chain", { input: [[jump]], more: [[elsewhere, drop]] }, "unclear", "unclear"],
+  ["maps of verdicts under a policy", { input: [[states], [protocols]], policy: "drop" }, "unclear", "unclear"],
+  ["a map of verdicts", { input: [[states]] }, "unclear", "unclear"],
+  ["a named map of verdicts", { input: [[{ vmap: { key: { meta: { key: "iifname" } }, data: "@zones" } }]] }, "unclear", "unclear"],
+  ["a map of another protocol's ports", { input: [[tcpPorts]], policy: "drop" }, "drops", "drops"],
+  ["a map in a chain", { input: [[jump]], more: [[states]], policy: "drop" }, "unclear", "unclear"],
+  ["a queue to a program", { input: [[protocol("esp"), { queue: { num: 0 } }]], policy: "drop" }, "unclear", "drops"],
   ["an accept on unknown conditions", { input: [[interfaceIs, accept]], policy: "drop" }, "perhaps", "perhaps"],
   ["a match that nft cannot show", { input: [[protocol("esp"), { xt: null }, drop]] }, "perhaps", "passes"],
   ["a chain that is jumped to", { input: [[jump]], more: [[protocol("esp"), drop]] }, "drops", "passes"],

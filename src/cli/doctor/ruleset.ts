@@ -1,7 +1,7 @@
 /**
  * Follows one kind of packet through the rules of nftables, as `nft -j list ruleset` prints them
  * (libnftables-json). A condition that is not about the packet's protocol or port is taken as unknown, so that
- * the answer is "certainly", "perhaps" or "no", and never more than the rules say.
+ * the answer is "certainly", "perhaps", "unclear" or "no", and never more than the rules say.
  */
 import { z } from "zod";
 import type { AddressFamily } from "../../core/node.js";
@@ -30,7 +30,8 @@ export type Packet = { readonly family: AddressFamily } & (
 );
 
 export interface Blocked {
-  readonly isCertain: boolean;
+  /** `perhaps`: rules about such packets, or the policy, drop on unknown conditions; `unclear`: any rule might. */
+  readonly how: "certainly" | "perhaps" | "unclear";
   /** The chain, in words. */
   readonly by: string;
 }
@@ -83,16 +84,21 @@ export function blockedBy({ chains }: Ruleset, packet: Packet): readonly Blocked
   const families: readonly string[] = tablesOf[packet.family];
   const met = chains.filter(({ family, hook }) => families.includes(family) && hook !== null && hooks.has(hook));
   return met.flatMap((chain) => {
-    const ends = endsOf(chain, { chains, packet, jumps: 0 });
-    const drops = ends.has("drop") || (ends.has("through") && chain.drops);
-    if (!drops) return [];
-    const passes = ends.has("accept") || (ends.has("through") && !chain.drops);
-    return [{ isCertain: !passes, by: `chain ${chain.name} of table ${chain.family} ${chain.table}` }];
+    const how = blocks(endsOf(chain, { chains, packet, jumps: 0 }), chain.drops);
+    return how === null ? [] : [{ how, by: `chain ${chain.name} of table ${chain.family} ${chain.table}` }];
   });
 }
 
-/** How a chain can end for the packet; `through` is that no rule decides. */
-type End = "accept" | "drop" | "through";
+function blocks(ends: ReadonlySet<End>, policyDrops: boolean): Blocked["how"] | null {
+  const drops = ends.has("drop") || (ends.has("through") && policyDrops);
+  const passes = ends.has("accept") || (ends.has("through") && !policyDrops);
+  if (drops && passes) return "perhaps";
+  if (drops) return ends.has("unclear-accept") ? "unclear" : "certainly";
+  return ends.has("unclear-drop") ? "unclear" : null;
+}
+
+/** How a chain can end for the packet; `through` is that no rule decides, `unclear-…` that one might decide so. */
+type End = "accept" | "drop" | "through" | "unclear-accept" | "unclear-drop";
 
 interface Way {
   readonly chains: readonly Chain[];
@@ -100,26 +106,27 @@ interface Way {
   readonly jumps: number;
 }
 
-/**
- * A drop on unknown conditions counts only in a rule about such packets: "drop what is invalid" and the like
- * stand in most rulesets.
- */
+/** A drop on unknown conditions is unclear unless its rule is about such packets: most rulesets have one. */
 function endsOf(chain: Chain, way: Way): ReadonlySet<End> {
   const ends = new Set<End>();
   for (const rule of chain.rules) {
     const { fit, isAboutPacket } = fitOf(rule, way.packet);
     const verdict = fit === "no" ? null : verdictOf(rule);
     if (verdict === null) continue;
-    const then = verdict.kind === "jump" ? endsOfTarget(chain, verdict.target, way) : new Set<End>([verdict.kind]);
+    const then = verdict.kind === "jump" ? endsOfTarget(chain, verdict.target, way) : endsOfVerdict(verdict.kind);
     for (const end of then) {
-      const isNoise = fit === "perhaps" && end === "drop" && !isAboutPacket;
-      if (end !== "through" && !isNoise) ends.add(end);
+      const isUnclear = fit === "perhaps" && end === "drop" && !isAboutPacket;
+      if (end !== "through") ends.add(isUnclear ? "unclear-drop" : end);
     }
-    const goesOn = fit === "perhaps" || (then.has("through") && verdict.kind === "jump" && verdict.comesBack);
+    const goesOn = fit === "perhaps" || verdict.kind === "unclear" || (then.has("through") && verdict.kind === "jump" && verdict.comesBack);
     if (goesOn) continue;
     return then.has("through") ? ends.add("through") : ends;
   }
   return ends.add("through");
+}
+
+function endsOfVerdict(kind: Exclude<Verdict["kind"], "jump">): ReadonlySet<End> {
+  return new Set<End>(kind === "unclear" ? ["unclear-accept", "unclear-drop"] : [kind]);
 }
 
 function endsOfTarget({ family, table }: Chain, target: string, way: Way): ReadonlySet<End> {
@@ -132,9 +139,12 @@ type Verdict =
   | { readonly kind: "accept" | "drop" }
   /** `return`: the chain decides nothing. */
   | { readonly kind: "through" }
+  /** Decided by a map, a program or another device. */
+  | { readonly kind: "unclear" }
   | { readonly kind: "jump"; readonly target: string; readonly comesBack: boolean };
 
 const target = z.object({ target: z.string() });
+const unclearVerdicts: readonly string[] = ["vmap", "queue", "fwd"];
 
 /** Null for a rule that only counts, marks or logs. */
 function verdictOf(rule: Rule): Verdict | null {
@@ -142,6 +152,7 @@ function verdictOf(rule: Rule): Verdict | null {
     if ("accept" in statement) return { kind: "accept" };
     if ("drop" in statement || "reject" in statement) return { kind: "drop" };
     if ("return" in statement) return { kind: "through" };
+    if (unclearVerdicts.some((word) => word in statement)) return { kind: "unclear" };
     for (const [word, comesBack] of [["jump", true], ["goto", false]] as const) {
       const parsed = target.safeParse(statement[word]);
       if (parsed.success) return { kind: "jump", target: parsed.data.target, comesBack };
@@ -159,21 +170,32 @@ function fitOf(rule: Rule, packet: Packet): { readonly fit: Fit; readonly isAbou
   return { fit: fits.includes("perhaps") ? "perhaps" : "yes", isAboutPacket };
 }
 
+const vmap = z.object({ vmap: z.object({ key: z.unknown() }) });
 const match = z.object({ match: z.object({ op: z.string(), left: z.unknown(), right: z.unknown() }) });
 /** What is no condition. An `xt` statement is a match of iptables that nftables cannot show. */
 const harmless: ReadonlySet<string> = new Set(["counter", "log", "mangle", "accept", "drop", "reject", "return", "jump", "goto", "notrack"]);
 
 function conditionOf(statement: Statement, packet: Packet): Fit | null {
+  const mapped = vmap.safeParse(statement).data?.vmap;
+  if (mapped !== undefined) return valueOf(mapped.key, packet) === "other-protocol" ? "no" : "perhaps";
   const parsed = match.safeParse(statement);
   if (!parsed.success) return Object.keys(statement).every((word) => harmless.has(word)) ? null : "perhaps";
   const { op, left, right } = parsed.data.match;
   if (op === "==" && right === "lo") return "no"; // What goes between nodes comes and leaves by other devices.
+  if (op !== "!=" && right === "invalid" && isConnectionState(left)) return "no";
   const wanted = valueOf(left, packet);
   if (wanted === "unknown") return "perhaps";
   if (wanted === "other-protocol") return "no";
   const fits = includes(right, wanted);
   if (fits === null) return "perhaps";
   return fits === (op !== "!=") ? "yes" : "no";
+}
+
+const connection = z.object({ ct: z.object({ key: z.literal("state") }) });
+
+/** No packet of ESP is `invalid` to connection tracking (nf_conntrack_proto_generic.c), and of UDP only a damaged one. */
+function isConnectionState(left: unknown): boolean {
+  return connection.safeParse(left).success;
 }
 
 const meta = z.object({ meta: z.object({ key: z.string() }) });
