@@ -4,6 +4,8 @@ import { after, test, type TestContext } from "node:test";
 import { registryOver } from "../../src/adapters/registry/kubernetes/open.js";
 import { leasesPath, nodePath, resourcePath, type Resource } from "../../src/adapters/registry/kubernetes/kube-object.js";
 import { listObjects } from "../../src/adapters/registry/kubernetes/list-objects.js";
+import { Departures } from "../../src/adapters/registry/kubernetes/departures.js";
+import { NodeLeases } from "../../src/adapters/registry/kubernetes/node-leases.js";
 import { leadRoster } from "../../src/adapters/registry/kubernetes/roster-leader.js";
 import type { ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
 import type { RosterEntry } from "../../src/core/node.js";
@@ -92,6 +94,23 @@ test("departures: a Node that is gone takes all records of its silent agent alon
   await untilLeft(client, ["dep-a", "dep-c", "dep-d"]);
   const again = await succeeds<RosterEntry>((done) => registry.register(admission("dep-e", 9), done));
   assert.ok(again.revision > 5, "the removal was a change of the roster like any other");
+});
+
+test("departures: one look after an outage, in which nobody could renew, takes no working agent off the roster", options, async (context) => {
+  const { client, registry, stopLeading } = await scene(context, "outage", ["out-c", "out-d"], aliveMs);
+  stopLeading();
+  await renew(registry, "out-d", 1);
+  await client.remove(nodePath("out-d")); // By mistake.
+  const departures = new Departures(client, new NodeLeases(client), { write: () => undefined });
+  const look = (): Promise<void> => departures.sweep(new Set(["out-c", "out-d"]), true);
+  await look();
+  await look(); // Its lease has ended since the look before.
+  await renew(registry, "out-d", aliveMs);
+  await look();
+  assert.deepEqual(await namesOf(client, "spindlereports"), ["out-c", "out-d"]);
+  await renew(registry, "out-d", 1);
+  for (let left = 3; left > 0; left--) await look();
+  assert.deepEqual(await namesOf(client, "spindlereports"), ["out-c"], "and at the second one it goes");
 });
 
 test("departures: an agent that outlives its removal leaves no lease behind", options, async (context) => {

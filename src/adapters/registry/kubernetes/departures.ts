@@ -2,8 +2,9 @@
  * Nodes that left without a word: from time to time the leader deletes what they left behind.
  *
  * - The SpindleReport of a node whose Node is gone and whose lease has ended, where every node of the fleet is a Node of
- *   this cluster. The node then leaves the roster as by `spindle node remove`. Either sign alone is not enough: a Node
- *   may be deleted by mistake while its agent works, and a silent one may come back.
+ *   this cluster, at two looks in a row. The node then leaves the roster as by `spindle node remove`. Either sign alone is
+ *   not enough: a Node may be deleted by mistake while its agent works, and a silent one may come back. Nor is one look:
+ *   after an outage of the API server nobody has renewed.
  * - A Lease that has ended, of a node that is not on the roster.
  */
 import { limits } from "../../../core/limits.js";
@@ -20,6 +21,8 @@ export class Departures {
   readonly #client: ApiClient;
   readonly #leases: NodeLeases;
   readonly #log: Log;
+  /** Who had both signs at the last look; nobody when that failed. */
+  #suspects: ReadonlySet<string> = new Set();
 
   constructor(client: ApiClient, leases: NodeLeases, log: Log) {
     this.#client = client;
@@ -29,6 +32,8 @@ export class Departures {
 
   /** @param known all nodes that have a SpindleReport or are on the roster */
   async sweep(known: ReadonlySet<string>, followNodes: boolean): Promise<void> {
+    const suspects = this.#suspects;
+    this.#suspects = new Set();
     const standings = await this.#leases.standings();
     for (const [name, isAlive] of standings) {
       if (!isAlive && !known.has(name)) await this.#leases.forget(name);
@@ -40,7 +45,8 @@ export class Departures {
     const present = new Set(objects.map(({ metadata }) => metadata.name));
     const departed = silent.filter((name) => !present.has(name));
     if (this.#isHeld(departed.length, known.size)) return;
-    for (const name of departed) {
+    this.#suspects = new Set(departed);
+    for (const name of departed.filter((one) => suspects.has(one))) {
       this.#log.write("info", "its Node is gone and its lease has ended: it leaves the roster", { node: name });
       await this.#client.remove(`${resourcePath(this.#client.namespace, "spindlereports")}/${name}`);
     }
