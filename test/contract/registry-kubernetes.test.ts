@@ -1,18 +1,14 @@
 /** The registry contract on a real API server. One server for all clauses, a namespace for each. */
+import assert from "node:assert/strict";
 import { after, type TestContext } from "node:test";
 import { type ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
 import { registryOver } from "../../src/adapters/registry/kubernetes/open.js";
 import { leadRoster } from "../../src/adapters/registry/kubernetes/roster-leader.js";
-import { installDefinitions } from "../../src/lab/servers/kubernetes-definitions.js";
-import { KubernetesServer } from "../../src/lab/servers/kubernetes.js";
+import type { KubernetesServer } from "../../src/lab/servers/kubernetes.js";
 import type { Log } from "../../src/ports/log.js";
 import type { RegistryPort } from "../../src/ports/registry.js";
-import {
-  clientOf,
-  CuttableProxy,
-  makeNamespace,
-  skipWithoutKubernetes,
-} from "../support/kubernetes.js";
+import { clientOf, makeNamespace, skipWithoutKubernetes, startSharedServer } from "../support/kubernetes.js";
+import { TcpProxy } from "../support/tcp-proxy.js";
 import {
   registryContract,
   type FleetRegistry,
@@ -31,7 +27,7 @@ const supports: RegistrySupports = {
 
 const silent: Log = { write: () => undefined };
 
-let shared: Promise<KubernetesServer> | null = null;
+let shared: ReturnType<typeof startSharedServer> | null = null;
 let namespaces = 0;
 
 after(async () => (await shared?.catch(() => null))?.stop());
@@ -39,32 +35,19 @@ after(async () => (await shared?.catch(() => null))?.stop());
 registryContract("kubernetes", supports, makeFleet, skipWithoutKubernetes);
 
 async function makeFleet(_context: TestContext): Promise<FleetRegistry> {
-  shared ??= startServer();
+  shared ??= startSharedServer();
   const server = await shared;
+  assert.ok(server !== null);
   namespaces += 1;
   const fleet = new KubernetesFleet(server, `fleet-${namespaces}`);
   await fleet.open();
   return fleet;
 }
 
-async function startServer(): Promise<KubernetesServer> {
-  const server = await KubernetesServer.start();
-  const client = clientOf(server, "default");
-  try {
-    await installDefinitions(client);
-    return server;
-  } catch (cause) {
-    await server.stop();
-    throw cause;
-  } finally {
-    client.close();
-  }
-}
-
 class KubernetesFleet implements FleetRegistry {
   readonly #server: KubernetesServer;
   readonly #namespace: string;
-  readonly #proxy: CuttableProxy;
+  readonly #proxy: TcpProxy;
   readonly #inside: ApiClient;
   readonly #registries = new Set<RegistryPort>();
   #stopLeading = (): void => undefined;
@@ -72,7 +55,7 @@ class KubernetesFleet implements FleetRegistry {
   constructor(server: KubernetesServer, namespace: string) {
     this.#server = server;
     this.#namespace = namespace;
-    this.#proxy = new CuttableProxy(server.port);
+    this.#proxy = new TcpProxy(server.port);
     this.#inside = clientOf(server, namespace);
   }
 

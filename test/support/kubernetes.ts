@@ -1,8 +1,6 @@
 /** For tests on a real Kubernetes API server: whether there is one, and what ends with the test. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { once } from "node:events";
 import type { TestContext } from "node:test";
 import { openAccess } from "../../src/adapters/registry/kubernetes/access.js";
 import { ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
@@ -73,52 +71,4 @@ export async function makeNamespace(client: ApiClient, name: string): Promise<vo
   const body = { apiVersion: "v1", kind: "Namespace", metadata: { name } };
   const answer = await client.send({ method: "POST", path: "/api/v1/namespaces", body });
   assert.equal(answer.kind, "object");
-}
-
-/** A way to a server that can be cut. */
-export class CuttableProxy {
-  readonly #target: number;
-  readonly #sockets = new Set<Socket>();
-  #server: Server;
-  #port = 0;
-
-  constructor(target: number) {
-    this.#target = target;
-    this.#server = this.#make();
-  }
-
-  get port(): number {
-    return this.#port;
-  }
-
-  /** Also again after `cut`, at the same port. */
-  async open(): Promise<void> {
-    this.#server = this.#make().listen(this.#port, "127.0.0.1");
-    await once(this.#server, "listening");
-    const address = this.#server.address();
-    assert.ok(address !== null && typeof address === "object");
-    this.#port = address.port;
-  }
-
-  async cut(): Promise<void> {
-    this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
-    if (this.#server.listening) await once(this.#server, "close");
-  }
-
-  #make(): Server {
-    return createServer((incoming) => {
-      const outgoing = connect(this.#target, "127.0.0.1");
-      for (const socket of [incoming, outgoing]) {
-        this.#sockets.add(socket);
-        socket.on("error", () => undefined); // Its end is what counts.
-        socket.on("close", () => {
-          this.#sockets.delete(socket);
-          incoming.destroy();
-          outgoing.destroy();
-        });
-      }
-      incoming.pipe(outgoing).pipe(incoming);
-    });
-  }
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { peer as plainPeer, makeContext, recordOf, sasOf, self as plainSelf } from "../../../test/support/peer-states.js";
-import { testKey } from "../../../test/support/fleet-snapshot.js";
+import { steadyReport, testKey } from "../../../test/support/fleet-snapshot.js";
 import type { RosterEntry, RosterRevision } from "../node.js";
 import type { Operation, PolicyAction } from "../sa.js";
 import type { Spi } from "../spi.js";
@@ -40,22 +40,8 @@ const bothWays = (remote: string): readonly HeldPolicy[] => [
 /** Covered for the key, with both SAs. */
 function inputs(policies: readonly HeldPolicy[], entry = peer, sas?: readonly HeldSa[]): PeerInputs {
   const held = sas ?? [...sasOf("in", key), ...sasOf("out", key)];
-  const report = {
-    schemaVersion: 1,
-    node: entry.name,
-    incarnationId: entry.incarnationId,
-    available: [key],
-    holds: [key],
-    sendingOldest: key.keyId,
-    sendingNewest: key.keyId,
-    refused: [],
-    exclusionEpoch: 0,
-    stagingMs: null,
-    through: peer.revision,
-    waitingFor: null,
-    waitingMs: null,
-    retired: null,
-  } as const;
+  const { name, incarnationId } = entry;
+  const report = { ...steadyReport(1, key), node: name, incarnationId, through: peer.revision };
   return { entry, kernel: { sas: held, policies }, report, recorded: recordOf([key], entry), proofs: [] };
 }
 
