@@ -12,13 +12,13 @@ import { Election } from "../../src/adapters/registry/kubernetes/election.js";
 import { leasesPath, resourcePath, type KubeObject, type Resource } from "../../src/adapters/registry/kubernetes/kube-object.js";
 import { NodeLeases } from "../../src/adapters/registry/kubernetes/node-leases.js";
 import { registryOver } from "../../src/adapters/registry/kubernetes/open.js";
-import { leadRoster } from "../../src/adapters/registry/kubernetes/roster-leader.js";
 import type { FleetRecord } from "../../src/core/fleet/record.js";
 import type { RosterEntry } from "../../src/core/node.js";
 import type { RegistryPort, SingleEvent, WatchEvent } from "../../src/ports/registry.js";
 import { KubernetesServer } from "../../src/lab/servers/kubernetes.js";
 import { TestAuthority } from "../support/certificates.js";
-import { clientOf, makeNamespace, skipWithoutKubernetes, startSharedServer } from "../support/kubernetes.js";
+import { skipWithoutKubernetes, startSharedServer } from "../support/kubernetes.js";
+import { ledNamespace, type LedNamespace } from "../support/led-namespace.js";
 import { call, eventually, failsWith, Recorder, succeeds } from "../contract/recorder.js";
 import { admission, fleetRecord, incarnation, nodeName, operatorRequest, reportOf } from "../contract/registry-records.js";
 
@@ -31,33 +31,11 @@ after(async () => {
 });
 let namespaces = 0;
 
-interface Scene {
-  readonly client: ApiClient;
-  readonly registry: RegistryPort;
-  /** Of the leader. */
-  readonly said: Recorder<string>;
-  readonly lead: () => void;
-  readonly stopLeading: () => void;
-}
+type Scene = LedNamespace;
 
-async function startScene(context: TestContext): Promise<Scene> {
+function startScene(context: TestContext): Promise<Scene> {
   assert.ok(server !== null);
-  const client = clientOf(server, `bad-${++namespaces}`);
-  await makeNamespace(client, client.namespace);
-  const said = new Recorder<string>();
-  const log = { write: (_level: string, message: string, fields: object): void => said.listener(`${message} ${JSON.stringify(fields)}`) };
-  const registry = registryOver(clientOf(server, client.namespace), { skipped: () => undefined, log });
-  let stopLeading = (): void => undefined;
-  const lead = (): void => {
-    stopLeading = leadRoster(client, log);
-  };
-  context.after(() => {
-    stopLeading();
-    registry.close();
-    client.close();
-  });
-  lead();
-  return { client, registry, said, lead, stopLeading: () => stopLeading() };
+  return ledNamespace(context, server, `bad-${++namespaces}`);
 }
 
 function admit({ registry }: Scene, name: string, serial: number): Promise<RosterEntry> {

@@ -1,18 +1,17 @@
 /** Nodes that left the cluster: what they leave behind on a real API server goes, and nothing else. */
 import assert from "node:assert/strict";
 import { after, test, type TestContext } from "node:test";
-import { registryOver } from "../../src/adapters/registry/kubernetes/open.js";
 import { leasesPath, nodePath, resourcePath, type Resource } from "../../src/adapters/registry/kubernetes/kube-object.js";
 import { listObjects } from "../../src/adapters/registry/kubernetes/list-objects.js";
 import { Departures } from "../../src/adapters/registry/kubernetes/departures.js";
 import { NodeLeases } from "../../src/adapters/registry/kubernetes/node-leases.js";
-import { leadRoster } from "../../src/adapters/registry/kubernetes/roster-leader.js";
 import type { ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
 import type { RosterEntry } from "../../src/core/node.js";
 import type { RegistryPort } from "../../src/ports/registry.js";
-import { eventually, Recorder, succeeds } from "../contract/recorder.js";
+import { ledNamespace, type LedNamespace } from "../support/led-namespace.js";
+import { eventually, succeeds } from "../contract/recorder.js";
 import { admission, incarnation, nodeName } from "../contract/registry-records.js";
-import { clientOf, makeNamespace, skipWithoutKubernetes, startSharedServer } from "../support/kubernetes.js";
+import { skipWithoutKubernetes, startSharedServer } from "../support/kubernetes.js";
 
 const options = { skip: skipWithoutKubernetes, timeout: 60_000 };
 const server = await startSharedServer();
@@ -22,41 +21,18 @@ const aliveMs = 60_000;
 const endedMs = 150;
 const atOnceMs = 0.001;
 
-interface Scene {
-  readonly client: ApiClient;
-  readonly registry: RegistryPort;
-  readonly said: Recorder<string>;
-  readonly lead: () => void;
-  /** Nobody leads until `lead` is called again. */
-  readonly stopLeading: () => void;
-}
-
 /** A fleet of which `names` are admitted, each with a Node and a lease. */
-async function scene(context: TestContext, namespace: string, names: readonly string[], leaseMs: number): Promise<Scene> {
+async function scene(context: TestContext, namespace: string, names: readonly string[], leaseMs: number): Promise<LedNamespace> {
   assert.ok(server !== null);
-  const client = clientOf(server, namespace);
-  const said = new Recorder<string>();
-  const log = {
-    write: (_level: string, message: string, fields: object): void => said.listener(`${message} ${JSON.stringify(fields)}`),
-  };
-  const registry = registryOver(clientOf(server, namespace), { skipped: () => undefined, log });
-  context.after(() => registry.close());
-  context.after(() => client.close());
-  await makeNamespace(client, namespace);
-  let stopLeading = (): void => undefined;
-  const lead = (): void => {
-    stopLeading = leadRoster(client, log, { followNodes: true, sweepMs });
-  };
-  context.after(() => stopLeading());
-  lead();
+  const led = await ledNamespace(context, server, namespace, { followNodes: true, sweepMs });
   await Promise.all(
     names.map(async (name, serial) => {
-      await makeNode(client, name);
-      await succeeds<RosterEntry>((done) => registry.register(admission(name, serial + 1), done));
-      await renew(registry, name, leaseMs);
+      await makeNode(led.client, name);
+      await succeeds<RosterEntry>((done) => led.registry.register(admission(name, serial + 1), done));
+      await renew(led.registry, name, leaseMs);
     }),
   );
-  return { client, registry, said, lead, stopLeading: () => stopLeading() };
+  return led;
 }
 
 async function makeNode(client: ApiClient, name: string): Promise<void> {
