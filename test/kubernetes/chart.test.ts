@@ -295,7 +295,7 @@ async function assertSeesDepartures(user: string): Promise<void> {
   const client = clientOf(server, namespace, server.port, user);
   const leases = new NodeLeases(client);
   const departures = new Departures(client, leases, { write: () => undefined });
-  for (let look = 1; look <= 2; look++) await departures.sweep(new Set(["departed"]), true);
+  for (let look = 1; look <= 2; look++) await departures.sweep(new Map([["departed", undefined]]), true);
   await leases.forget("departed");
   client.close();
 }

@@ -79,14 +79,16 @@ test("departures: one look after an outage, in which nobody could renew, takes n
   await renew(registry, "out-d", atOnceMs);
   await client.remove(nodePath("out-d")); // By mistake.
   const departures = new Departures(client, new NodeLeases(client), { write: () => undefined });
-  const look = (): Promise<void> => departures.sweep(new Set(["out-c", "out-d"]), true);
+  const look = (version?: string): Promise<void> => departures.sweep(new Map([["out-c", undefined], ["out-d", version]]), true);
   await look();
   await look(); // Its lease has ended since the look before.
   await renew(registry, "out-d", aliveMs);
   await look();
   assert.deepEqual(await namesOf(client, "spindlereports"), ["out-c", "out-d"]);
   await renew(registry, "out-d", atOnceMs);
-  for (let left = 3; left > 0; left--) await look();
+  for (let left = 3; left > 0; left--) await look("1");
+  assert.deepEqual(await namesOf(client, "spindlereports"), ["out-c", "out-d"], "a report that has changed since stays");
+  await look();
   assert.deepEqual(await namesOf(client, "spindlereports"), ["out-c"], "and at the second one it goes");
 });
 

@@ -30,8 +30,11 @@ export class Departures {
     this.#log = log;
   }
 
-  /** @param known all nodes that have a SpindleReport or are on the roster */
-  async sweep(known: ReadonlySet<string>, followNodes: boolean): Promise<void> {
+  /**
+   * @param known all nodes that have a SpindleReport or are on the roster, with the version of that report: one that changes
+   * meanwhile is of a node that is back, and stays
+   */
+  async sweep(known: ReadonlyMap<string, string | undefined>, followNodes: boolean): Promise<void> {
     const suspects = this.#suspects;
     this.#suspects = new Set();
     const standings = await this.#leases.standings();
@@ -39,7 +42,7 @@ export class Departures {
       if (!isAlive && !known.has(name)) await this.#leases.forget(name);
     }
     if (!followNodes) return;
-    const silent = [...known].filter((name) => standings.get(name) !== true);
+    const silent = [...known.keys()].filter((name) => standings.get(name) !== true);
     if (silent.length === 0) return;
     const { objects } = await listObjects(this.#client, nodesPath, {}, false, metadataAlone);
     const present = new Set(objects.map(({ metadata }) => metadata.name));
@@ -47,8 +50,9 @@ export class Departures {
     if (this.#isHeld(departed.length, known.size)) return;
     this.#suspects = new Set(departed);
     for (const name of departed.filter((one) => suspects.has(one))) {
+      const path = `${resourcePath(this.#client.namespace, "spindlereports")}/${name}`;
+      if ((await this.#client.remove(path, known.get(name))) !== "removed") continue;
       this.#log.write("info", "its Node is gone and its lease has ended: it leaves the roster", { node: name });
-      await this.#client.remove(`${resourcePath(this.#client.namespace, "spindlereports")}/${name}`);
     }
   }
 

@@ -148,7 +148,9 @@ export class RosterTerm {
       await pause(sweepMs, signal);
       if (signal.aborted) return;
       try {
-        await departures.sweep(new Set([...desk.names(), ...this.#reports.keys()]), followNodes);
+        const known = new Map<string, string | undefined>(desk.names().map((name) => [name, undefined]));
+        for (const [name, { metadata }] of this.#reports) known.set(name, metadata.resourceVersion);
+        await departures.sweep(known, followNodes);
       } catch (cause) {
         const { code, message } = portErrorOf(cause);
         if (!signal.aborted) this.#log.write("warn", "departed nodes not looked for", { code, why: message });
