@@ -47,9 +47,9 @@ export function mostOffered(
 /** May the fleet take this key up? Agents do not go back to a key that they have retired, also from `off` not. */
 export function isUsable({ current, refused, levels }: FleetRecord, key: KeyIdentity, ring: KeyRing): boolean {
   if (includesKey(refused, key)) return false;
-  if (current === null && sameKey(key, levels?.lastKey ?? null)) return true;
-  const last = current ?? levels?.lastKey;
-  return last === undefined || isNewer(key.keyId, last.keyId, ring);
+  if (current !== null) return isNewer(key.keyId, current.keyId, ring);
+  const last = levels?.lastKey;
+  return last === undefined || sameKey(key, last) || isNewer(key.keyId, last.keyId, ring);
 }
 
 /** Two check values under one key id: somebody distributed different bytes. Nothing starts until that is mended. */
