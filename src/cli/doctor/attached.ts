@@ -25,7 +25,11 @@ export async function readDevices(libc: Libc): Promise<Devices> {
   const socket = new RequestSocket(new NetlinkDescriptor(libc, netlinkProtocol.route));
   try {
     const links: LinkFacts[] = [];
-    await socket.dump(appendListDevices, (payload) => links.push(readLink(payload)), () => (links.length = 0));
+    const visit = (payload: Uint8Array): void => {
+      const link = readLink(payload);
+      if (link !== null) links.push(link);
+    };
+    await socket.dump(appendListDevices, visit, () => (links.length = 0));
     return { links, attached: { listed: await listPrograms(socket, links), tcx: listTcx(libc, links) } };
   } finally {
     socket.close();

@@ -9,6 +9,7 @@ import type {
   XfrmSelector,
   XfrmTemplate,
 } from "../../../src/adapters/netlink/codec/model.js";
+import type { OurRoute } from "../../../src/adapters/netlink/route/route-codec.js";
 
 /** Plain objects only, so that they compare equal to what the codec reads. */
 function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
@@ -41,7 +42,13 @@ function canonical(text: string): string {
   return new URL(`http://[${text}]/`).hostname.slice(1, -1);
 }
 
-export const xfrmSa: fc.Arbitrary<XfrmSa> = family.chain((of) =>
+/** Without ESN the window stands in one byte. */
+const replay = fc.oneof(
+  record({ esn: fc.constant(true), replayWindow: fc.integer({ min: 1, max: 4_096 }) }),
+  record({ esn: fc.constant(false), replayWindow: fc.nat(255) }),
+);
+
+export const xfrmSa: fc.Arbitrary<XfrmSa> = fc.tuple(family, replay).chain(([of, { esn, replayWindow }]) =>
   record({
     family: fc.constant(of),
     source: address(of),
@@ -51,8 +58,8 @@ export const xfrmSa: fc.Arbitrary<XfrmSa> = family.chain((of) =>
     reqid: word32,
     ifId,
     encapsulation: fc.option(ports),
-    replayWindow: fc.integer({ min: 1, max: 32 }),
-    esn: fc.boolean(),
+    replayWindow: fc.constant(replayWindow),
+    esn: fc.constant(esn),
   }),
 );
 
@@ -99,3 +106,15 @@ export const xfrmPolicy: fc.Arbitrary<XfrmPolicy> = record({
   priority: word32,
   templates: fc.array(xfrmTemplate, { maxLength: 6 }),
 });
+
+/** To a network, over one hop or several. */
+export const ourRoute: fc.Arbitrary<OurRoute> = family.chain((of) =>
+  record({
+    destination: prefix(of).map((one) => ({ family: of, ...one })),
+    preferredSource: fc.option(address(of)),
+    hops: fc.array(record({ interfaceIndex: fc.nat(0x7fff_ffff), gateway: fc.option(address(of)) }), {
+      minLength: 1,
+      maxLength: 4,
+    }),
+  }),
+);

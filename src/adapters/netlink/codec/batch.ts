@@ -104,6 +104,7 @@ export class MessageBatch {
   }
 }
 
+/** Of any length that 32 bits can tell: what was received may lie, and a sum cut to 32 bits would lead backwards. */
 export function align(size: number): number {
-  return (size + messageAlignment - 1) & ~(messageAlignment - 1);
+  return size + (-size & (messageAlignment - 1));
 }

@@ -3,7 +3,7 @@
  * its extended acknowledgement gives (NETLINK_EXT_ACK).
  */
 import { errorAttribute, headerBytes, netlinkFlag, netlinkType } from "./constants.js";
-import { readAttributes, viewOf, type ReceivedMessage } from "./received.js";
+import { readAttributes, readWord, viewOf, type ReceivedMessage } from "./received.js";
 
 export interface KernelError {
   /** Positive. */
@@ -26,11 +26,10 @@ export function readKernelError(message: ReceivedMessage): KernelError | null {
     return { errno: -status, text: null, offset: null };
   const attributes = readAttributes(message.payload, attributesStart(message));
   const text = attributes.get(errorAttribute.message);
-  const offset = attributes.get(errorAttribute.offset);
   return {
     errno: -status,
     text: text === undefined ? null : readText(text),
-    offset: offset === undefined || offset.length < 4 ? null : viewOf(offset).getUint32(0, true),
+    offset: readWord(attributes.get(errorAttribute.offset)),
   };
 }
 

@@ -22,12 +22,11 @@ import type {
   XfrmPolicySlot,
   XfrmTemplate,
 } from "./model.js";
-import { readAttributes, viewOf, type Attributes } from "./received.js";
+import { readAttributes, readWord, viewOf, type Attributes } from "./received.js";
 import {
   appendIfId,
   familyOf,
   modeOf,
-  readIfId,
   readSelector,
   writeNoLimits,
   writeSaId,
@@ -145,7 +144,7 @@ export function readPolicyInfo(info: Uint8Array, attributes: Attributes): Listed
     verdict: info[policyOffset.action] === actionNumber.block ? "block" : "allow",
     priority: view.getUint32(policyOffset.priority, true),
     index: view.getUint32(policyOffset.index, true),
-    ifId: readIfId(attributes.get(xfrmAttribute.ifId)),
+    ifId: readWord(attributes.get(xfrmAttribute.ifId)),
     hasMark: attributes.has(xfrmAttribute.mark),
     templates: readTemplates(attributes.get(xfrmAttribute.templates)),
   };

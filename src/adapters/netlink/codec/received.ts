@@ -55,6 +55,11 @@ export function readAttributes(payload: Uint8Array, start: number): Attributes {
   return attributes;
 }
 
+/** The 32 bits that an attribute holds, null when it is absent or cut. */
+export function readWord(bytes: Uint8Array | undefined): number | null {
+  return bytes === undefined || bytes.length < 4 ? null : viewOf(bytes).getUint32(0, true);
+}
+
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

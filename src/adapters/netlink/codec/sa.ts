@@ -18,7 +18,7 @@ import {
   xfrmMessage,
 } from "./constants.js";
 import type { ListedAead, ListedSa, XfrmSa, XfrmSaId } from "./model.js";
-import { readAttributes, viewOf, type Attributes } from "./received.js";
+import { readAttributes, readWord, viewOf, type Attributes } from "./received.js";
 import {
   appendEncapsulation,
   appendIfId,
@@ -26,7 +26,6 @@ import {
   familyOf,
   modeOf,
   readEncapsulation,
-  readIfId,
   readReplay,
   writeNoLimits,
   writeSaId,
@@ -139,7 +138,7 @@ export function readSaInfo(info: Uint8Array, attributes: Attributes): ListedSa {
     protocol: info[saOffset.id + addressBytes + 4]!,
     mode: modeOf(info[saOffset.mode]!),
     reqid: view.getUint32(saOffset.reqid, true),
-    ifId: readIfId(attributes.get(xfrmAttribute.ifId)),
+    ifId: readWord(attributes.get(xfrmAttribute.ifId)),
     hasMark: attributes.has(xfrmAttribute.mark),
     esn: (info[saOffset.flags]! & saFlagEsn) !== 0,
     encapsulation: readEncapsulation(attributes.get(xfrmAttribute.encapsulation)),

@@ -123,7 +123,3 @@ export function appendIfId(batch: MessageBatch, ifId: number | null): void {
   const start = batch.reserveAttribute(xfrmAttribute.ifId, 4);
   batch.view.setUint32(start, ifId, true);
 }
-
-export function readIfId(bytes: Uint8Array | undefined): number | null {
-  return bytes === undefined || bytes.length < 4 ? null : viewOf(bytes).getUint32(0, true);
-}

@@ -4,7 +4,8 @@
  */
 import type { MessageBatch } from "../codec/batch.js";
 import { netlinkFlag } from "../codec/constants.js";
-import { readAttributes, viewOf } from "../codec/received.js";
+import { readAttributes, readWord, viewOf } from "../codec/received.js";
+import { readText } from "./device-codec.js";
 import { linkAttribute, routeStructBytes } from "./constants.js";
 
 const getFilters = 46;
@@ -42,16 +43,17 @@ export interface FilterFacts {
 /** IFF_UP. */
 const up = 0x1;
 
-export function readLink(payload: Uint8Array): LinkFacts {
+/** Null when it is too short. */
+export function readLink(payload: Uint8Array): LinkFacts | null {
+  if (payload.length < routeStructBytes.link) return null;
   const attributes = readAttributes(payload, routeStructBytes.link);
   const view = viewOf(payload);
-  const mtu = attributes.get(linkAttribute.mtu);
   const information = attributes.get(linkInformation.attribute);
   const kind = information === undefined ? undefined : readAttributes(information, 0).get(linkInformation.kind);
   return {
     index: view.getInt32(4, true),
     name: readText(attributes.get(linkAttribute.name)) ?? "",
-    mtu: mtu === undefined ? 0 : viewOf(mtu).getUint32(0, true),
+    mtu: readWord(attributes.get(linkAttribute.mtu)) ?? 0,
     kind: readText(kind),
     isUp: (view.getUint32(8, true) & up) !== 0,
     xdp: readXdp(attributes.get(xdp.attribute)),
@@ -63,8 +65,7 @@ function readXdp(nested: Uint8Array | undefined): LinkFacts["xdp"] {
   const attributes = readAttributes(nested, 0);
   const mode = attributes.get(xdp.attached)?.[0] ?? xdp.none;
   if (mode === xdp.none) return null;
-  const programId = attributes.get(xdp.programId);
-  return { programId: programId === undefined ? 0 : viewOf(programId).getUint32(0, true), isInHardware: mode === xdp.inHardware };
+  return { programId: readWord(attributes.get(xdp.programId)) ?? 0, isInHardware: mode === xdp.inHardware };
 }
 
 export function appendListFilters(batch: MessageBatch, index: number, parent: number): void {
@@ -83,15 +84,9 @@ export function readFilter(payload: Uint8Array): FilterFacts | null {
   if (kind === null || options === undefined || viewOf(payload).getUint32(8, true) === 0) return null;
   const fields = readAttributes(options, 0);
   const program = kind === "bpf" ? readText(fields.get(bpfName)) : null;
-  const flags = fields.get(flagsOf[kind] ?? 0);
+  const flags = readWord(fields.get(flagsOf[kind] ?? 0)) ?? 0;
   return {
     name: program === null ? kind : `${kind} ${program}`,
-    isInHardware: flags?.length === 4 && (viewOf(flags).getUint32(0, true) & inHardware) !== 0,
+    isInHardware: (flags & inHardware) !== 0,
   };
-}
-
-function readText(bytes: Uint8Array | undefined): string | null {
-  if (bytes === undefined) return null;
-  const end = bytes.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }

@@ -1,8 +1,8 @@
 /** Devices and their addresses as netlink messages (struct ifinfomsg, struct ifaddrmsg). */
-import { readAddress } from "../codec/address.js";
 import type { MessageBatch } from "../codec/batch.js";
 import { addressFamilyNumber, netlinkFlag } from "../codec/constants.js";
-import { readAttributes, viewOf } from "../codec/received.js";
+import { readAttributes, readWord, viewOf } from "../codec/received.js";
+import { readOptionalAddress } from "./route-codec.js";
 import { addressAttribute, linkAttribute, routeMessage, routeStructBytes } from "./constants.js";
 import type { Device, DeviceAddress } from "./model.js";
 
@@ -37,11 +37,11 @@ export function appendListAddresses(batch: MessageBatch): void {
   batch.endMessage();
 }
 
-export function readDevice(payload: Uint8Array): Device {
+/** Null when it is too short. */
+export function readDevice(payload: Uint8Array): Device | null {
+  if (payload.length < routeStructBytes.link) return null;
   const attributes = readAttributes(payload, routeStructBytes.link);
   const view = viewOf(payload);
-  const name = attributes.get(linkAttribute.name) ?? new Uint8Array();
-  const mtu = attributes.get(linkAttribute.mtu);
   // struct rtnl_link_stats64: received packets, sent packets, received bytes, sent bytes.
   const statistics = attributes.get(linkAttribute.statistics64);
   const counter = (at: number): number =>
@@ -50,8 +50,8 @@ export function readDevice(payload: Uint8Array): Device {
       : Number(viewOf(statistics).getBigUint64(at, true));
   return {
     index: view.getInt32(4, true),
-    name: new TextDecoder().decode(name.subarray(0, name.indexOf(0))),
-    mtu: mtu === undefined ? 0 : viewOf(mtu).getUint32(0, true),
+    name: readText(attributes.get(linkAttribute.name)) ?? "",
+    mtu: readWord(attributes.get(linkAttribute.mtu)) ?? 0,
     isUp: (view.getUint32(8, true) & upAndRunning) === upAndRunning,
     receivedBytes: counter(16),
     sentBytes: counter(24),
@@ -61,13 +61,15 @@ export function readDevice(payload: Uint8Array): Device {
 export function readDeviceAddress(payload: Uint8Array): DeviceAddress | null {
   const family = payload[0] === addressFamilyNumber.ipv6 ? "ipv6" : "ipv4";
   const attributes = readAttributes(payload, routeStructBytes.address);
-  const address = attributes.get(addressAttribute.address);
-  if (address === undefined) return null;
-  const local = attributes.get(addressAttribute.local) ?? address;
-  return {
-    interfaceIndex: viewOf(payload).getUint32(4, true),
-    family,
-    local: readAddress(local, 0, family),
-    peer: readAddress(address, 0, family),
-  };
+  const peer = readOptionalAddress(attributes, addressAttribute.address, family);
+  if (peer === null) return null;
+  const local = readOptionalAddress(attributes, addressAttribute.local, family) ?? peer;
+  return { interfaceIndex: viewOf(payload).getUint32(4, true), family, local, peer };
+}
+
+/** UTF-8 up to the terminating zero. */
+export function readText(bytes: Uint8Array | undefined): string | null {
+  if (bytes === undefined) return null;
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }

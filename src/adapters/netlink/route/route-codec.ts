@@ -3,7 +3,7 @@ import { readAddress, writeAddress } from "../codec/address.js";
 import type { MessageBatch } from "../codec/batch.js";
 import { addressFamilyNumber, netlinkFlag } from "../codec/constants.js";
 import type { Family } from "../codec/model.js";
-import { readAttributes, viewOf, type Attributes } from "../codec/received.js";
+import { readAttributes, readWord, viewOf, type Attributes } from "../codec/received.js";
 import {
   deadHop,
   fibMatch,
@@ -135,9 +135,8 @@ function writeHop(batch: MessageBatch, start: number, family: Family, hop: Hop):
 function readHops(attributes: Attributes, family: Family): readonly Hop[] {
   const several = attributes.get(routeAttribute.multipath);
   if (several !== undefined) return readMultipath(several, family);
-  const out = attributes.get(routeAttribute.outputInterface);
-  if (out === undefined || out.length < 4) return [];
-  const interfaceIndex = viewOf(out).getUint32(0, true);
+  const interfaceIndex = readWord(attributes.get(routeAttribute.outputInterface));
+  if (interfaceIndex === null) return [];
   return [{ interfaceIndex, gateway: readOptionalAddress(attributes, routeAttribute.gateway, family) }];
 }
 
@@ -156,7 +155,8 @@ function readMultipath(bytes: Uint8Array, family: Family): readonly Hop[] {
   return hops;
 }
 
-function readOptionalAddress(attributes: Attributes, type: number, family: Family): string | null {
+/** Null when it is absent or has another length. */
+export function readOptionalAddress(attributes: Attributes, type: number, family: Family): string | null {
   const bytes = attributes.get(type);
   return bytes?.length === addressLength(family) ? readAddress(bytes, 0, family) : null;
 }

@@ -65,11 +65,11 @@ export class RouteTable {
 
   async devices(): Promise<readonly Device[]> {
     const found: Device[] = [];
-    await this.#socket.dump(
-      appendListDevices,
-      (payload) => found.push(readDevice(payload)),
-      () => (found.length = 0),
-    );
+    const visit = (payload: Uint8Array): void => {
+      const device = readDevice(payload);
+      if (device !== null) found.push(device);
+    };
+    await this.#socket.dump(appendListDevices, visit, () => (found.length = 0));
     return found;
   }
 

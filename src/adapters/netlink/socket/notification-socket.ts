@@ -108,10 +108,11 @@ export class NotificationSocket {
 
   #take(received: Received): void {
     if (received.kind === "bytes") {
-      eachMessage(received.content, (message) => {
+      const isWhole = eachMessage(received.content, (message) => {
         const notification = readNotification(message);
         if (notification !== null) this.#hear(notification, message.portId);
       });
+      if (!isWhole) this.#hasLost = true;
       return;
     }
     this.#hasLost = true;
