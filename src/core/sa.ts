@@ -112,6 +112,10 @@ export interface PolicyView {
   readonly action: PolicyAction;
 }
 
+export function sameEndpoint(one: Endpoint, other: Endpoint): boolean {
+  return one === other || (one.address === other.address && one.udpPort === other.udpPort);
+}
+
 export function endpointKey(endpoint: Endpoint): string {
   return endpoint.udpPort === null ? endpoint.address : `${endpoint.address}#${endpoint.udpPort}`;
 }
@@ -136,8 +140,9 @@ export function sameKeyRef(one: KeyRef | null, other: KeyRef | null): boolean {
   );
 }
 
-function sameKeyEnd(one: KeyEnd, other: KeyEnd): boolean {
+export function sameKeyEnd(one: KeyEnd | null, other: KeyEnd | null): boolean {
   if (one === other) return true;
+  if (one === null || other === null) return false;
   return one.name === other.name && one.index === other.index && one.incarnationId === other.incarnationId;
 }
 

@@ -4,7 +4,7 @@
  */
 import { assert } from "../core/assert.js";
 import type { FleetRecord, OperatorRequest } from "../core/fleet/record.js";
-import { includesKey, type KeyIdentity } from "../core/key-id.js";
+import { includesKey, type KeyId, type KeyIdentity } from "../core/key-id.js";
 import { limits } from "../core/limits.js";
 import { modeOf, type IncarnationId, type NodeName, type RosterEntry, type RosterRevision } from "../core/node.js";
 import { endsOf } from "../core/node-ends.js";
@@ -16,8 +16,8 @@ import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";
 import type { EffectKind } from "../core/rotation/effect.js";
 import { familyOf } from "../core/rotation/held.js";
 import type { HeldBack, Observation, ObservedKernel } from "../core/rotation/observation.js";
-import { endpointKey, type Endpoint, type KeyEnd, type KeyRef, type Operation, type SaSlot } from "../core/sa.js";
-import { splitSpi } from "../core/spi.js";
+import { endpointKey, type Endpoint, type KeyEnd, type KeyRef, type Operation, type SaSlot, type SaView } from "../core/sa.js";
+import { keyIdOf, splitSpi } from "../core/spi.js";
 import { countErrors, type XfrmCounters } from "../core/xfrm-counters.js";
 import type { ApplyOutcome, FailedOperation, KernelDump } from "../ports/kernel.js";
 import type { SingleEvent, WatchEvent } from "../ports/registry.js";
@@ -58,6 +58,8 @@ export class AgentWorld {
     errors: 0,
     takenSpi: null,
     peers: this.#peers.all,
+    counts: this.#peers.counts,
+    packetsIn: new Map(),
   };
   #keys: { read: boolean; available: readonly KeyIdentity[]; usable: readonly KeyIdentity[] } = {
     read: false,
@@ -95,7 +97,7 @@ export class AgentWorld {
     for (const name of this.#unreadable) copy.#unreadable.add(name);
     copy.#roster = { ...this.#roster, entries: copy.#entries, unreadable: copy.#unreadable };
     copy.#touched = this.#touched === "all" ? "all" : new Set(this.#touched);
-    copy.#kernel = { ...this.#kernel, peers: copy.#peers.all };
+    copy.#kernel = { ...this.#kernel, peers: copy.#peers.all, counts: copy.#peers.counts };
     copy.#keys = this.#keys;
     copy.fleet = this.fleet;
     copy.request = this.request;
@@ -303,8 +305,9 @@ export class AgentWorld {
     return { rosterComplete: this.#roster.complete, selfIncarnationId: self?.incarnationId ?? null };
   }
 
+  /** Touches who has other SAs or policies than before: what only carried packets is as it was. */
   seeDump(dump: KernelDump, start: DumpStart, nowMs: number): void {
-    this.#peers.replaceAll(dump, this.#owners);
+    this.touch(this.#peers.replaceAll(dump, this.#owners));
     this.#kernel = {
       ...this.#kernel,
       identity: dump.identity,
@@ -312,11 +315,22 @@ export class AgentWorld {
       dumpSerial: this.#kernel.dumpSerial + 1,
       dumpedAtMs: nowMs,
       recognisedWith: start,
+      packetsIn: this.#packetsIn(dump.sas),
       errors: countErrors(dump.counters),
       takenSpi: null,
     };
     this.counters = dump.counters;
-    this.touchAll();
+  }
+
+  /** Of departed nodes nothing counts: nobody waits for what they still send. */
+  #packetsIn(sas: readonly SaView[]): ReadonlyMap<KeyId, number> {
+    const passed = new Map<KeyId, number>();
+    for (const { slot, key, packets } of sas) {
+      if (slot.direction === "out" || key === null || !this.#entries.has(key.from.name)) continue;
+      const keyId = keyIdOf(slot.spi);
+      passed.set(keyId, (passed.get(keyId) ?? 0) + packets);
+    }
+    return passed;
   }
 
   #isRecorded({ name, index, incarnationId }: KeyEnd): boolean {

@@ -44,6 +44,35 @@ test("kernel peers: what is at an address is shared, and so are the ends that th
   assert.equal(sas[1]?.to, endsOf(peer).key);
 });
 
+const views = [...viewsOf("in", testKey(1)), ...viewsOf("out", testKey(1))];
+const outbound: PolicyView = { slot: { ...accepting.slot, direction: "out" }, action: { kind: "block" } };
+const whole = { sas: views, policies: [accepting, outbound] };
+
+const dumps: readonly (readonly [string, typeof whole, boolean])[] = [
+  ["all as it was", whole, false],
+  ["more packets", { ...whole, sas: views.map((view) => ({ ...view, packets: 7, sequence: 9 })) }, false],
+  ["an SA gone", { ...whole, sas: views.slice(1) }, true],
+  ["an SA more", { ...whole, sas: [...views, ...viewsOf("in", testKey(2))] }, true],
+  ["other bytes in one", { ...whole, sas: views.map((view) => ({ ...view, bytes: "mismatch" as const })) }, true],
+  ["another action", { ...whole, policies: [accepting, { ...outbound, action: { kind: "pass" } }] }, true],
+  ["nothing left", { sas: [], policies: [] }, true],
+];
+
+for (const [name, dump, isOther] of dumps) {
+  test(`kernel peers: a dump names who has other SAs or policies: ${name}`, () => {
+    const peers = new KernelPeers();
+    assert.deepEqual(peers.replaceAll(whole, owners(peer.name)), [peer.name]);
+    const before = peers.all.get(peer.name);
+    assert.deepEqual(peers.replaceAll(dump, owners(peer.name)), isOther ? [peer.name] : []);
+    if (dump === whole) assert.equal(peers.all.get(peer.name), before, "it is kept as it is");
+    assert.deepEqual(peers.all.get(peer.name)?.sas.map(({ packets }) => packets) ?? [], dump.sas.map(({ packets }) => packets));
+    const inbound = dump.sas.filter(({ slot }) => slot.direction === "in").length;
+    assert.equal(peers.counts.sasIn, inbound);
+    assert.equal(peers.counts.sasOut, dump.sas.length - inbound);
+    assert.equal(peers.counts.policiesIn + peers.counts.policiesOut, dump.policies.length);
+  });
+}
+
 test("kernel peers: policies at an address are told apart by the name under which they stand", () => {
   const peers = new KernelPeers();
   const at = [`${remote.address}#${String(remote.udpPort)}`];

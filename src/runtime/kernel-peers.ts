@@ -3,9 +3,9 @@
  * to the node that its key is bound to, a policy to whoever is at its address.
  */
 import type { NodeName } from "../core/node.js";
-import { heldPolicy, heldSa, type HeldPolicy, type HeldSa } from "../core/rotation/held.js";
-import { noPeerKernel, type PeerKernel } from "../core/rotation/observation.js";
-import { endpointKey, type Endpoint, type KeyEnd, type Operation, type SaView } from "../core/sa.js";
+import { heldPolicy, heldSa, samePolicy, sameSa, type HeldPolicy, type HeldSa } from "../core/rotation/held.js";
+import { noPeerKernel, type HeldCounts, type PeerKernel } from "../core/rotation/observation.js";
+import { endpointKey, sameEndpoint, type Endpoint, type KeyEnd, type Operation, type SaView } from "../core/sa.js";
 import type { ApplyOutcome, KernelDump } from "../ports/kernel.js";
 import { unexplained } from "./plan-failures.js";
 import { TouchedSlots } from "./touched-slots.js";
@@ -18,20 +18,34 @@ export interface Owners {
 }
 
 type Read = Pick<KernelDump, "sas" | "policies">;
-type Lists = { readonly sas: HeldSa[]; readonly policies: HeldPolicy[] };
+
+/** What was read of one peer, beside what it had before. */
+interface Reading {
+  readonly before: PeerKernel;
+  readonly sas: HeldSa[];
+  readonly policies: HeldPolicy[];
+}
+
+type Counts = { -readonly [name in keyof HeldCounts]: number };
 
 export class KernelPeers {
   readonly #peers = new Map<NodeName, PeerKernel>();
   /** Under which name the policies at an address stand. */
   readonly #holders = new Map<string, NodeName>();
+  readonly #counts: Counts = { sasIn: 0, sasOut: 0, policiesIn: 0, policiesOut: 0 };
 
   get all(): ReadonlyMap<NodeName, PeerKernel> {
     return this.#peers;
   }
 
+  get counts(): HeldCounts {
+    return this.#counts;
+  }
+
   copyTo(copy: KernelPeers): void {
     for (const [name, peer] of this.#peers) copy.#peers.set(name, peer);
     for (const [address, name] of this.#holders) copy.#holders.set(address, name);
+    Object.assign(copy.#counts, this.#counts);
   }
 
   /** Do policies at one of these addresses stand under another name? */
@@ -39,11 +53,23 @@ export class KernelPeers {
     return addresses.some((address) => (this.#holders.get(address) ?? name) !== name);
   }
 
-  replaceAll(dump: Read, owners: Owners): void {
+  /** From here on in the order of the dump. @returns who has other SAs or policies than before, mostly nobody */
+  replaceAll(dump: Read, owners: Owners): readonly NodeName[] {
     const read = this.#byOwner(dump, owners);
+    const changed: NodeName[] = [];
+    for (const [name, before] of this.#peers) {
+      if (read.has(name)) continue;
+      changed.push(name);
+      this.#set(name, before, noPeerKernel);
+    }
     this.#peers.clear();
-    this.#holders.clear();
-    for (const [name, lists] of read) this.#set(name, lists);
+    for (const [name, { before, sas, policies }] of read) {
+      const isUntouched = sameList(before.sas, sas, Object.is) && sameList(before.policies, policies, Object.is);
+      const peer = isUntouched ? before : { sas: sas.slice(), policies: policies.slice() };
+      if (!sameKernel(before, peer)) changed.push(name);
+      this.#set(name, before, peer);
+    }
+    return changed;
   }
 
   /** Replaces what the operations touched by what was read back. @returns whose kernel state may have changed */
@@ -57,56 +83,93 @@ export class KernelPeers {
     const read = this.#byOwner(outcome, owners);
     const names = new Set([...peers, ...read.keys()]);
     for (const name of names) {
-      const { sas, policies } = this.#peers.get(name) ?? noPeerKernel;
+      const before = this.#peers.get(name) ?? noPeerKernel;
       const added = read.get(name) ?? noPeerKernel;
-      this.#set(name, {
-        sas: sas.filter((sa) => !touched.hasSa(sa)).concat(added.sas),
-        policies: policies.filter((policy) => !touched.hasPolicy(policy)).concat(added.policies),
+      this.#set(name, before, {
+        sas: before.sas.filter((sa) => !touched.hasSa(sa)).concat(added.sas),
+        policies: before.policies.filter((policy) => !touched.hasPolicy(policy)).concat(added.policies),
       });
     }
     return names;
   }
 
-  #byOwner(read: Read, owners: Owners): Map<NodeName, Lists> {
-    const byOwner = new Map<NodeName, Lists>();
-    const listsOf = (name: NodeName): Lists => {
-      const lists = byOwner.get(name) ?? { sas: [], policies: [] };
-      byOwner.set(name, lists);
-      return lists;
+  #byOwner(read: Read, owners: Owners): Map<NodeName, Reading> {
+    const byOwner = new Map<NodeName, Reading>();
+    const readingOf = (name: NodeName): Reading => {
+      const known = byOwner.get(name);
+      if (known !== undefined) return known;
+      const reading = { before: this.#peers.get(name) ?? noPeerKernel, sas: [], policies: [] };
+      byOwner.set(name, reading);
+      return reading;
     };
     for (const view of read.sas) {
-      const name = ownerOf(view);
-      const lists = listsOf(name);
-      lists.sas.push(heldSa(asBelieved(view, owners), this.#remote(name, lists, view.slot.remote)));
+      const reading = readingOf(ownerOf(view));
+      const sa = heldSa(asBelieved(view, owners), remoteOf(reading, view.slot.remote));
+      reading.sas.push(reading.before.sas.find((known) => isStill(known, sa)) ?? sa);
     }
     for (const view of read.policies) {
-      const name = owners.nameAt(view.slot.remote);
-      const lists = listsOf(name);
-      lists.policies.push(heldPolicy(view, this.#remote(name, lists, view.slot.remote)));
+      const reading = readingOf(owners.nameAt(view.slot.remote));
+      const policy = heldPolicy(view, remoteOf(reading, view.slot.remote));
+      reading.policies.push(reading.before.policies.find((known) => samePolicy(known, policy)) ?? policy);
     }
     return byOwner;
   }
 
-  /** All that one peer has at an address shares one object. */
-  #remote(name: NodeName, lists: Lists, remote: Endpoint): Endpoint {
-    const before = this.#peers.get(name) ?? noPeerKernel;
-    for (const held of [lists.sas, before.sas, before.policies, lists.policies]) {
-      const known = held[0]?.remote;
-      if (known?.address === remote.address && known.udpPort === remote.udpPort) return known;
+  /** Its lists are made to size: one that grew keeps room for several times a peer's SAs. */
+  #set(name: NodeName, before: PeerKernel, peer: PeerKernel): void {
+    if (peer !== before) {
+      this.#hold(name, before.policies, peer.policies);
+      this.#count(before, -1);
+      this.#count(peer, 1);
     }
-    return remote;
+    if (peer.sas.length + peer.policies.length === 0) this.#peers.delete(name);
+    else this.#peers.set(name, peer);
   }
 
-  /** Lists are made to size: one that grew keeps room for several times a peer's SAs. */
-  #set(name: NodeName, { sas, policies }: PeerKernel): void {
-    for (const { remote } of this.#peers.get(name)?.policies ?? []) {
+  #hold(name: NodeName, before: readonly HeldPolicy[], policies: readonly HeldPolicy[]): void {
+    for (const { remote } of before) {
       const address = endpointKey(remote);
       if (this.#holders.get(address) === name) this.#holders.delete(address);
     }
     for (const { remote } of policies) this.#holders.set(endpointKey(remote), name);
-    if (sas.length + policies.length === 0) this.#peers.delete(name);
-    else this.#peers.set(name, { sas: sas.slice(), policies: policies.slice() });
   }
+
+  #count({ sas, policies }: PeerKernel, sign: 1 | -1): void {
+    const [sasIn, policiesIn] = [countInbound(sas), countInbound(policies)];
+    this.#counts.sasIn += sign * sasIn;
+    this.#counts.sasOut += sign * (sas.length - sasIn);
+    this.#counts.policiesIn += sign * policiesIn;
+    this.#counts.policiesOut += sign * (policies.length - policiesIn);
+  }
+}
+
+function countInbound(held: readonly { readonly direction: "in" | "out" }[]): number {
+  let inbound = 0;
+  for (const { direction } of held) if (direction === "in") inbound += 1;
+  return inbound;
+}
+
+/** All that one peer has at an address shares one object. */
+function remoteOf({ before, sas, policies }: Reading, remote: Endpoint): Endpoint {
+  for (const held of [sas, before.sas, before.policies, policies]) {
+    const known = held[0]?.remote;
+    if (known !== undefined && sameEndpoint(known, remote)) return known;
+  }
+  return remote;
+}
+
+/** The same SA, and nothing has passed it in between. */
+function isStill(known: HeldSa, sa: HeldSa): boolean {
+  return sameSa(known, sa) && known.packets === sa.packets && known.sequence === sa.sequence;
+}
+
+/** Nothing has changed but what passed the SAs. */
+function sameKernel(one: PeerKernel, other: PeerKernel): boolean {
+  return one === other || (sameList(one.sas, other.sas, sameSa) && sameList(one.policies, other.policies, samePolicy));
+}
+
+function sameList<T>(one: readonly T[], other: readonly T[], same: (one: T, other: T) => boolean): boolean {
+  return one.length === other.length && one.every((item, place) => same(item, other[place] as T));
 }
 
 /**

@@ -54,7 +54,7 @@ export function viewsOf(direction: "in" | "out", key: KeyIdentity, entry = peer,
 }
 
 export function policiesOf(direction: "in" | "out", action: PolicyAction, entry = peer): readonly HeldPolicy[] {
-  return pathsTo(entry).map(({ family, remote }) => ({ direction, family, remote, action }));
+  return pathsTo(entry).map(({ family, remote }) => ({ direction, family, local: undefined, remote, action }));
 }
 
 /** An outbound policy that selects our SA of `key`. */

@@ -19,6 +19,7 @@ export function agentStatus(view: AgentView | null, config: AgentConfig, nowMs: 
   if (view === null) return base;
   const { state, world } = view;
   const { tally } = state;
+  const { counts } = world.kernel;
   return {
     ...base,
     incarnationId: state.durable.incarnation?.id ?? null,
@@ -36,8 +37,8 @@ export function agentStatus(view: AgentView | null, config: AgentConfig, nowMs: 
     exceptions: exceptionsOf(view, nowMs),
     counters: world.counters,
     policy: { level: state.context?.level ?? base.policy.level, cidrs: cidrsOf(config, world.guard) },
-    sas: { in: tally.sasIn, out: tally.sasOut },
-    policies: { in: tally.policiesIn, out: tally.policiesOut },
+    sas: { in: counts.sasIn, out: counts.sasOut },
+    policies: { in: counts.policiesIn, out: counts.policiesOut },
     highestSequence: highestSequence(view),
     checkpointAgeMs: view.checkpointSavedAtMs === null ? null : Math.round(nowMs - view.checkpointSavedAtMs),
     forcedRetires: view.forcedRetires,

@@ -14,8 +14,8 @@ import { noteProof } from "./probes.js";
 import { nobody, sampleFor } from "./proof.js";
 import type { Observation } from "./observation.js";
 import { inputsOf, type PeerInputs } from "./path-view.js";
-import { evaluatePeer } from "./peer.js";
-import { fact, sameFacts, type PeerFacts } from "./peer-facts.js";
+import { evaluatePeer, type Findings } from "./peer.js";
+import { fact } from "./peer-facts.js";
 import type { AgentOptions, AgentState } from "./state.js";
 import { count, noTally, type Counts } from "./tally.js";
 
@@ -111,30 +111,29 @@ function evaluateNames(
     if (name === selfName) continue;
     const known = state.checkpoint.get(name);
     const inputs = inputsOf(observation, name, isSaved ? known : observation.saved.checkpoint.get(name));
-    const before = state.peers.get(name);
     const found = isGone(inputs) ? undefined : evaluatePeer(context, inputs);
-    const facts = found !== undefined && before !== undefined && sameFacts(before, found) ? before : found;
-    const record = nextRecord(context, inputs.entry, facts, known);
+    const record = nextRecord(context, inputs.entry, found, known);
     if (record !== known) {
       if (record === undefined) noteDeparture(known, notes);
       checkpoint.put(name, record);
       unrecorded.put(name, true);
     }
-    if (facts === before) continue;
-    peers.put(name, facts);
-    const [was, now] = [before?.bits ?? 0, facts?.bits ?? 0];
+    const before = state.peers.get(name);
+    const [was, now] = [before ?? 0, found?.facts ?? 0];
+    if (((was | now) & fact.incomplete) !== 0) incomplete.put(name, orNone(now & fact.incomplete, inputs.entry?.revision));
+    if (found?.facts === before) continue;
+    peers.put(name, found?.facts);
     if (((was ^ now) & fact.work) !== 0) toDo.put(name, orNone(now & fact.work, true));
-    if (((was | now) & fact.incomplete) !== 0) incomplete.put(name, orNone(now & fact.incomplete, facts?.revision));
     if (((was ^ now) & fact.unproven) !== 0) unproven.put(name, orNone(now & fact.unproven, true));
-    noteProof(context, inputs, before, facts, notes);
+    noteProof(context, inputs, before, found?.facts, notes);
     counts ??= { ...state.tally };
     if (before !== undefined) count(counts, before, -1);
-    if (facts !== undefined) count(counts, facts, 1);
+    if (found !== undefined) count(counts, found.facts, 1);
   }
   const recorded = { checkpoint: checkpoint.done(), unrecorded: unrecorded.done() };
-  if (counts === null) return recorded.checkpoint === state.checkpoint ? state : { ...state, ...recorded };
   const lists = { toDo: toDo.done(), incomplete: incomplete.done(), unproven: unproven.done() };
-  return { ...state, ...recorded, ...lists, peers: peers.done(), tally: counts };
+  if (counts === null && recorded.checkpoint === state.checkpoint && lists.incomplete === state.incomplete) return state;
+  return { ...state, ...recorded, ...lists, peers: peers.done(), tally: counts ?? state.tally };
 }
 
 function orNone<T>(bit: number, value: T): T | undefined {
@@ -153,13 +152,13 @@ function isGone({ entry, kernel }: PeerInputs): boolean {
 function nextRecord(
   context: Context,
   entry: RosterEntry | undefined,
-  facts: PeerFacts | undefined,
+  found: Findings | undefined,
   before: CheckpointNode | undefined,
 ): CheckpointNode | undefined {
-  if (entry === undefined) return facts === undefined && context.mayDelete ? undefined : before;
+  if (entry === undefined) return found === undefined && context.mayDelete ? undefined : before;
   const { incarnationId: selfIncarnationId, index: selfIndex } = context.self;
   const kept = before !== undefined && isOfSameLives(context.self, entry, before) ? before.sentWith : null;
-  const sent = facts?.sentWith ?? [];
+  const sent = found?.sentWith ?? [];
   if (kept === null) return { entry, selfIncarnationId, selfIndex, sentWith: sent };
   const isKnown = sent.every((key) => includesKey(kept, key));
   if (isKnown && before !== undefined && sameEntry(before.entry, entry)) return before;

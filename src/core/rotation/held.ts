@@ -6,7 +6,9 @@ import type { AddressFamily } from "../node.js";
 import {
   outerOf,
   plainActions,
-  policySlotOf,
+  sameAction,
+  sameEndpoint,
+  sameKeyEnd,
   type Direction,
   type Endpoint,
   type KeyEnd,
@@ -34,6 +36,8 @@ export interface HeldSa {
 }
 
 export interface HeldPolicy extends PolicySlot {
+  /** There in every one of them, as all have to be of one shape. */
+  readonly local: string | undefined;
   readonly action: PolicyAction;
 }
 
@@ -52,8 +56,33 @@ function isIntact({ slot, key, bytes }: SaView): boolean {
 }
 
 export function heldPolicy({ slot, action }: PolicyView, remote: Endpoint): HeldPolicy {
+  const { direction, family, local } = slot;
   const isPlain = action.kind !== "protect" && outerOf(action) === undefined;
-  return { ...policySlotOf({ ...slot, remote }), action: isPlain ? plainActions[action.kind] : action };
+  return { direction, family, local, remote, action: isPlain ? plainActions[action.kind] : action };
+}
+
+/** One SA at two times, whatever packets passed it in between. */
+export function sameSa(one: HeldSa, other: HeldSa): boolean {
+  if (one === other) return true;
+  return (
+    one.direction === other.direction &&
+    one.spi === other.spi &&
+    sameEndpoint(one.remote, other.remote) &&
+    sameKeyEnd(one.from, other.from) &&
+    sameKeyEnd(one.to, other.to) &&
+    one.isIntact === other.isIntact
+  );
+}
+
+export function samePolicy(one: HeldPolicy, other: HeldPolicy): boolean {
+  if (one === other) return true;
+  return (
+    one.direction === other.direction &&
+    one.family === other.family &&
+    one.local === other.local &&
+    sameEndpoint(one.remote, other.remote) &&
+    sameAction(one.action, other.action)
+  );
 }
 
 export function saSlot({ direction, spi, remote }: HeldSa): SaSlot {

@@ -4,7 +4,7 @@
  * the same.
  */
 import type { FleetRecord, OperatorRequest } from "../fleet/record.js";
-import type { KeyIdentity } from "../key-id.js";
+import type { KeyId, KeyIdentity } from "../key-id.js";
 import type { IncarnationId, NodeName } from "../node.js";
 import type { PathProof } from "../probe.js";
 import type { Report } from "../report.js";
@@ -65,6 +65,10 @@ export interface ObservedKernel {
   /** Someone else changed our state, or the dataplane came back: dump before deciding. */
   readonly stale: boolean;
   readonly peers: ReadonlyMap<NodeName, PeerKernel>;
+  /** How many of them there are in all, by direction. */
+  readonly counts: HeldCounts;
+  /** At the last dump: packets that had passed the inbound SAs of live peers, by key id. */
+  readonly packetsIn: ReadonlyMap<KeyId, number>;
   /** All XFRM errors, in packets. */
   readonly errors: number;
   /** An SPI of ours that somebody else's SA holds towards a peer, since the last dump; null when none was met. */
@@ -85,6 +89,13 @@ export interface PeerKernel {
 }
 
 export const noPeerKernel: PeerKernel = { sas: [], policies: [] };
+
+export interface HeldCounts {
+  readonly sasIn: number;
+  readonly sasOut: number;
+  readonly policiesIn: number;
+  readonly policiesOut: number;
+}
 
 export interface HeldBack {
   readonly code: string;

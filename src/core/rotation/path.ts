@@ -158,13 +158,15 @@ export function policyTo(
   direction: Direction,
   action: PolicyAction | null,
 ): Operation {
-  const slot: PolicySlot =
-    networks === null
-      ? { direction, family, remote }
-      : { direction, family, local: networks.local, remote: { address: networks.remote, udpPort: null } };
-  if (action === null) return { kind: "delete-policy", policy: slot };
-  const leading = networks === null ? action : throughTunnel(action, remote);
-  return { kind: "set-policy", policy: { ...slot, peer: peer.name, action: leading } };
+  if (networks === null) {
+    if (action === null) return { kind: "delete-policy", policy: { direction, family, remote } };
+    return { kind: "set-policy", policy: { direction, family, remote, peer: peer.name, action } };
+  }
+  const { local } = networks;
+  const network: Endpoint = { address: networks.remote, udpPort: null };
+  if (action === null) return { kind: "delete-policy", policy: { direction, family, local, remote: network } };
+  const leading = throughTunnel(action, remote);
+  return { kind: "set-policy", policy: { direction, family, local, remote: network, peer: peer.name, action: leading } };
 }
 
 function throughTunnel(action: PolicyAction, { address }: Endpoint): PolicyAction {

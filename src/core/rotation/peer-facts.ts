@@ -2,8 +2,6 @@
  * What is known about one peer, small enough to be kept for each of thousands: yes and no as bits of one number. All
  * questions about the fleet are counts of these (tally.ts).
  */
-import { includesKey, type KeyIdentity } from "../key-id.js";
-import type { RosterRevision } from "../node.js";
 
 /** `counted` and what the report says are of live peers alone. */
 export const fact = {
@@ -47,43 +45,14 @@ export const fact = {
 
 export type FactName = keyof typeof fact;
 
-export interface PeerFacts {
-  /** Of `fact`. */
-  readonly bits: number;
-  readonly revision: RosterRevision;
-  /** Packets that passed its inbound SAs of `current`. */
-  readonly currentPackets: number;
-  readonly sasIn: number;
-  readonly sasOut: number;
-  readonly policiesIn: number;
-  readonly policiesOut: number;
-  /** Keys whose outbound SAs were read back: to be recorded before they are selected. */
-  readonly sentWith: readonly KeyIdentity[];
-}
+/** Bits of `fact`: V8 keeps a number below 2^31 in its cell of the map, and no object for it. */
+export type PeerFacts = number;
 
 export function is(facts: PeerFacts, name: FactName): boolean {
-  return (facts.bits & fact[name]) !== 0;
+  return (facts & fact[name]) !== 0;
 }
 
 /** The bit of `name` where `holds`. */
-export function bitIf(holds: boolean, name: FactName): number {
+export function bitIf(holds: boolean, name: FactName): PeerFacts {
   return holds ? fact[name] : 0;
-}
-
-/** Two findings about one peer that are the same: the earlier one is kept, and nothing that holds it changes. */
-export function sameFacts(one: PeerFacts, other: PeerFacts): boolean {
-  return (
-    one.bits === other.bits &&
-    one.revision === other.revision &&
-    one.currentPackets === other.currentPackets &&
-    one.sasIn === other.sasIn &&
-    one.sasOut === other.sasOut &&
-    one.policiesIn === other.policiesIn &&
-    one.policiesOut === other.policiesOut &&
-    sameKeys(one.sentWith, other.sentWith)
-  );
-}
-
-function sameKeys(one: readonly KeyIdentity[], other: readonly KeyIdentity[]): boolean {
-  return one === other || (one.length === other.length && one.every((key) => includesKey(other, key)));
 }

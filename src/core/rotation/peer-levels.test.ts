@@ -163,7 +163,7 @@ const cases: readonly Case[] = [
 for (const { name, context, inputs, plan, facts = {} } of cases) {
   test(`policy level ${name}`, () => {
     const all: PeerInputs = { entry: peer, kernel: { sas: [], policies: [] }, report: undefined, recorded: undefined, proofs: [], ...inputs };
-    const found = evaluatePeer(makeContext(context), all);
+    const { facts: found } = evaluatePeer(makeContext(context), all);
     const stages = planPeer(makeContext(context), all);
     assert.deepEqual(stageNames.flatMap((stage) => stages[stage]).map(describe), plan);
     assert.equal(is(found, "work"), plan.length > 0);

@@ -1,11 +1,9 @@
 /** One peer as facts: what is in the kernel for it, what its report says, and whether that leaves something to do. */
 import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
 import { isEvidence, type Report } from "../report.js";
-import type { RosterEntry, RosterRevision } from "../node.js";
+import type { RosterEntry } from "../node.js";
 import { proofOn } from "../probe.js";
-import { keyIdOf } from "../spi.js";
 import { isCounted, isCovered, reaches, type Context } from "./context.js";
-import type { HeldSa } from "./held.js";
 import type { PeerKernel } from "./observation.js";
 import { hasSa } from "./path.js";
 import { hasWork, viewPaths, type PathView, type PeerInputs } from "./path-view.js";
@@ -14,36 +12,25 @@ import { hasUnwanted, mayGo } from "./peer-plan.js";
 
 const noKeys: readonly KeyIdentity[] = [];
 
-export function evaluatePeer(context: Context, inputs: PeerInputs): PeerFacts {
+/** What a look at a peer finds. */
+export interface Findings {
+  readonly facts: PeerFacts;
+  /** Keys whose outbound SAs were read back: to be recorded before they are selected. */
+  readonly sentWith: readonly KeyIdentity[];
+}
+
+export function evaluatePeer(context: Context, inputs: PeerInputs): Findings {
   const { entry, kernel } = inputs;
-  if (entry === undefined) return factsOf(kernel, departedBits(context, kernel), 0 as RosterRevision, 0, noKeys);
+  if (entry === undefined) return { facts: departedBits(context, kernel), sentWith: noKeys };
   const paths = viewPaths(context, entry, inputs);
-  const bits =
+  const sending = sendingBit(context, paths);
+  const facts =
     fact.live |
+    sending |
     kernelBits(context, entry, kernel, paths) |
     proofBits(context, entry, inputs, paths) |
-    evidenceBits(context, entry, inputs.report, sendingBit(context, paths));
-  const packets = packetsOf(kernel.sas, context.current);
-  return factsOf(kernel, bits, entry.revision, packets, outboundKeys(context, entry, kernel, paths));
-}
-
-function factsOf(
-  { sas, policies }: PeerKernel,
-  bits: number,
-  revision: RosterRevision,
-  currentPackets: number,
-  sentWith: readonly KeyIdentity[],
-): PeerFacts {
-  const sasIn = countInbound(sas);
-  const policiesIn = countInbound(policies);
-  const [sasOut, policiesOut] = [sas.length - sasIn, policies.length - policiesIn];
-  return { bits, revision, currentPackets, sasIn, sasOut, policiesIn, policiesOut, sentWith };
-}
-
-function countInbound(held: readonly { readonly direction: "in" | "out" }[]): number {
-  let inbound = 0;
-  for (const { direction } of held) if (direction === "in") inbound += 1;
-  return inbound;
+    evidenceBits(context, entry, inputs.report, sending);
+  return { facts, sentWith: outboundKeys(context, entry, kernel, paths) };
 }
 
 function departedBits(context: Context, kernel: PeerKernel): number {
@@ -59,7 +46,6 @@ function kernelBits(context: Context, entry: RosterEntry, kernel: PeerKernel, pa
   const lacksNext = next !== null && holdsNext && lacks(context, paths, next);
   const isDone = !paths.some((path) => hasWork(context, path)) && !hasUnwanted(context, entry, kernel);
   return (
-    sendingBit(context, paths) |
     bitIf(lacksCurrent, "missingCurrent") |
     bitIf(next !== null && (lacksNext || !holdsNext), "missingNext") |
     bitIf(lacksCurrent || lacksNext, "incomplete") |
@@ -145,15 +131,6 @@ export function unknownWord(context: Context, entry: RosterEntry, report: Report
   const key = report.holds.find(({ keyId }) => keyId === report.sendingOldest);
   if (key === undefined || sameKey(key, context.current) || sameKey(key, context.next)) return null;
   return includesKey(context.refused, key) ? null : key;
-}
-
-function packetsOf(sas: readonly HeldSa[], key: KeyIdentity | null): number {
-  if (key === null) return 0;
-  let packets = 0;
-  for (const { direction, spi, packets: passed } of sas) {
-    if (direction === "in" && keyIdOf(spi) === key.keyId) packets += passed;
-  }
-  return packets;
 }
 
 function outboundKeys(

@@ -91,7 +91,7 @@ for (const { name, context, inputs, plan, unproven, unanswered = false } of case
   test(`path proof: ${name}`, () => {
     const whole = makeContext({ next: two, hold: [one, two], candidates: [two, one], sample: "all", ...context });
     const all = inputsFor(peer, inputs ?? {});
-    const facts = evaluatePeer(whole, all);
+    const { facts } = evaluatePeer(whole, all);
     assert.deepEqual(Object.values(planPeer(whole, all)).flat().map(describe), plan);
     assert.equal(is(facts, "unproven"), unproven);
     assert.equal(is(facts, "unanswered"), unanswered);
@@ -109,7 +109,7 @@ test("path proof: two address families go over one by one", () => {
   const proofs = [proofOf(answered, { family: "ipv6" }), proofOf(failed)];
   const inputs = { ...inputsFor(dual, { proofs }), kernel };
   assert.deepEqual(planPeer(context, inputs).switch.map((operation) => operation.kind === "set-policy" && operation.policy.family), ["ipv6"]);
-  assert.ok(is(evaluatePeer(context, inputs), "onCurrent"), "our word waits for both");
+  assert.ok(is(evaluatePeer(context, inputs).facts, "onCurrent"), "our word waits for both");
 });
 
 const directive = { next: two, emergency: false } as Directive;

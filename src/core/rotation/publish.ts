@@ -88,7 +88,7 @@ function firstMissingRevision(state: AgentState, context: Context, key: KeyIdent
   let first = Number.POSITIVE_INFINITY;
   if ((isCurrent ? state.tally.missingCurrent : state.tally.missingNext) === 0) return first;
   for (const [name, revision] of state.incomplete) {
-    if (revision >= first || ((state.peers.get(name)?.bits ?? 0) & missing) === 0) continue;
+    if (revision >= first || ((state.peers.get(name) ?? 0) & missing) === 0) continue;
     first = revision;
     if (first <= floor) return first;
   }

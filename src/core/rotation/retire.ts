@@ -103,11 +103,11 @@ function advanceDrain(
   const mayDrain = directive.drainAllowed && directive.retireEarly && state.tally.onCurrent === 0;
   if (!mayDrain) return withoutDrain(state);
   const { kernel } = observation;
-  const packets = state.tally.currentPackets;
   const { drain } = state;
   if (drain === null || !sameKey(drain.key, old)) {
     return { ...state, drain: { key: old, sinceMs: nowMs, dumpSerial: kernel.dumpSerial, packets: -1 } };
   }
+  const packets = kernel.packetsIn.get(old.keyId) ?? 0;
   if (kernel.dumpSerial === drain.dumpSerial || packets === drain.packets) return state;
   return { ...state, drain: { key: old, sinceMs: kernel.dumpedAtMs, dumpSerial: kernel.dumpSerial, packets } };
 }

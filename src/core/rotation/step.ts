@@ -41,7 +41,7 @@ export function stepAgent(state: AgentState, observation: Observation, nowMs: nu
   const started = settleIncarnation(state, observation, options, notes);
   const decided = decide(started, observation, nowMs, options, notes);
   const spoken = withThrough(decided.state, heldThrough(decided.state, observation).through);
-  const phased = withPhase(spoken, decided.directive, nowMs, notes);
+  const phased = withPhase(spoken, decided.directive, observation.kernel.counts.sasIn, nowMs, notes);
   const drainMs = decided.directive?.drainMs ?? options.drainMs;
   const wanted = wantedEffects(phased, observation, nowMs, drainMs, options);
   return { ...wanted, notes };
@@ -190,14 +190,20 @@ function endFirst(state: AgentState, directive: Directive): AgentState {
   return { ...state, durable: { ...state.durable, current: next, next: null } };
 }
 
-function withPhase(state: AgentState, directive: Directive | null, nowMs: number, notes: Note[]): AgentState {
+function withPhase(
+  state: AgentState,
+  directive: Directive | null,
+  sas: number,
+  nowMs: number,
+  notes: Note[],
+): AgentState {
   const phase = directive === null || state.context === null ? state.phase : phaseOf(state, directive);
   const stagingSinceMs = stagingSince(state, directive, phase, nowMs);
   if (phase === state.phase) return stagingSinceMs === state.stagingSinceMs ? state : { ...state, stagingSinceMs };
   const key = directive?.next ?? directive?.current ?? null;
   if (state.phase === "staging" && key !== null && phase !== "aborting" && phase !== "waiting") {
     const stagingMs = Math.max(0, Math.round(nowMs - (state.stagingSinceMs ?? nowMs)));
-    notes.push({ kind: "staged", key, sas: state.tally.sasIn, stagingMs });
+    notes.push({ kind: "staged", key, sas, stagingMs });
     notes.push({ kind: "phase-changed", from: state.phase, to: phase, key });
     return { ...state, stagingMs, stagingSinceMs, phase, phaseSinceMs: nowMs };
   }

@@ -31,12 +31,6 @@ export interface Tally {
   readonly coveredForCurrent: number;
   /** Peers that are sent plain packets. */
   readonly plain: number;
-  /** Packets that passed the inbound SAs of `current`, excluded peers included. */
-  readonly currentPackets: number;
-  readonly sasIn: number;
-  readonly sasOut: number;
-  readonly policiesIn: number;
-  readonly policiesOut: number;
   /** Departed nodes of which something is left. */
   readonly departed: number;
   /** A recorded outbound SA is gone: its counter must not start again (S4). */
@@ -64,11 +58,6 @@ export const noTally: Tally = {
   refusedAndOlder: 0,
   coveredForCurrent: 0,
   plain: 0,
-  currentPackets: 0,
-  sasIn: 0,
-  sasOut: 0,
-  policiesIn: 0,
-  policiesOut: 0,
   departed: 0,
   outboundLost: 0,
 };
@@ -77,39 +66,33 @@ export type Counts = { -readonly [name in keyof Tally]: Tally[name] };
 
 /** Counts `facts` in (sign 1) or out (sign -1). */
 export function count(counts: Counts, facts: PeerFacts, sign: 1 | -1): void {
-  const { bits } = facts;
-  counts.sasIn += sign * facts.sasIn;
-  counts.sasOut += sign * facts.sasOut;
-  counts.policiesIn += sign * facts.policiesIn;
-  counts.policiesOut += sign * facts.policiesOut;
-  if ((bits & fact.live) === 0) {
-    if ((bits & fact.leftovers) !== 0) counts.departed += sign;
+  if ((facts & fact.live) === 0) {
+    if ((facts & fact.leftovers) !== 0) counts.departed += sign;
     return;
   }
   counts.peers += sign;
-  counts.currentPackets += sign * facts.currentPackets;
-  if ((bits & fact.missingCurrent) !== 0) counts.missingCurrent += sign;
-  if ((bits & fact.missingNext) !== 0) counts.missingNext += sign;
-  if ((bits & fact.blocked) !== 0) counts.blocked += sign;
-  if ((bits & fact.covered) !== 0) counts.covered += sign;
-  if ((bits & fact.unproven) !== 0) counts.unproven += sign;
-  if ((bits & fact.unanswered) !== 0) counts.unanswered += sign;
-  if ((bits & fact.outboundLost) !== 0) counts.outboundLost += sign;
-  if ((bits & fact.counted) !== 0) countCounted(counts, bits, sign);
+  if ((facts & fact.missingCurrent) !== 0) counts.missingCurrent += sign;
+  if ((facts & fact.missingNext) !== 0) counts.missingNext += sign;
+  if ((facts & fact.blocked) !== 0) counts.blocked += sign;
+  if ((facts & fact.covered) !== 0) counts.covered += sign;
+  if ((facts & fact.unproven) !== 0) counts.unproven += sign;
+  if ((facts & fact.unanswered) !== 0) counts.unanswered += sign;
+  if ((facts & fact.outboundLost) !== 0) counts.outboundLost += sign;
+  if ((facts & fact.counted) !== 0) countCounted(counts, facts, sign);
 }
 
-function countCounted(counts: Counts, bits: number, sign: 1 | -1): void {
+function countCounted(counts: Counts, facts: PeerFacts, sign: 1 | -1): void {
   counts.counted += sign;
-  if ((bits & fact.onCurrent) !== 0) counts.onCurrent += sign;
-  if ((bits & fact.onNext) !== 0) counts.onNext += sign;
-  if ((bits & fact.onOther) !== 0) counts.onOther += sign;
-  if ((bits & fact.usesNext) !== 0) counts.usingNext += sign;
-  if ((bits & fact.stranger) !== 0) counts.strangers += sign;
-  if ((bits & fact.sendsOnlyNext) !== 0) counts.sendsOnlyNext += sign;
-  if ((bits & fact.refusesNext) !== 0) counts.refusesNext += sign;
-  if ((bits & fact.refusesOther) !== 0) counts.refusesOther += sign;
-  if ((bits & fact.boundToOther) !== 0) counts.boundToOther += sign;
-  if ((bits & fact.refusedAndOlder) !== 0) counts.refusedAndOlder += sign;
-  if ((bits & fact.coveredForCurrent) !== 0) counts.coveredForCurrent += sign;
-  if ((bits & fact.plain) !== 0) counts.plain += sign;
+  if ((facts & fact.onCurrent) !== 0) counts.onCurrent += sign;
+  if ((facts & fact.onNext) !== 0) counts.onNext += sign;
+  if ((facts & fact.onOther) !== 0) counts.onOther += sign;
+  if ((facts & fact.usesNext) !== 0) counts.usingNext += sign;
+  if ((facts & fact.stranger) !== 0) counts.strangers += sign;
+  if ((facts & fact.sendsOnlyNext) !== 0) counts.sendsOnlyNext += sign;
+  if ((facts & fact.refusesNext) !== 0) counts.refusesNext += sign;
+  if ((facts & fact.refusesOther) !== 0) counts.refusesOther += sign;
+  if ((facts & fact.boundToOther) !== 0) counts.boundToOther += sign;
+  if ((facts & fact.refusedAndOlder) !== 0) counts.refusedAndOlder += sign;
+  if ((facts & fact.coveredForCurrent) !== 0) counts.coveredForCurrent += sign;
+  if ((facts & fact.plain) !== 0) counts.plain += sign;
 }
