@@ -31,7 +31,7 @@ export async function startJoiningFleet(
   const clock = { ...systemClock, defer: new TurnQueue().defer };
   const counter = new LoadCounter(systemClock.nowMs);
   const registry = await connectRegistry(target);
-  const stopController = startController({ coordination }, target, registry);
+  const { stop: stopController } = startController({ coordination }, target, registry);
   const agents: LoadAgent[] = [];
   context.after(() => {
     for (const agent of agents) agent.stop();

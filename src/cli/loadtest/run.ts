@@ -69,21 +69,23 @@ const lookMs = 50;
 export async function runLoad(kind: RunKind, server: LoadServer, options: LoadRunOptions): Promise<LoadRun> {
   const counter = new LoadCounter(systemClock.nowMs);
   const registry = countingRegistry(await connectRegistry(server.target), counter);
-  const stopLeading = startController(kind, server.target, registry);
+  const leading = startController(kind, server.target, registry);
   try {
     const startedMs = systemClock.nowMs();
     options.now("admitting nodes");
     const incarnationIds = await admitNodes(registry, options.agents, options.signal);
     const fleet = new LoadFleet(planOf(kind, server.target, incarnationIds, options), counter);
     try {
-      if (!(await untilAtRest(fleet, firstKey, options, "starting"))) throw notStarted(kind, fleet, options);
+      const untilAll = (key: KeyIdentity, doing: string): Promise<boolean> =>
+        untilAtRest(fleet, key, options, () => `${doing}${leading.phase()}`);
+      if (!(await untilAll(firstKey, "starting"))) throw notStarted(kind, fleet, options);
       const joinMs = Math.round(systemClock.nowMs() - startedMs);
-      return { name: kind.name, joinMs, ...(await rotate(fleet, counter, server, options)) };
+      return { name: kind.name, joinMs, ...(await rotate(fleet, counter, server, options, untilAll)) };
     } finally {
       await fleet.stop();
     }
   } finally {
-    stopLeading();
+    leading.stop();
     registry.close();
   }
 }
@@ -109,12 +111,13 @@ async function rotate(
   counter: LoadCounter,
   server: LoadServer,
   options: LoadRunOptions,
+  untilAll: (key: KeyIdentity, doing: string) => Promise<boolean>,
 ): Promise<Omit<LoadRun, "name" | "joinMs">> {
   const startedMs = systemClock.nowMs();
   const before = await server.usage();
   counter.reset();
   fleet.offer([firstKey, secondKey]);
-  const isDone = await untilAtRest(fleet, secondKey, options, "rotating");
+  const isDone = await untilAll(secondKey, "rotating");
   const convergeMs = isDone ? Math.round(systemClock.nowMs() - startedMs) : null;
   const after = await server.usage();
   const { writes, watchEvents, peakEventsPerSecond, leaseRenewals } = counter;
@@ -138,35 +141,40 @@ async function untilAtRest(
   fleet: LoadFleet,
   key: KeyIdentity,
   { agents, timeoutMs, signal, now }: LoadRunOptions,
-  doing: string,
+  doing: () => string,
 ): Promise<boolean> {
   const untilMs = systemClock.nowMs() + timeoutMs;
   while (systemClock.nowMs() < untilMs && !signal.aborted) {
     const atRest = fleet.atRestOn(key);
     const started = fleet.started < agents ? `${fleet.started} of ${agents} started` : `${atRest} of ${agents} at rest`;
-    now(`${doing}, ${started}`);
+    now(`${doing()}, ${started}`);
     if (atRest === agents) return true;
     await sleep(lookMs);
   }
   return false;
 }
 
-/**
- * The controller of a barrier run; on Kubernetes also in a pairwise run, as the one that leads admits the nodes. Returns
- * how it ends.
- */
+export interface Leading {
+  readonly stop: Stop;
+  /** Of the fleet, for people: empty where there is none. */
+  readonly phase: () => string;
+}
+
+/** The controller of a barrier run; on Kubernetes also in a pairwise run, as the one that leads admits the nodes. */
 export function startController(
   { coordination }: Pick<RunKind, "coordination">,
   target: RegistryTarget,
   registry: RegistryPort,
-): Stop {
+): Leading {
   if (coordination === "barrier") {
     const loop = new ControllerLoop(controllerOptions, { clock: systemClock, registry, log: silent });
     loop.start();
-    return () => loop.stop();
+    const phase = (): string => loop.inspect().record?.phase ?? "no record";
+    return { stop: () => loop.stop(), phase: () => `, the fleet is ${phase()}` };
   }
-  if (target.kind !== "kubernetes") return () => undefined;
-  return registry.campaign(controllerOptions.name, controllerOptions.leaseMs, () => undefined);
+  const isAdmitting = target.kind === "kubernetes";
+  const { name, leaseMs } = controllerOptions;
+  return { stop: isAdmitting ? registry.campaign(name, leaseMs, () => undefined) : () => undefined, phase: () => "" };
 }
 
 const controllerOptions: ControllerLoopOptions = {
