@@ -81,7 +81,7 @@ test("rotate --secret: one of two operators wins, the other is told; and nothing
   assert.equal((await rotate(config, ["--secret", "x", "--dry-run"])).code, 2, "not both");
 });
 
-test("rotate --secret --wait: from the key in the Secret to the end of the rotation; the time-out detaches", {
+test("rotate --secret --wait: from the key in the Secret to the end of the rotation to it, and of no other; the time-out detaches", {
   skip: skipWithoutKubernetes,
   timeout: 120_000,
 }, async (context: TestContext) => {
@@ -99,23 +99,40 @@ test("rotate --secret --wait: from the key in the Secret to the end of the rotat
   });
   context.after(() => registry.close());
   context.after(registry.watchFleet(records.listener));
-  await records.first((event) => {
-    const record = event.kind === "value" ? event.object.value : null;
-    return record?.phase === "steady" && record.current?.keyId === 1;
-  });
-
-  // The Secret reaches the nodes once the command says that the key is in it.
-  const done = await rotate(config, [...bySecret, "--wait"], (said) => {
-    if (said.includes("key 2 is in Secret")) for (const agent of agents) agent.offer([key(1), key(2)]);
-  });
-  assert.equal(done.code, 0, done.stderr);
-  const { schemaVersion, outcome, from, to, record } = JSON.parse(done.stdout) as RotationResult;
-  assert.deepEqual({ schemaVersion, outcome, from, to }, { schemaVersion: 1, outcome: "done", from: 1, to: 2 });
-  assert.equal(record?.outcome, "done");
+  const steadyOn = (keyId: number): Promise<unknown> =>
+    records.first((event) => {
+      const record = event.kind === "value" ? event.object.value : null;
+      return record?.phase === "steady" && record.current?.keyId === keyId;
+    });
+  const offer = (...ids: readonly number[]): void => {
+    for (const agent of agents) agent.offer(ids.map(key));
+  };
+  await steadyOn(1);
 
   const detached = await rotate(config, [...bySecret, "--wait", "--timeout", "3s"]);
   assert.equal(detached.code, 4, detached.stderr);
-  assert.match(detached.stderr, /key 3 is offered by 0 of 3 nodes/);
-  const stopped = JSON.parse(detached.stdout) as RotationResult;
-  assert.deepEqual([stopped.outcome, stopped.from, stopped.to], ["detached", 2, 3]);
+  assert.match(detached.stderr, /key 2 is offered by 0 of 3 nodes/);
+  assert.deepEqual(endOf(detached), { outcome: "detached", from: 1, to: 2, audit: undefined });
+  offer(1, 2);
+  await steadyOn(2);
+
+  // The Secret reaches the nodes once the command says that the key is in it.
+  const done = await rotate(config, [...bySecret, "--wait"], (said) => {
+    if (said.includes("key 3 is in Secret")) offer(2, 3);
+  });
+  assert.equal(done.code, 0, done.stderr);
+  assert.deepEqual(endOf(done), { outcome: "done", from: 2, to: 3, audit: "done" });
+
+  // Somebody else's key reaches them instead.
+  const replaced = await rotate(config, [...bySecret, "--wait"], (said) => {
+    if (said.includes("key 4 is in Secret")) offer(3, 5);
+  });
+  assert.equal(replaced.code, 1, replaced.stderr);
+  assert.match(replaced.stderr, /rotation \d+ to key 5 came between; key 4 is waited for/);
+  assert.deepEqual(endOf(replaced), { outcome: "replaced", from: 3, to: 4, audit: undefined });
 });
+
+function endOf({ stdout }: Ended): object {
+  const { outcome, from, to, record } = JSON.parse(stdout) as RotationResult;
+  return { outcome, from, to, audit: record?.outcome };
+}

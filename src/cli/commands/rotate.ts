@@ -2,7 +2,8 @@
 import { Command, Option } from "commander";
 import { CliError } from "../exit.js";
 import { systemClock } from "../../adapters/system/clock.js";
-import { untilOffered, writeKey } from "../operator/distribute-key.js";
+import { keyStanding, type AwaitedKey } from "../operator/awaited-key.js";
+import { readKeyAudit, watchKey, writeKey } from "../operator/distribute-key.js";
 import { addFleetOptions, durationOption } from "../operator/flags.js";
 import type { FleetWatch } from "../operator/fleet-watch.js";
 import { followRotation, type FollowOptions } from "../operator/follow.js";
@@ -10,7 +11,7 @@ import { withFleet, type FleetFlags } from "../operator/open-fleet.js";
 import { checkFleet, preflightExitCode } from "../operator/preflight.js";
 import { formatPreflight } from "../operator/preflight-text.js";
 import { askController, makeRequest, refusal } from "../operator/request.js";
-import { distributed, endWith, resultOf } from "../operator/rotation-result.js";
+import { endWith, keyResult, resultOf } from "../operator/rotation-result.js";
 import { rotateCompromised } from "../operator/standing.js";
 import { addOutputOptions, formatOf, printResult, type OutputOptions } from "../output.js";
 import type { Shell } from "../shell.js";
@@ -74,17 +75,32 @@ async function run(fleet: FleetWatch, flags: RotateFlags, shell: Shell): Promise
 /** The next key into the Secret; with `--wait` also the rotation to it, within one time-out. */
 async function rotateBySecret(fleet: FleetWatch, secret: string, flags: RotateFlags, shell: Shell): Promise<void> {
   const before = fleet.fleet;
-  const rotation = before?.rotation ?? 0;
-  const startedMs = systemClock.nowMs();
+  const untilMs = systemClock.nowMs() + flags.timeout;
   const keyId = await writeKey(fleet, secret, flags.secretFile);
   shell.stderr.write(`key ${keyId} is in Secret ${secret}; nodes read it within a minute or so\n`);
   const keys = { from: before?.current?.keyId ?? null, to: keyId };
-  if (flags.wait !== true) return endWith(distributed(keys, "distributed"), fleet, flags, shell);
-  const options = { shell, signal: shell.interrupted(), timeoutMs: flags.timeout };
-  const waited = await untilOffered(fleet, keyId, rotation, options);
-  if (waited.kind !== "reached") return endWith(distributed(keys, "detached"), fleet, flags, shell);
-  const timeout = Math.max(0, flags.timeout - (systemClock.nowMs() - startedMs));
-  return rotate(fleet, { ...flags, timeout }, shell, rotation);
+  if (flags.wait !== true) return endWith(keyResult(keys, "distributed"), fleet, flags, shell);
+  const key: AwaitedKey = { keyId, ring: fleet.place.ring, before: before?.rotation ?? 0 };
+  const signal = shell.interrupted();
+  for (;;) {
+    const timeoutMs = Math.max(0, untilMs - systemClock.nowMs());
+    const waited = await watchKey(fleet, key, { shell, signal, timeoutMs });
+    if (waited.kind !== "reached") return endWith(keyResult(keys, "detached"), fleet, flags, shell);
+    if (waited.value === "ask") {
+      await askForKey(fleet, key, flags, signal, shell);
+      continue;
+    }
+    const record = await readKeyAudit(fleet, key, signal);
+    return endWith(keyResult(keys, waited.value, record), fleet, flags, shell);
+  }
+}
+
+/** Where rotations begin by themselves one may have begun already, and is no refusal. */
+async function askForKey(fleet: FleetWatch, key: AwaitedKey, flags: RotateFlags, signal: AbortSignal, shell: Shell): Promise<void> {
+  const request = makeRequest({ kind: "rotate", reason: flags.reason, compromised: null, abort: null });
+  const { answer, record } = await askController(fleet, request, signal);
+  if (!answer.accepted && keyStanding(record, key) === "offered") throw refusal("the rotation", answer);
+  shell.stderr.write(`${answer.why}${answer.accepted ? "" : "; waiting for the one to this key"}\n`);
 }
 
 function pairwiseRefusal(): CliError {
@@ -105,20 +121,13 @@ async function showPreflight(fleet: FleetWatch, flags: RotateFlags, shell: Shell
   );
 }
 
-/** @param before with `--wait`, one after this count of rotations is followed to its end, whoever started it */
-async function rotate(
-  fleet: FleetWatch,
-  flags: RotateFlags,
-  shell: Shell,
-  before: number | null = null,
-): Promise<void> {
+async function rotate(fleet: FleetWatch, flags: RotateFlags, shell: Shell): Promise<void> {
   const compromised = flags.compromised === true ? leakedKey(fleet) : null;
   const request = makeRequest({ kind: "rotate", reason: flags.reason, compromised, abort: null });
   const signal = shell.interrupted();
   const { answer, record } = await askController(fleet, request, signal);
   const isRunning = record.phase !== "steady" && record.phase !== "aborting";
-  const isAwaited = isRunning || (before !== null && record.rotation > before);
-  const mayJoin = flags.wait === true && compromised === null && isAwaited;
+  const mayJoin = flags.wait === true && compromised === null && isRunning;
   const hint = isRunning ? "spindle rotate --wait follows the running rotation" : null;
   if (!answer.accepted && !mayJoin) throw refusal("the rotation", answer, hint);
   shell.stderr.write(`${answer.why}${answer.accepted ? "" : "; following it"}\n`);

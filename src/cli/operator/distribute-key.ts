@@ -1,11 +1,13 @@
 /**
  * `rotate --secret`: the next key goes into the Secret that the nodes mount, and with `--wait` this
- * shows how far it has come, until every node offers it or the rotation to it has begun.
+ * shows how far it has come: offered by the nodes, then taken into use by the rotation to it and no other.
  */
+import type { RotationRecord } from "../../core/fleet/record.js";
 import type { KeyId } from "../../core/key-id.js";
 import type { NodeName } from "../../core/node.js";
 import { CliError } from "../exit.js";
-import { watchLines, type FollowOptions } from "./follow.js";
+import { keyStanding, type AwaitedKey } from "./awaited-key.js";
+import { fleetLines, readAudit, watchLines, type FollowOptions } from "./follow.js";
 import type { FleetWatch } from "./fleet-watch.js";
 import { writeNextKey } from "./next-key-secret.js";
 import type { Waited } from "./wait.js";
@@ -23,23 +25,45 @@ export async function writeKey(fleet: FleetWatch, name: string, file: string): P
   return writeNextKey(client, { name, file, ring }, fleet.fleet).finally(() => client.close());
 }
 
-/** @param before the fleet's count of rotations when the key was written */
-export function untilOffered(
+export type KeyEnd = "done" | "aborted" | "replaced";
+
+/** @returns how the key ended, or `ask` when every node offers it and no rotation runs: one may be asked for then */
+export async function watchKey(
   fleet: FleetWatch,
-  keyId: KeyId,
-  before: number,
+  key: AwaitedKey,
   options: FollowOptions,
-): Promise<Waited<true>> {
-  const offers = (name: NodeName): boolean =>
-    fleet.snapshot().reports.get(name)?.available.some((key) => key.keyId === keyId) === true;
+): Promise<Waited<KeyEnd | "ask">> {
   const nodes = (): readonly NodeName[] => [...fleet.snapshot().roster.entries.keys()];
-  const isOver = (): true | null => {
-    const hasBegun = fleet.fleet !== null && fleet.fleet.rotation > before;
-    return hasBegun || (nodes().length > 0 && nodes().every(offers)) ? true : null;
+  const offering = (): readonly NodeName[] => nodes().filter((name) => isOfferedBy(fleet, name, key));
+  const others = new Set<string>();
+  const check = (): KeyEnd | "ask" | null => {
+    const standing = keyStanding(fleet.fleet, key);
+    if (standing === "between") others.add(describeOther(fleet, key));
+    if (standing === "between" || standing === "running") return null;
+    if (standing !== "offered") return standing;
+    return nodes().length > 0 && offering().length === nodes().length ? "ask" : null;
   };
+  const rotationLines = fleetLines(fleet, options.shell);
   const lines = (): readonly string[] => {
-    const all = nodes();
-    return [`key ${keyId} is offered by ${all.filter(offers).length} of ${all.length} nodes`];
+    const standing = keyStanding(fleet.fleet, key);
+    if (standing === "between") return [describeOther(fleet, key)];
+    if (standing !== "offered") return rotationLines();
+    return [`key ${key.keyId} is offered by ${offering().length} of ${nodes().length} nodes`];
   };
-  return watchLines(fleet, isOver, options, lines);
+  const waited = await watchLines(fleet, check, options, lines);
+  for (const line of others) options.shell.stderr.write(`${line}\n`);
+  return waited;
+}
+
+function isOfferedBy(fleet: FleetWatch, name: NodeName, { keyId }: AwaitedKey): boolean {
+  return fleet.snapshot().reports.get(name)?.available.some((key) => key.keyId === keyId) === true;
+}
+
+function describeOther({ fleet }: FleetWatch, { keyId }: AwaitedKey): string {
+  return `rotation ${fleet?.rotation ?? 0} to key ${fleet?.target?.keyId ?? "?"} came between; key ${keyId} is waited for`;
+}
+
+/** The audit record of the rotation to it; null when it is not closed in time. */
+export function readKeyAudit(fleet: FleetWatch, { keyId, before }: AwaitedKey, signal: AbortSignal): Promise<RotationRecord | null> {
+  return readAudit(fleet, ({ rotation, to }) => rotation > before && to.keyId === keyId, signal);
 }

@@ -33,9 +33,13 @@ export function watchProgress<T>(
   check: () => T | null,
   options: FollowOptions,
 ): Promise<Waited<T>> {
+  return watchLines(fleet, check, options, fleetLines(fleet, options.shell));
+}
+
+/** Where the fleet stands now. */
+export function fleetLines(fleet: FleetWatch, { stderr }: Shell): () => readonly string[] {
   const fillAges = makeAges();
-  const { stderr } = options.shell;
-  return watchLines(fleet, check, options, () => progressLines(fillAges(summarizeFleet(fleet.snapshot())), stderr));
+  return () => progressLines(fillAges(summarizeFleet(fleet.snapshot())), stderr);
 }
 
 /** The same with other lines to show. */
@@ -83,20 +87,21 @@ export async function followRotation(
   };
   const waited = await watchProgress(fleet, ended, options);
   if (waited.kind !== "reached") return waited;
-  const record = await readAudit(fleet, waited.value.rotation, options.signal);
+  const { rotation } = waited.value;
+  const record = await readAudit(fleet, (one) => one.rotation === rotation, options.signal);
   const isDone =
     record === null ? sameKey(waited.value.current, target) : record.outcome === "done";
-  return { kind: isDone ? "done" : "aborted", rotation: waited.value.rotation, record };
+  return { kind: isDone ? "done" : "aborted", rotation, record };
 }
 
 /** Null when the controller does not close the record in time. */
-async function readAudit(
+export async function readAudit(
   fleet: FleetWatch,
-  rotation: number,
+  isMeant: (record: RotationRecord) => boolean,
   signal: AbortSignal,
 ): Promise<RotationRecord | null> {
   const closed = (): RotationRecord | null => {
-    const record = fleet.rotations.find((one) => one.rotation === rotation);
+    const record = fleet.rotations.find(isMeant);
     return record === undefined || record.outcome === "running" ? null : record;
   };
   const stopRefresh = refreshEvery(fleet, auditRefreshMs);

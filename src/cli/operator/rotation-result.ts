@@ -16,9 +16,10 @@ import { summaryLine } from "./summary-text.js";
  * - distributed: the next key is where the nodes read it, and nobody waited for more
  * - started: accepted, and nobody waited for the end
  * - done, aborted: it ended with the new key, or with the old one
+ * - replaced: the key that was written never came into use, as the fleet runs a newer one
  * - detached: the command stopped waiting, the work goes on
  */
-export type RotationOutcome = "distributed" | "started" | "done" | "aborted" | "detached";
+export type RotationOutcome = "distributed" | "started" | "done" | "aborted" | "replaced" | "detached";
 
 export interface RotationResult {
   readonly schemaVersion: 1;
@@ -50,12 +51,14 @@ export function resultOf(
   };
 }
 
-/** Of a key that is on its way, and no rotation to it yet. */
-export function distributed(
+/** Of a key that was distributed. @param record of the rotation to it, if there was one */
+export function keyResult(
   keys: Pick<RotationResult, "from" | "to">,
-  outcome: "distributed" | "detached",
+  outcome: RotationOutcome,
+  record: RotationRecord | null = null,
 ): RotationResult {
-  return { schemaVersion: 1, command: "rotate", rotation: null, ...keys, outcome, record: null };
+  const from = record === null ? keys.from : (record.from?.keyId ?? null);
+  return { schemaVersion: 1, command: "rotate", rotation: record?.rotation ?? null, from, to: keys.to, outcome, record };
 }
 
 function outcomeOf(followed: Followed | null): RotationOutcome {
@@ -79,6 +82,7 @@ export async function endWith(
 function exitCodeOf({ command, outcome }: RotationResult): ExitCode {
   if (outcome === "detached") return 4;
   if (outcome === "started" || outcome === "distributed") return 0;
+  if (outcome === "replaced") return 1;
   return (outcome === "aborted") === (command === "abort") ? 0 : 1;
 }
 
@@ -100,6 +104,8 @@ function describe(result: RotationResult, fleet: FleetWatch, stream: Terminal): 
       return [`${colors.green(`${name} done`)}: ${keys}`, ...describeRecord(result.record)].join(
         "\n",
       );
+    case "replaced":
+      return colors.yellow(`key ${result.to ?? "?"} was not taken into use: the fleet runs a newer key`);
     case "aborted":
       return `${colors.yellow(`${name} aborted`)}: back to key ${result.from ?? "none"}`;
   }
