@@ -92,6 +92,56 @@ test("departures: one look after an outage, in which nobody could renew, takes n
   assert.deepEqual(await namesOf(client, "spindlereports"), ["out-c"], "and at the second one it goes");
 });
 
+test("departures: an agent has its lease time to come back after an outage, however often is looked", options, async (context) => {
+  const { client, registry, stopLeading } = await scene(context, "patience", ["pat-c", "pat-d"], aliveMs);
+  stopLeading();
+  const leaseMs = 1_000;
+  await renew(registry, "pat-d", leaseMs);
+  await client.remove(nodePath("pat-d")); // By mistake.
+  const departures = new Departures(client, new NodeLeases(client), { write: () => undefined });
+  const look = (): Promise<void> => departures.sweep(new Map([["pat-c", undefined], ["pat-d", undefined]]), true);
+  const lookUntil = async (untilMs: number): Promise<void> => {
+    while (performance.now() < untilMs) await look();
+  };
+  await look();
+  const outageMs = performance.now();
+  await lookUntil(outageMs + 1.5 * leaseMs); // It has ended, and is missed at many looks.
+  assert.deepEqual(await namesOf(client, "spindlereports"), ["pat-c", "pat-d"]);
+  await renew(registry, "pat-d", leaseMs);
+  await lookUntil(performance.now() + 1.5 * leaseMs); // Renewed and ended again: the silence begins anew.
+  assert.deepEqual(await namesOf(client, "spindlereports"), ["pat-c", "pat-d"]);
+  await lookUntil(performance.now() + 1.5 * leaseMs);
+  assert.deepEqual(await namesOf(client, "spindlereports"), ["pat-c"]);
+});
+
+test("departures: an agent that renews while the Nodes are listed stays", options, async (context) => {
+  const { client, registry, stopLeading } = await scene(context, "latest", ["lat-c", "lat-d"], aliveMs);
+  stopLeading();
+  await renew(registry, "lat-d", atOnceMs);
+  await client.remove(nodePath("lat-d")); // By mistake.
+  let renewAtNodes = false;
+  const slow = new Proxy(client, {
+    get: (target, name) => {
+      if (name !== "fetch") return Reflect.get(target, name, target) as unknown;
+      return async (request: Parameters<ApiClient["fetch"]>[0]) => {
+        if (renewAtNodes && request.path === "/api/v1/nodes") await renew(registry, "lat-d", atOnceMs);
+        return target.fetch(request);
+      };
+    },
+  });
+  const departures = new Departures(slow, new NodeLeases(client), { write: () => undefined });
+  const look = (): Promise<void> => departures.sweep(new Map([["lat-c", undefined], ["lat-d", undefined]]), true);
+  await look();
+  await look();
+  renewAtNodes = true;
+  await look();
+  renewAtNodes = false;
+  await look(); // Ended again: the first of two.
+  assert.deepEqual(await namesOf(client, "spindlereports"), ["lat-c", "lat-d"]);
+  await look();
+  assert.deepEqual(await namesOf(client, "spindlereports"), ["lat-c"]);
+});
+
 test("departures: an agent that outlives its removal leaves no lease behind", options, async (context) => {
   const { client, registry } = await scene(context, "outlives", ["out-a", "out-b"], aliveMs);
   await succeeds<number>((done) => registry.remove(nodeName("out-b"), done));

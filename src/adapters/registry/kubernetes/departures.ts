@@ -2,13 +2,15 @@
  * Nodes that left without a word: from time to time the leader deletes what they left behind.
  *
  * - The SpindleReport of a node whose Node is gone and whose lease has ended, where every node of the fleet is a Node of
- *   this cluster, at two looks in a row. The node then leaves the roster as by `spindle node remove`. Either sign alone is
- *   not enough: a Node may be deleted by mistake while its agent works, and a silent one may come back. Nor is one look:
- *   after an outage of the API server nobody has renewed.
+ *   this cluster. Both must be so at two looks or more in a row, over at least another lease time. The node then leaves the
+ *   roster as by `spindle node remove`. Either sign alone is not enough: a Node may be deleted by mistake while its agent
+ *   works, and a silent one may come back. Nor is one look: after an outage of the API server nobody has renewed, and an
+ *   agent may take most of its lease time to do so.
  * - A Lease that has ended, of a node that is not on the roster.
  */
 import { limits } from "../../../core/limits.js";
 import type { Log } from "../../../ports/log.js";
+import { systemClock } from "../../system/clock.js";
 import type { ApiClient } from "./api-client.js";
 import { nodesPath, resourcePath } from "./kube-object.js";
 import { listObjects, metadataAlone } from "./list-objects.js";
@@ -21,8 +23,8 @@ export class Departures {
   readonly #client: ApiClient;
   readonly #leases: NodeLeases;
   readonly #log: Log;
-  /** Who had both signs at the last look; nobody when that failed. */
-  #suspects: ReadonlySet<string> = new Set();
+  /** Who had both signs at the last look, and since when at each; nobody when that failed. */
+  #suspects = new Map<string, number>();
 
   constructor(client: ApiClient, leases: NodeLeases, log: Log) {
     this.#client = client;
@@ -35,21 +37,37 @@ export class Departures {
    * meanwhile is of a node that is back, and stays
    */
   async sweep(known: ReadonlyMap<string, string | undefined>, followNodes: boolean): Promise<void> {
-    const suspects = this.#suspects;
-    this.#suspects = new Set();
+    const before = this.#suspects;
+    this.#suspects = new Map();
     const standings = await this.#leases.standings();
-    for (const [name, isAlive] of standings) {
+    for (const [name, { isAlive }] of standings) {
       if (!isAlive && !known.has(name)) await this.#leases.forget(name);
     }
     if (!followNodes) return;
-    const silent = [...known.keys()].filter((name) => standings.get(name) !== true);
+    const silent = [...known.keys()].filter((name) => standings.get(name)?.isAlive !== true);
     if (silent.length === 0) return;
     const { objects } = await listObjects(this.#client, nodesPath, {}, false, metadataAlone);
     const present = new Set(objects.map(({ metadata }) => metadata.name));
-    const departed = silent.filter((name) => !present.has(name));
-    if (this.#isHeld(departed.length, known.size)) return;
-    this.#suspects = new Set(departed);
-    for (const name of departed.filter((one) => suspects.has(one))) {
+    const suspects = silent.filter((name) => !present.has(name));
+    if (this.#isHeld(suspects.length, known.size)) return;
+    const nowMs = systemClock.nowMs();
+    this.#suspects = new Map(suspects.map((name) => [name, before.get(name) ?? nowMs]));
+    const departed = suspects.filter((name) => {
+      const sinceMs = before.get(name);
+      return sinceMs !== undefined && nowMs - sinceMs >= (standings.get(name)?.leaseMs ?? 0);
+    });
+    await this.#delete(departed, known);
+  }
+
+  /** Unless one has renewed while the Nodes were listed. */
+  async #delete(departed: readonly string[], known: ReadonlyMap<string, string | undefined>): Promise<void> {
+    if (departed.length === 0) return;
+    const standings = await this.#leases.standings();
+    for (const name of departed) {
+      if (standings.get(name)?.isAlive === true) {
+        this.#suspects.delete(name);
+        continue;
+      }
       const path = `${resourcePath(this.#client.namespace, "spindlereports")}/${name}`;
       if ((await this.#client.remove(path, known.get(name))) !== "removed") continue;
       this.#log.write("info", "its Node is gone and its lease has ended: it leaves the roster", { node: name });

@@ -15,6 +15,12 @@ import { leaseMsOf, leaseObject } from "./lease-object.js";
 const namePrefix = "spindle-node-";
 const label = "spindle.dev/lease";
 
+/** How one node stands with its lease. */
+export interface LeaseStanding {
+  readonly isAlive: boolean;
+  readonly leaseMs: number;
+}
+
 interface Sighting {
   readonly version: string;
   readonly sinceMs: number;
@@ -55,9 +61,10 @@ export class NodeLeases implements KvLeases {
     return (await this.#list()).filter(({ isAlive }) => isAlive).map(({ object }) => leaseOf(object));
   }
 
-  /** Nodes by whether their lease is alive; those that have none are not there. */
-  async standings(): Promise<ReadonlyMap<string, boolean>> {
-    return new Map((await this.#list()).map(({ object, isAlive }) => [leaseOf(object).name, isAlive]));
+  /** By node; those that have no lease are not there. */
+  async standings(): Promise<ReadonlyMap<string, LeaseStanding>> {
+    const seen = await this.#list();
+    return new Map(seen.map(({ object, isAlive }) => [leaseOf(object).name, { isAlive, leaseMs: durationOf(object) }]));
   }
 
   async forget(name: string): Promise<void> {
@@ -80,8 +87,12 @@ export class NodeLeases implements KvLeases {
 
   #isAlive(object: KubeObject, nowMs: number): boolean {
     const sinceMs = this.#sightings.get(object.metadata.name)?.sinceMs ?? nowMs;
-    return nowMs - sinceMs < (leaseMsOf(object) ?? limits.leaseMsDefault);
+    return nowMs - sinceMs < durationOf(object);
   }
+}
+
+function durationOf(object: KubeObject): number {
+  return leaseMsOf(object) ?? limits.leaseMsDefault;
 }
 
 function leaseOf({ metadata, spec }: KubeObject): KvLease {
