@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { registryOver } from "../../src/adapters/registry/kubernetes/open.js";
 import { leadRoster } from "../../src/adapters/registry/kubernetes/roster-leader.js";
+import { limits } from "../../src/core/limits.js";
 import type { KubernetesServer } from "../../src/lab/servers/kubernetes.js";
 import type { RosterEntry } from "../../src/core/node.js";
 import type { RegistryPort, WatchEvent } from "../../src/ports/registry.js";
@@ -13,6 +14,8 @@ import { TcpProxy } from "../support/tcp-proxy.js";
 import { clientOf, skipWithoutKubernetes, startWithDefinitions } from "../support/kubernetes.js";
 
 const options = { skip: skipWithoutKubernetes, timeout: 90_000 };
+/** A watch that said something within a ping's time is not given up for a request without an answer. */
+const requestMsMax = 1.2 * limits.registryPingMs;
 const silent = { skipped: () => undefined, log: { write: () => undefined } };
 
 interface Scene {
@@ -31,7 +34,7 @@ async function startScene(context: TestContext): Promise<Scene & { readonly way:
   await way.open();
   const stopLeading = leadRoster(client, silent.log);
   const inside = registryOver(clientOf(server, "default"), silent);
-  const follower = registryOver(clientOf(server, "default", way.port), silent);
+  const follower = registryOver(clientOf(server, "default", way.port, "administrator", requestMsMax), silent);
   context.after(() => {
     stopLeading();
     inside.close();

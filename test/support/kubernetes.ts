@@ -55,16 +55,17 @@ export async function startWithDefinitions(
   return { server, client };
 }
 
-/** @param port of a proxy, or the server's own */
+/** @param port of a proxy, or the server's own. @param requestMsMax less than a program's own patience */
 export function clientOf(
   server: KubernetesServer,
   namespace: string,
   port = server.port,
   user = "administrator",
+  requestMsMax?: number,
 ): ApiClient {
   const kubeconfig = server.writeKubeconfig(user, namespace);
   const access = openAccess({ kubeconfig, context: null, namespace: null });
-  return new ApiClient({ ...access, url: new URL(`https://127.0.0.1:${port}`) });
+  return new ApiClient({ ...access, url: new URL(`https://127.0.0.1:${port}`) }, requestMsMax);
 }
 
 export async function makeNamespace(client: ApiClient, name: string): Promise<void> {

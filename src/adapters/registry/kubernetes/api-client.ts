@@ -38,6 +38,7 @@ export type ApiAnswer =
 
 export class ApiClient {
   readonly namespace: string;
+  readonly requestMsMax: number;
   readonly #access: ClusterAccess;
   readonly #agent: Agent | PlainAgent;
   readonly #request: typeof tlsRequest | typeof plainRequest;
@@ -46,8 +47,10 @@ export class ApiClient {
   /** When the server last answered anything. */
   #answeredMs = 0;
 
-  constructor(access: ClusterAccess) {
+  /** @param requestMsMax how long an answer is waited for */
+  constructor(access: ClusterAccess, requestMsMax: number = limits.registryRequestMsMax) {
     this.#access = access;
+    this.requestMsMax = requestMsMax;
     setMaxListeners(0, this.signal); // One per request under way.
     this.namespace = access.namespace;
     const { ca } = access;
@@ -85,7 +88,7 @@ export class ApiClient {
   /** What is no object, as the server's metrics. @throws PortError as `fetch` does */
   async fetchText(path: string): Promise<string> {
     const request = { method: "GET", path, accept: "text/plain" } as const;
-    const response = await this.open(request, limits.registryRequestMsMax, this.signal);
+    const response = await this.open(request, this.requestMsMax, this.signal);
     const text = await readText(response, this.signal);
     if (response.statusCode === 200) return text;
     throw failureOf(response.statusCode ?? 0, null);
@@ -94,7 +97,7 @@ export class ApiClient {
   /** @returns an answer below 300, 404, 409 or 410; anything else is thrown */
   async fetch(
     request: ApiRequest,
-    timeMs: number = limits.registryRequestMsMax,
+    timeMs: number = this.requestMsMax,
   ): Promise<{ readonly status: number; readonly body: unknown }> {
     const untilMs = systemClock.nowMs() + timeMs;
     for (let isRenewed = false; ; ) {

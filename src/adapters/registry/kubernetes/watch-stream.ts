@@ -36,7 +36,7 @@ export async function watchStream(
   signal: AbortSignal,
 ): Promise<WatchEnd> {
   const any = AbortSignal.any([signal, client.signal]);
-  const response = await client.open(request, limits.registryRequestMsMax, any);
+  const response = await client.open(request, client.requestMsMax, any);
   const status = response.statusCode ?? 0;
   if (status === 410) {
     response.resume();
