@@ -9,14 +9,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../adapters/system/clock.js";
 import type { AddressFamily } from "../core/node.js";
 import { makePrng } from "../core/prng.js";
-import { writeAgentConfig, writeControllerConfig } from "./fleet/configuration.js";
+import { writeAgentConfig, writeControllerConfig, type LabLeases } from "./fleet/configuration.js";
+import { makeController } from "./fleet/controller-program.js";
 import { hasDroppedOld, isAtRest, isSteady, type RestQuestion } from "./fleet/convergence.js";
 import { FleetView } from "./fleet/fleet-view.js";
 import { KeyFiles } from "./fleet/key-files.js";
-import { makeLayout, removeLayout, type LabLayout } from "./fleet/layout.js";
-import { makeNodeUnit, noteEnd, type NodeUnit } from "./fleet/node-unit.js";
+import { makeLayout, nodeNames, removeLayout, type LabLayout } from "./fleet/layout.js";
+import { makeNodeUnit, type NodeUnit } from "./fleet/node-unit.js";
 import { Patience } from "./fleet/patience.js";
-import { Program } from "./fleet/program.js";
+import type { Program } from "./fleet/program.js";
 import { RegistryLoad, since, type RegistryCounts } from "./fleet/registry-load.js";
 import { LabError } from "./lab-error.js";
 import { BulkStream } from "./kernel/bulk-stream.js";
@@ -45,6 +46,8 @@ export interface LabHost {
   readonly signal?: AbortSignal;
   /** Another registry than the options ask for, in the lab's directory. */
   readonly makeRegistry?: (layout: LabLayout) => LabRegistry;
+  /** Other leases than the programs' own. */
+  readonly leases?: LabLeases;
 }
 
 export interface FinishedRotation {
@@ -178,8 +181,9 @@ export class Lab {
   /**
    * One whole rotation. Does not throw for a fleet that does not converge: the result says what it
    * waits for.
+   * @param awayMs for how long the registry will be away meanwhile
    */
-  async rotate(): Promise<FinishedRotation> {
+  async rotate(awayMs = 0): Promise<FinishedRotation> {
     const before = await this.#load.read();
     const { coordination, nodes } = this.options;
     const { keyId: oldKeyId, nextKeyId: keyId } = this.#keys;
@@ -187,7 +191,7 @@ export class Lab {
     this.#rotation = watch;
     this.ledger.beginPeriod(watch.startedMs);
     await this.#keys.addNext();
-    const limitMs = rotationMsMax + 4 * this.options.slowNodeMs;
+    const limitMs = rotationMsMax + 4 * this.options.slowNodeMs + awayMs;
     const isOver = await this.#patience.waitFor(() => watch.durationMs !== null, limitMs);
     if (isOver) {
       await this.#keys.dropOld();
@@ -274,7 +278,7 @@ export class Lab {
   async #startAll(): Promise<void> {
     await this.#keys.create();
     await this.#registry.start();
-    await writeControllerConfig(this.layout, this.#registry.controllerSection(), this.options);
+    await writeControllerConfig(this.layout, this.#registry.controllerSection(), this.options, this.#host.leases);
     this.controller.start();
     for (const { dataplane } of this.nodes) dataplane.start();
     this.view.connect(await this.#registry.connect());
@@ -301,7 +305,7 @@ export class Lab {
     const { name, layout, dataplane, agent, node } = unit;
     const sections = await this.#patience.waitForValue(dataplane.sections, startMsMax);
     const registry = this.#registry.agentSection(node);
-    await writeAgentConfig(layout, registry, name, sections, this.options);
+    await writeAgentConfig(layout, registry, name, sections, this.options, this.#host.leases);
     agent.start();
     const peers = this.nodes.filter((peer) => peer !== unit);
     const plans = peers.map(async (peer) => ({
@@ -322,17 +326,13 @@ export class Lab {
   }
 
   #makeController(): Program {
-    const { controllerConfig, controllerDirectory } = this.layout;
-    const words = ["lab-controller", "--config", controllerConfig, ...this.#recordFlags("controller")];
-    const command = [...this.#host.spindle, ...words];
-    const spec = {
+    return makeController({
       name: "controller",
-      command: () => command,
-      logPath: join(controllerDirectory, "controller.log"),
-      pidPath: join(controllerDirectory, "controller.pid"),
-    };
-    return new Program(spec, {
-      ended: (how) => noteEnd(this.#host.note, spec.name, how),
+      directory: this.layout.controllerDirectory,
+      config: this.layout.controllerConfig,
+      spindle: this.#host.spindle,
+      recordFlags: this.#recordFlags("controller"),
+      note: this.#host.note,
       gaveUp: (why) => this.#patience.giveUp(why),
     });
   }
@@ -393,8 +393,4 @@ export async function startLab(options: LabOptions, host: LabHost): Promise<Lab>
   const lab = await Lab.create(options, host);
   await lab.start();
   return lab;
-}
-
-function nodeNames(count: number): readonly string[] {
-  return Array.from({ length: count }, (_, index) => `node-${index + 1}`);
 }

@@ -1,21 +1,30 @@
 /**
- * Faults of registry members, agents and controller during rotations under traffic: nothing is lost,
- * and the fleet converges. `SPINDLE_SEED` repeats a run; test/long has more of them.
+ * Faults of a registry's servers, agents and controllers during rotations under traffic: nothing is
+ * lost, and the fleet converges. `SPINDLE_SEED` repeats a run, `SPINDLE_KEEP` leaves its logs; test/long has more of them.
  */
 import { test } from "node:test";
-import { runChaos, runOutage } from "../support/chaos/run.js";
+import { ProxiedEtcd } from "../support/chaos/proxied-etcd.js";
+import { ProxiedKubernetes } from "../support/chaos/proxied-kubernetes.js";
+import { runChaos } from "../support/chaos/run.js";
 import { skipWithoutEtcd } from "../support/etcd.js";
+import { skipWithoutKubernetes } from "../support/kubernetes.js";
 
-const skip = await skipWithoutEtcd();
 const seed = Number(process.env["SPINDLE_SEED"] ?? 3);
-const fleet = { seed, nodes: 4, faultsPerRotation: 8 };
-const awayMs = 8_000;
+const fleet = { seed, nodes: 4, rotations: 1, faultsPerRotation: 8, coordination: "barrier" } as const;
+/** Faults outlast leases, so that nodes are excluded; the outage outlasts both. */
+const leases = { durationMs: 1_500, silentMs: 4_000 };
+const outage = { awayMs: 8_000, how: "killed" } as const;
 
-test("chaos: kill, stop and cut of members, agents and controller lose nothing", { skip }, async (context) => {
-  context.diagnostic(`seed ${seed}`);
-  await runChaos({ ...fleet, rotations: 1, coordination: "barrier" });
-});
+const registries = [
+  { kind: "etcd", skip: await skipWithoutEtcd(), makeRegistry: (nodes: number) => new ProxiedEtcd(nodes) },
+  { kind: "Kubernetes", skip: skipWithoutKubernetes, makeRegistry: (nodes: number) => new ProxiedKubernetes(nodes) },
+];
 
-test("chaos: the registry is away in a rotation, traffic goes on, and so does the rotation", { skip }, async () => {
-  await runOutage({ ...fleet, rotations: 2, coordination: "barrier" }, awayMs);
-});
+for (const { kind, skip, makeRegistry } of registries) {
+  test(`chaos on ${kind}: programs and servers killed, stopped and cut off, then no registry at all: nothing is lost`, {
+    skip,
+  }, async (context) => {
+    context.diagnostic(`seed ${seed}`);
+    await runChaos({ ...fleet, makeRegistry, leases, outage });
+  });
+}

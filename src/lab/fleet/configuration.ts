@@ -13,11 +13,22 @@ import type { DataplaneSections } from "./node-dataplane.js";
 const retireDeadlineMs = 120_000;
 const rotationDurationMs = 60_000;
 
-/** @param registry the section that says where the registry is */
+/** Of agents and controllers alike. */
+export interface LabLeases {
+  readonly durationMs: number;
+  /** After which a node counts as silent. */
+  readonly silentMs: number;
+}
+
+/**
+ * @param registry the section that says where the registry is
+ * @param leases undefined for the programs' own
+ */
 export async function writeControllerConfig(
   layout: LabLayout,
   registry: object,
   options: LabOptions,
+  leases: LabLeases | undefined,
 ): Promise<void> {
   const { coordination, drainMs } = options;
   await writeConfig(layout.controllerConfig, {
@@ -32,6 +43,7 @@ export async function writeControllerConfig(
       jitterMinNodes: 2,
       keyDistribution: 0,
     },
+    ...(leases === undefined ? {} : { lease: { duration: leases.durationMs }, stragglers: { silentAfter: leases.silentMs } }),
     metrics: metricsAt(layout.controllerStatusSocket, options),
   });
 }
@@ -39,6 +51,7 @@ export async function writeControllerConfig(
 /**
  * @param registry the section that says where the registry is
  * @param sections what its dataplane says of itself
+ * @param leases undefined for the programs' own
  */
 export async function writeAgentConfig(
   node: NodeLayout,
@@ -46,6 +59,7 @@ export async function writeAgentConfig(
   name: string,
   sections: DataplaneSections,
   options: LabOptions,
+  leases: LabLeases | undefined,
 ): Promise<void> {
   const { coordination, drainMs, jitter } = options;
   await writeConfig(node.config, {
@@ -63,6 +77,7 @@ export async function writeAgentConfig(
       minNodes: 2,
     },
     rotation: { duration: rotationDurationMs, drain: drainMs, retireDeadline: retireDeadlineMs },
+    ...(leases === undefined ? {} : { lease: { duration: leases.durationMs } }),
     metrics: metricsAt(node.statusSocket, options),
   });
 }

@@ -28,8 +28,12 @@ export interface LabLayout {
 
 export const directoryPrefix = "spindle-lab-";
 
+export function nodeNames(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => `node-${index + 1}`);
+}
+
 /** Makes the directory, with mode 0700, and those in it. */
-export async function makeLayout(nodeNames: readonly string[]): Promise<LabLayout> {
+export async function makeLayout(names: readonly string[]): Promise<LabLayout> {
   // mkdtemp gives mode 0700 whatever the umask.
   const directory = await mkdtemp(join(tmpdir(), directoryPrefix));
   const controllerDirectory = join(directory, "controller");
@@ -40,7 +44,7 @@ export async function makeLayout(nodeNames: readonly string[]): Promise<LabLayou
     controllerStateDir: join(controllerDirectory, "state"),
     controllerStatusSocket: join(controllerDirectory, "status.sock"),
     registrySocket: join(directory, "registry.sock"),
-    nodes: nodeNames.map((name) => nodeLayout(join(directory, name))),
+    nodes: names.map((name) => nodeLayout(join(directory, name))),
   };
   const directories = [controllerDirectory, ...layout.nodes.map((node) => node.directory)];
   await Promise.all(directories.map((path) => mkdir(path, { mode: 0o700 })));

@@ -10,8 +10,8 @@ export async function openLabRegistry(
 ): Promise<LabRegistry> {
   if (registry === "embedded") return embeddedLabRegistry(layout.registrySocket);
   if (registry === "kubernetes") {
-    const { kubernetesLabRegistry } = await import("./kubernetes.js");
-    return kubernetesLabRegistry(layout.directory);
+    const { KubernetesLabRegistry } = await import("./kubernetes.js");
+    return new KubernetesLabRegistry(layout.directory);
   }
   const { EtcdLabRegistry } = await import("./etcd.js");
   const { directory } = layout;

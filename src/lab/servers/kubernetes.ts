@@ -38,12 +38,17 @@ export function kubeApiServerPath(): string {
   return process.env["SPINDLE_KUBE_APISERVER"] ?? cached;
 }
 
+export type WayToEtcd = (port: number) => Promise<number>;
+
 export class KubernetesServer {
   readonly port: number;
   readonly #folder: string;
   readonly #etcdPort: number;
+  readonly #etcdPeerPort: number;
   readonly #tokens: ReadonlyMap<string, string>;
   readonly #extra: readonly string[];
+  /** Where the API server reaches its etcd. */
+  #etcdWay = "";
   #etcd: ChildProcess | null = null;
   #apiServer: ChildProcess | null = null;
 
@@ -53,9 +58,10 @@ export class KubernetesServer {
     users: readonly KubernetesUser[],
     extra: readonly string[],
   ) {
-    const [port, etcdPort] = ports;
+    const [port, etcdPort, etcdPeerPort] = ports;
     this.port = port ?? 0;
     this.#etcdPort = etcdPort ?? 0;
+    this.#etcdPeerPort = etcdPeerPort ?? 0;
     this.#folder = folder;
     this.#extra = extra;
     this.#tokens = writeTokens(join(folder, "tokens.csv"), users);
@@ -64,19 +70,22 @@ export class KubernetesServer {
 
   /**
    * @param extra flags of the API server
+   * @param wayToEtcd the port by which the API server is to reach the etcd of the port given
    * @throws LabError LAB_REGISTRY_FAILED with the end of the log when a server does not get ready
    */
   static async start(
     users: readonly KubernetesUser[] = [],
     directory: string = tmpdir(),
     extra: readonly string[] = [],
+    wayToEtcd: WayToEtcd = (port) => Promise.resolve(port),
   ): Promise<KubernetesServer> {
     const folder = mkdtempSync(join(directory, "spindle-kubernetes-"));
     const all = [{ user: "administrator", groups: [administrators] }, ...users];
     const ports = await freePorts(3);
     const server = new KubernetesServer(folder, ports, all, extra);
     try {
-      server.#startEtcd(ports[2] ?? 0);
+      server.startEtcd();
+      server.#etcdWay = `http://127.0.0.1:${await wayToEtcd(server.#etcdPort)}`;
       await server.startApiServer();
     } catch (cause) {
       await server.stop();
@@ -110,15 +119,22 @@ export class KubernetesServer {
     return this.#apiServer?.pid ?? 0;
   }
 
-  /** A kubeconfig of one user. @returns its path */
-  writeKubeconfig(user: string, namespace: string): string {
-    const path = join(this.#folder, `${user.replaceAll(":", "_")}.kubeconfig`);
+  /** Of the etcd behind it. */
+  get etcdProcessId(): number {
+    return this.#etcd?.pid ?? 0;
+  }
+
+  /** A kubeconfig of one user. @param port of a way to the server. @returns its path */
+  writeKubeconfig(user: string, namespace: string, port = this.port): string {
+    const via = port === this.port ? "" : `-${port}`;
+    const path = join(this.#folder, `${user.replaceAll(":", "_")}${via}.kubeconfig`);
+    const server = `https://127.0.0.1:${port}`;
     const document = {
       apiVersion: "v1",
       kind: "Config",
       "current-context": "lab",
       clusters: [
-        { name: "lab", cluster: { server: this.url, "certificate-authority": this.caFile } },
+        { name: "lab", cluster: { server, "certificate-authority": this.caFile } },
       ],
       users: [{ name: "user", user: { token: this.tokenOf(user) } }],
       contexts: [{ name: "lab", context: { cluster: "lab", user: "user", namespace } }],
@@ -127,9 +143,10 @@ export class KubernetesServer {
     return path;
   }
 
-  #startEtcd(peerPort: number): void {
+  /** Also again after `stopEtcd`, with what it holds. Does not wait until it serves. */
+  startEtcd(): void {
     const url = this.etcdUrl;
-    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    const peerUrl = `http://127.0.0.1:${this.#etcdPeerPort}`;
     this.#etcd = this.#spawn("/usr/bin/etcd", "etcd", [
       ...["--data-dir", join(this.#folder, "etcd"), "--log-level", "error"],
       ...["--listen-client-urls", url, "--advertise-client-urls", url],
@@ -142,7 +159,7 @@ export class KubernetesServer {
   async startApiServer(): Promise<void> {
     const keyFile = join(this.#folder, "service-accounts.key");
     this.#apiServer = this.#spawn(kubeApiServerPath(), "apiserver", [
-      ...["--etcd-servers", this.etcdUrl, "--bind-address", "127.0.0.1"],
+      ...["--etcd-servers", this.#etcdWay, "--bind-address", "127.0.0.1"],
       ...["--secure-port", String(this.port), "--cert-dir", join(this.#folder, "certificates")],
       ...["--token-auth-file", join(this.#folder, "tokens.csv"), "--authorization-mode", "RBAC"],
       ...["--disable-admission-plugins", "ServiceAccount", "--allow-privileged"],
@@ -157,9 +174,13 @@ export class KubernetesServer {
     if (this.#apiServer !== null) await endChild(this.#apiServer, signal);
   }
 
+  async stopEtcd(): Promise<void> {
+    if (this.#etcd !== null) await endChild(this.#etcd, "SIGKILL");
+  }
+
   async stop(): Promise<void> {
     await this.stopApiServer();
-    if (this.#etcd !== null) await endChild(this.#etcd, "SIGKILL");
+    await this.stopEtcd();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 

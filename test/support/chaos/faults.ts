@@ -2,7 +2,8 @@
 import type { Prng } from "../../../src/core/prng.js";
 import type { Lab } from "../../../src/lab/lab.js";
 import type { Program } from "../../../src/lab/fleet/program.js";
-import type { ProxiedEtcd } from "./proxied-etcd.js";
+import type { ChaosRegistry } from "./chaos-registry.js";
+import type { Standby } from "./standby.js";
 
 export const faultKinds = ["kill", "stop", "cut"] as const;
 export type FaultKind = (typeof faultKinds)[number];
@@ -35,45 +36,25 @@ export function planFaults(prng: Prng, targets: number, count: number): readonly
   }));
 }
 
-/** Members, agents and the controller of a lab. */
-export function targetsOf(lab: Lab, etcd: ProxiedEtcd): readonly Target[] {
+/** Servers of the registry, agents and both controllers of a lab. */
+export function targetsOf(lab: Lab, registry: ChaosRegistry, standby: Standby): readonly Target[] {
   const { nodes } = lab;
-  const members = etcd.members.map((_, index) => memberTarget(etcd, index));
   const agents = nodes.map(({ name, agent, node }) =>
-    programTarget(`${name} agent`, agent, () => lab.killAgent(node), etcd, node),
+    programTarget(`${name} agent`, agent, () => lab.killAgent(node), registry, node),
   );
   const kill = (): Promise<void> => lab.killController();
-  const controller = programTarget("controller", lab.controller, kill, etcd, nodes.length);
-  return [...members, ...agents, controller];
+  const leader = programTarget("controller", lab.controller, kill, registry, nodes.length);
+  const { program } = standby;
+  const other = programTarget("controller 2", program, () => standby.kill(), registry, nodes.length + 1);
+  return [...registry.servers, ...agents, leader, other];
 }
 
-function memberTarget(etcd: ProxiedEtcd, index: number): Target {
-  const member = etcd.members[index];
-  return {
-    name: `etcd member ${index + 1}`,
-    begin: {
-      kill: async () => {
-        await member?.stop("SIGKILL");
-        return async () => member?.start();
-      },
-      stop: async () => {
-        member?.signal("SIGSTOP");
-        return async () => member?.signal("SIGCONT");
-      },
-      cut: async () => {
-        await etcd.cutMember(index);
-        return () => etcd.mendMember(index);
-      },
-    },
-  };
-}
-
-/** @param kill ends it by force and resolves when the lab has started it again */
+/** @param kill ends it by force and resolves when it has been started again */
 function programTarget(
   name: string,
   program: Program,
   kill: () => Promise<void>,
-  etcd: ProxiedEtcd,
+  registry: ChaosRegistry,
   index: number,
 ): Target {
   return {
@@ -91,8 +72,8 @@ function programTarget(
         };
       },
       cut: async () => {
-        etcd.freezeProgram(index);
-        return async () => etcd.thawProgram(index);
+        registry.freezeProgram(index);
+        return async () => registry.thawProgram(index);
       },
     },
   };

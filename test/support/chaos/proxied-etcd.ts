@@ -12,34 +12,35 @@ import { EtcdLabRegistry, sectionOf } from "../../../src/lab/registry/etcd.js";
 import type { EtcdMember } from "../../../src/lab/registry/etcd-member.js";
 import type { LabRegistry } from "../../../src/lab/registry/lab-registry.js";
 import { TcpProxy } from "../tcp-proxy.js";
+import { controllers, type ChaosRegistry } from "./chaos-registry.js";
+import type { Target } from "./faults.js";
 
-const members = 3;
+const size = 3;
 
-export class ProxiedEtcd {
+export class ProxiedEtcd implements ChaosRegistry {
   readonly #programs: number;
   #inner: EtcdLabRegistry | null = null;
-  /** By program, then by member; the controller is the last program. */
+  /** By program, then by member. */
   #proxies: readonly (readonly TcpProxy[])[] = [];
 
   constructor(nodes: number) {
-    this.#programs = nodes + 1;
+    this.#programs = nodes + controllers;
   }
 
-  get members(): readonly EtcdMember[] {
-    return this.#inner?.members ?? [];
+  get servers(): readonly Target[] {
+    return this.#members.map((member, index) => this.#target(member, index));
   }
 
-  /** For `LabHost.makeRegistry`. */
   readonly make = ({ directory }: LabLayout): LabRegistry => {
-    const inner = new EtcdLabRegistry({ directory, endpoints: [], size: members });
+    const inner = new EtcdLabRegistry({ directory, endpoints: [], size });
     this.#inner = inner;
     return {
       start: async () => {
         await inner.start();
         await this.#open();
       },
-      agentSection: (node) => this.#section(node),
-      controllerSection: () => this.#section(this.#programs - 1),
+      agentSection: (node) => this.section(node),
+      controllerSection: () => this.section(this.#programs - controllers),
       connect: inner.connect,
       connectGateways: inner.connectGateways,
       ports: inner.ports,
@@ -50,7 +51,13 @@ export class ProxiedEtcd {
     };
   };
 
-  /** A network that drops everything between one program and the registry. */
+  section(program: number): object {
+    const proxies = this.#proxies[program];
+    assert.ok(this.#inner !== null && proxies !== undefined, "it was started");
+    const endpoints = proxies.map(({ port }) => ({ host: "127.0.0.1", port }));
+    return sectionOf(endpoints, this.#inner.prefix);
+  }
+
   freezeProgram(program: number): void {
     for (const proxy of this.#proxies[program] ?? []) proxy.freeze();
   }
@@ -59,26 +66,44 @@ export class ProxiedEtcd {
     for (const proxy of this.#proxies[program] ?? []) proxy.thaw();
   }
 
-  /** One member cannot be reached by any program; its peers still can. */
-  async cutMember(member: number): Promise<void> {
-    for (const proxies of this.#proxies) await proxies[member]?.cut();
+  async takeAway(): Promise<void> {
+    await Promise.all(this.#members.map((member) => member.stop("SIGKILL")));
   }
 
-  async mendMember(member: number): Promise<void> {
-    for (const proxies of this.#proxies) await proxies[member]?.open();
+  async bringBack(): Promise<void> {
+    for (const member of this.#members) member.start();
+  }
+
+  get #members(): readonly EtcdMember[] {
+    return this.#inner?.members ?? [];
   }
 
   async #open(): Promise<void> {
     this.#proxies = Array.from({ length: this.#programs }, () =>
-      this.members.map((member) => new TcpProxy(member.endpoint.port)),
+      this.#members.map((member) => new TcpProxy(member.endpoint.port)),
     );
     await Promise.all(this.#proxies.flat().map((proxy) => proxy.open()));
   }
 
-  #section(program: number): object {
-    const proxies = this.#proxies[program];
-    assert.ok(this.#inner !== null && proxies !== undefined, "it was started");
-    const endpoints = proxies.map(({ port }) => ({ host: "127.0.0.1", port }));
-    return sectionOf(endpoints, this.#inner.prefix);
+  #target(member: EtcdMember, index: number): Target {
+    const ways = (): readonly TcpProxy[] => this.#proxies.flatMap((proxies) => proxies[index] ?? []);
+    return {
+      name: `etcd member ${index + 1}`,
+      begin: {
+        kill: async () => {
+          await member.stop("SIGKILL");
+          return async () => member.start();
+        },
+        stop: async () => {
+          member.signal("SIGSTOP");
+          return async () => member.signal("SIGCONT");
+        },
+        // No program reaches it; its peers still do.
+        cut: async () => {
+          await Promise.all(ways().map((way) => way.cut()));
+          return async () => void (await Promise.all(ways().map((way) => way.open())));
+        },
+      },
+    };
   }
 }
