@@ -3,6 +3,7 @@ import { after, before, type TestContext } from "node:test";
 import { EtcdKv } from "../../src/adapters/registry/etcd/etcd-kv.js";
 import type { EtcdOptions } from "../../src/adapters/registry/etcd/options.js";
 import { KvRegistry } from "../../src/adapters/registry/kv-registry.js";
+import { sealedKv } from "../../src/adapters/registry/sealed-kv.js";
 import type { RegistryPort } from "../../src/ports/registry.js";
 import { compact, freshFleet, skipWithoutEtcd, startEtcd, type EtcdCluster } from "../support/etcd.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
@@ -97,7 +98,7 @@ class EtcdFleet implements FleetRegistry {
   #connectTo(options: EtcdOptions): RegistryClient {
     const kv = new EtcdKv(options);
     const skipped: string[] = [];
-    const registry = new KvRegistry(kv, {
+    const registry = new KvRegistry(sealedKv(kv), {
       skipped: (record) => skipped.push(record.key),
       closed: () => kv.close(),
     });

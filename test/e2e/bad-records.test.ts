@@ -29,6 +29,8 @@ const edits: Readonly<Record<string, { readonly edit: (record: string) => string
   "roster/node-1": { edit: (record) => record.replace('"node-1"', `"${"x".repeat(1_000_000)}"`), readers: "all" },
   "roster/node-2": { edit: ofNewerVersion, readers: "all" },
   "roster/node-3": { edit: (record) => record.slice(0, -9), readers: "all" },
+  // Obeyed, peers would send to nobody.
+  "roster/node-4": { edit: (record) => record.replace(/"udpPort":\d+/, '"udpPort":9'), readers: "all" },
   "reports/node-1": { edit: ofNewerVersion, readers: "controller" },
   fleet: { edit: ofNewerVersion, readers: "all" },
   request: { edit: () => '{"schemaVersion":1,"kind":"dance"}', readers: "controller" },

@@ -4,6 +4,7 @@ import type { RegistryPort } from "../../../ports/registry.js";
 import { KvGatewayRegistry } from "../gateway-registry.js";
 import { KvRegistry } from "../kv-registry.js";
 import type { InvalidRecord } from "../records.js";
+import { sealedKv } from "../sealed-kv.js";
 import { EtcdKv } from "./etcd-kv.js";
 import { credentialsOf } from "./link.js";
 import { readPassword } from "./login.js";
@@ -19,7 +20,7 @@ export async function connectEtcd(
   skipped: (record: InvalidRecord) => void,
 ): Promise<RegistryPort> {
   const kv = await openStore(options);
-  return new KvRegistry(kv, { skipped, closed: () => kv.close() });
+  return new KvRegistry(sealedKv(kv), { skipped, closed: () => kv.close() });
 }
 
 /** The VPN links of a cluster, in the same manner. */
