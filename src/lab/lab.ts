@@ -44,6 +44,8 @@ export interface LabHost {
   readonly note: (line: string) => void;
   /** Ends every wait with `LAB_INTERRUPTED`. */
   readonly signal?: AbortSignal;
+  /** False: agents switch without a probe, for a roster with nodes that nobody is behind. */
+  readonly provesPaths?: boolean;
   /** Another registry than the options ask for, in the lab's directory. */
   readonly makeRegistry?: (layout: LabLayout) => LabRegistry;
   /** Other leases than the programs' own. */
@@ -349,6 +351,7 @@ export class Lab {
       view: this.view,
       ledger: this.ledger,
       network: this.#network,
+      provesPaths: this.#host.provesPaths ?? true,
       family: this.#family,
       encapsulation: this.options.encapsulation,
       ipsecMode: this.options.ipsecMode,

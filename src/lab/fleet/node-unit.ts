@@ -36,6 +36,7 @@ export interface NodeUnitOptions {
   readonly ledger: Ledger;
   /** Null for userspace dataplanes. */
   readonly network: KernelNetwork | null;
+  readonly provesPaths: boolean;
   readonly family: AddressFamily;
   readonly encapsulation: Encapsulation;
   readonly ipsecMode: IpsecMode;
@@ -56,9 +57,9 @@ export function makeNodeUnit(options: NodeUnitOptions): NodeUnit {
 function makeDataplane(options: NodeUnitOptions): NodeDataplane {
   const { node, name, layout, spindle, ledger, newInstance, opened, outage, note, gaveUp } =
     options;
-  const { network, family, encapsulation, ipsecMode, drops } = options;
+  const { network, family, encapsulation, ipsecMode, drops, provesPaths } = options;
   const shared = { node, name, ledger, newInstance, opened, outage };
-  if (network !== null) return new KernelDataplane({ ...shared, network, family, encapsulation, ipsecMode, drops });
+  if (network !== null) return new KernelDataplane({ ...shared, network, family, encapsulation, ipsecMode, drops, provesPaths });
   const ended = (how: ProgramEnd): void => noteEnd(note, `${name} dataplane`, how);
   return new DataplaneUnit({ ...shared, layout, spindle, ended, gaveUp });
 }

@@ -32,6 +32,7 @@ export interface KernelDataplaneOptions {
   readonly network: KernelNetwork;
   readonly ledger: Ledger;
   readonly drops: CountedDrops;
+  readonly provesPaths: boolean;
   readonly newInstance: () => number;
   readonly opened: (receiver: number) => void;
   readonly outage: (outage: Outage) => void;
@@ -86,10 +87,10 @@ export class KernelDataplane implements NodeDataplane {
   }
 
   get sections(): Promise<DataplaneSections> {
-    const { node, family, encapsulation, ipsecMode } = this.#options;
+    const { node, family, encapsulation, ipsecMode, provesPaths: provePaths } = this.#options;
     const addresses = { [family]: this.#address };
     const cidrs = ipsecMode === "tunnel" ? { cidrs: [networksOf(node)[family].cidr] } : {};
-    return Promise.resolve({ node: { addresses, ...cidrs }, dataplane: { kind: "kernel", encapsulation, ipsecMode } });
+    return Promise.resolve({ node: { addresses, ...cidrs }, dataplane: { kind: "kernel", encapsulation, ipsecMode, provePaths } });
   }
 
   get endpoint(): Promise<Endpoint> {
