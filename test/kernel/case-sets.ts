@@ -12,6 +12,7 @@ import { pathProofCases } from "./cases/path-proof.js";
 import { policyLevelCases } from "./cases/policy-levels.js";
 import { portCases } from "./cases/port.js";
 import { trafficCases } from "./cases/traffic.js";
+import { tunnelLevelCases } from "./cases/tunnel-levels.js";
 import { tunnelCases } from "./cases/tunnel.js";
 
 export interface CaseSet {
@@ -35,6 +36,7 @@ export const caseSets: readonly CaseSet[] = [
       ...policyLevelCases,
       ...encapsulationCases,
       ...tunnelCases,
+      ...tunnelLevelCases,
       ...pathProofCases,
       ...doctorCases,
     ],

@@ -7,14 +7,12 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import type { Guard } from "../../../src/adapters/netlink/kernel/guard.js";
-import type { Family } from "../../../src/adapters/netlink/codec/model.js";
 import { openXfrmStat } from "../../../src/adapters/netlink/xfrm-stat.js";
 import type { PolicyLevel } from "../../../src/core/policy-level.js";
 import type { KernelCase } from "../../support/kernel-cases.js";
+import { arrives, familyOf, type End } from "../../support/netlink/arrival.js";
 import { runCommand } from "../../support/netlink/command.js";
-import { openDatagramSocket } from "../../support/netlink/datagrams.js";
 import { runsOnly, withKernelFleet, type FleetNode } from "../../support/netlink/kernel-fleet.js";
 import { dump, makeKernelNode, type KernelNode } from "../../support/netlink/kernel-node.js";
 import { ip, ipBatch, makeNamespace, type Namespace } from "../../support/netlink/namespace.js";
@@ -62,32 +60,6 @@ async function withSite(run: (site: Site) => Promise<void>): Promise<void> {
     await run({ left, right, behind });
   } finally {
     for (const namespace of [left, right, behind]) namespace.close();
-  }
-}
-
-interface End {
-  readonly namespace: Namespace;
-  readonly address: string;
-}
-
-const familyOf = (address: string): Family => (address.includes(":") ? "ipv6" : "ipv4");
-
-/** Does a plain datagram arrive? */
-async function arrives(from: End, to: End): Promise<boolean> {
-  const port = 5_200;
-  const [sender, receiver] = [from, to].map(({ namespace, address }) =>
-    namespace.within(() => openDatagramSocket(familyOf(address), address, port)),
-  );
-  try {
-    for (let attempt = 0; attempt < 12; attempt += 1) {
-      sender!.send("probe", to.address, port);
-      await pause(40);
-      if (receiver!.receiveAll().length > 0) return true;
-    }
-    return false;
-  } finally {
-    sender!.close();
-    receiver!.close();
   }
 }
 

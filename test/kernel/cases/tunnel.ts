@@ -113,8 +113,8 @@ async function halfAnInboundPolicyIsPutRight(): Promise<void> {
 }
 
 export const tunnelCases: readonly KernelCase[] = [
-  { name: "tunnel mode: two rotations under traffic between networks lose nothing", run: () => rotates({}) },
-  { name: "tunnel mode in UDP: two rotations under traffic lose nothing", run: () => rotates({ udpPort: 4_500 }) },
+  { name: "tunnel mode: two rotations under traffic of IPv4 and IPv6 between networks lose nothing", run: () => rotates({}) },
+  { name: "tunnel mode in UDP: two rotations under traffic of IPv4 and IPv6 lose nothing", run: () => rotates({ udpPort: 4_500 }) },
   { name: "tunnel mode: datagrams that need the whole link arrive", run: carriesLargeDatagrams },
   { name: "tunnel mode: routes are put right, and nobody else's touched", run: routesComeBack },
   { name: "tunnel mode: an inbound policy without its forwarding half is put right", run: halfAnInboundPolicyIsPutRight },

@@ -1,6 +1,6 @@
 /**
  * Two agents of the product in one process, each with the kernel's dataplane in a namespace of its
- * own, pairwise over an embedded registry, and datagrams from left to right all the while.
+ * own, pairwise over an embedded registry, and datagrams from left to right all the while, of IPv4 and IPv6.
  *
  *   left 192.0.2.1 ───── veth ───── 192.0.2.2 right
  */
@@ -27,7 +27,9 @@ import type { RegistryPort } from "../../../src/ports/registry.js";
 import { ControllerLoop, type ControllerLoopOptions } from "../../../src/runtime/controller-loop.js";
 import { controllerDefaults } from "../../../src/sim/defaults.js";
 import { AgentLoop, type AgentLoopOptions, type AgentView } from "../../../src/runtime/agent-loop.js";
+import { familyOf, type End } from "./arrival.js";
 import { openDatagramSocket, type DatagramSocket } from "./datagrams.js";
+import type { Family } from "../../../src/adapters/netlink/codec/model.js";
 import { makeKernelNode, type KernelNode } from "./kernel-node.js";
 import { ipBatch, makeNamespace, type Namespace } from "./namespace.js";
 import { addresses } from "./samples.js";
@@ -53,15 +55,17 @@ export interface KernelFleet {
   readonly right: FleetNode;
   /** Waits until it holds; the guest's time-out ends a wait in vain. */
   until(what: string, holds: () => boolean): Promise<void>;
-  /** Have datagrams arrived that were sent from now on? */
+  /** Have datagrams of both families arrived that were sent from now on? */
   carries(): Promise<void>;
-  /** Datagrams from left to right, some 100 a second, from now on. */
-  stream(): Stream;
+  /** Datagrams of both families from left to right, and on other ways, some 100 a second, from now on. */
+  stream(others?: readonly Way[]): Stream;
   /** Barrier: asks for a level, as `spindle level` does, and waits until everybody has applied it. */
   goTo(level: PolicyLevel): Promise<void>;
 }
 
 export interface Stream {
+  /** Sends no more. A test that fails before the end leaves nothing that keeps the guest running. */
+  stop(): void;
   /** Stops sending, and waits for what is under way. */
   end(): Promise<{ readonly sent: number; readonly received: number }>;
 }
@@ -75,7 +79,7 @@ export interface KernelFleetOptions {
   /** Of ESP in UDP. */
   readonly udpPort?: number;
   readonly provesPaths?: boolean;
-  /** Tunnel mode: what is behind each node. Datagrams are of the first host of its first network. */
+  /** Tunnel mode: what is behind each node. Datagrams are of the host of its first network of each family. */
   readonly behind?: readonly [readonly Network[], readonly Network[]];
   /** Around the kernel port of each agent. */
   readonly wrap?: (kernel: KernelPort) => KernelPort;
@@ -106,16 +110,21 @@ export async function withKernelFleet(
   const [left, right] = nodes;
   const controller = new ControllerLoop(controllerOptions, { clock: systemClock, registry: registry.registry, log: { write: () => undefined } });
   if (options.coordination === "barrier") controller.start();
-  const hosts = nodes.map(({ address }, i) => options.behind?.[i]?.[0]?.host ?? address);
-  const sockets = namespaces.map((namespace, i) => namespace.within(() => openDatagramSocket("ipv4", hosts[i]!, port)));
+  const streams: Stream[] = [];
+  const ways = (["ipv4", "ipv6"] as const).map((family) => wayBetween(family, namespaces, options));
   try {
     for (const node of nodes) node.offer(1);
     await until("both run key 1", () => nodes.every((node) => runsOnly(node, 1)));
-    const path = [sockets[0]!, sockets[1]!, hosts[1]!] as const;
-    await run({ left, right, until, carries: () => carries(...path), stream: () => stream(...path), goTo: (level) => goTo(registry.registry, level) });
+    const begin = (others: readonly Way[] = []): Stream => {
+      const begun = stream([...ways, ...others]);
+      streams.push(begun);
+      return begun;
+    };
+    await run({ left, right, until, carries: () => carries(ways), stream: begin, goTo: (level) => goTo(registry.registry, level) });
   } finally {
+    for (const { stop } of streams) stop();
     controller.stop();
-    for (const socket of sockets) socket.close();
+    for (const { sender, receiver } of ways) for (const socket of [sender, receiver]) socket.close();
     for (const node of nodes) await node.close();
     for (const { within } of namespaces) for (const holder of within(findHolders)) endHolder(holder);
     await registry.close();
@@ -277,36 +286,56 @@ export function runsOnly({ view }: FleetNode, keyId: number): boolean {
   return isAlone && report.sendingOldest === keyId && isAtRest;
 }
 
-async function carries(
-  sender: DatagramSocket,
-  receiver: DatagramSocket,
-  remote: string,
-): Promise<void> {
-  receiver.receiveAll();
-  const mark = randomHex();
-  const arrived = (): boolean => {
-    sender.send(mark, remote, port);
-    return receiver.receiveAll().includes(mark);
-  };
-  await until("a datagram arrives", arrived);
+/** Where datagrams leave and arrive. */
+export interface Way {
+  readonly sender: DatagramSocket;
+  readonly receiver: DatagramSocket;
+  readonly remote: string;
 }
 
-function stream(sender: DatagramSocket, receiver: DatagramSocket, remote: string): Stream {
+/** From left to right, by one family. */
+function wayBetween(family: Family, [left, right]: readonly [Namespace, Namespace], { behind }: KernelFleetOptions): Way {
+  const hostAt = (i: 0 | 1): string =>
+    behind?.[i].find(({ cidr }) => cidr.includes(":") === (family === "ipv6"))?.host ?? addresses[family][i];
+  return openWay({ namespace: left, address: hostAt(0) }, { namespace: right, address: hostAt(1) });
+}
+
+export function openWay(from: End, to: End): Way {
+  const [sender, receiver] = [from, to].map(({ namespace, address }) =>
+    namespace.within(() => openDatagramSocket(familyOf(address), address, port)),
+  );
+  return { sender: sender!, receiver: receiver!, remote: to.address };
+}
+
+async function carries(ways: readonly Way[]): Promise<void> {
+  for (const { sender, receiver, remote } of ways) {
+    receiver.receiveAll();
+    const mark = randomHex();
+    await until(`a datagram arrives at ${remote}`, () => {
+      sender.send(mark, remote, port);
+      return receiver.receiveAll().includes(mark);
+    });
+  }
+}
+
+function stream(ways: readonly Way[]): Stream {
   let [sent, received] = [0, 0];
-  receiver.receiveAll();
+  const receive = (): void => {
+    for (const { receiver } of ways) received += receiver.receiveAll().length;
+  };
+  for (const { receiver } of ways) receiver.receiveAll();
   const timer = setInterval(() => {
-    for (let i = 0; i < 2; i += 1) {
-      sender.send(`${sent}`, remote, port);
-      sent += 1;
-    }
-    received += receiver.receiveAll().length;
+    for (const { sender, remote } of ways) sender.send(`${sent++}`, remote, port);
+    receive();
   }, 20);
+  const stop = (): void => clearInterval(timer);
   return {
+    stop,
     end: async () => {
-      clearInterval(timer);
+      stop();
       for (let idleMs = 0; received < sent && idleMs < 1_000; idleMs += 20) {
         await pause(20);
-        received += receiver.receiveAll().length;
+        receive();
       }
       return { sent, received };
     },

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { NodeAddresses } from "../../../core/node.js";
+import { formatCidr } from "../../cidr.js";
 import type { XfrmPolicy } from "../codec/model.js";
 import { guardPolicies, type Guard } from "./guard.js";
 import { defaultOwnership, priorityBand } from "./ownership.js";
 
 const addresses = { ipv4: "192.0.2.1", ipv6: null, udpPort: null };
 
-function policies(guard: Partial<Guard>): readonly XfrmPolicy[] {
-  return guardPolicies({ cidrs: [], bypassTcpPorts: [], ...guard }, addresses, defaultOwnership);
+function policies(guard: Partial<Guard>, node: NodeAddresses = addresses): readonly XfrmPolicy[] {
+  return guardPolicies({ cidrs: [], bypassTcpPorts: [], ...guard }, node, defaultOwnership);
 }
 
 const cidrs = [{ address: "10.0.0.0", length: 8 }];
@@ -39,6 +41,21 @@ test("guard: listed ports pass in both directions and families, and DHCP does", 
   assert.deepEqual(passes(found, 6, 7401), []);
   for (const port of [67, 68]) assert.deepEqual(passes(found, 17, port), ["out", "in"]);
   for (const port of [546, 547]) assert.deepEqual(passes(found, 17, port, "ipv6"), ["out", "in"]);
+});
+
+test("guard: a node in a tunnel forwards between its networks, from them to the CIDRs and from those to them, and nothing else", () => {
+  const inTunnel = { ...addresses, cidrs: ["10.1.0.0/24", "172.16.0.0/24"] };
+  const own = ["10.1.0.0/24", "172.16.0.0/24", "192.0.2.1/32"];
+  const passing = (node: NodeAddresses, wanted: string): readonly string[] =>
+    policies({ cidrs }, node)
+      .filter(({ direction, verdict, selector }) => direction === wanted && verdict === "allow" && selector.protocol === 0)
+      .map(({ selector: { source, destination } }) => `${formatCidr(source)} ${formatCidr(destination)}`);
+  assert.deepEqual(passing(addresses, "forward"), []);
+  const between = own.flatMap((one) => own.map((other) => `${one} ${other}`));
+  const leaving = own.slice(0, 2).map((network) => `${network} 10.0.0.0/8`);
+  const arriving = own.slice(0, 2).map((network) => `10.0.0.0/8 ${network}`);
+  assert.deepEqual(new Set(passing(inTunnel, "forward")), new Set([...between, ...leaving]));
+  assert.deepEqual(new Set(passing(inTunnel, "out")), new Set([...between, ...arriving]));
 });
 
 test("guard: of ICMPv6 neighbour discovery passes and nothing else", () => {

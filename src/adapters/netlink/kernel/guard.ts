@@ -37,10 +37,9 @@ export function guardPolicies(
   ]);
   // For ICMP the source port is the type (RFC 4301, 4.4.1.1).
   const discovery = discoveryTypes.map((type) => ({ ...anything("ipv6"), protocol: protocol.icmpv6, sourcePort: type }));
-  const forwarded = families.flatMap((family) => ownTraffic(addresses, family));
   return [
     ...[...passing, ...discovery].flatMap((selector) => passBothWays(selector, priority)),
-    ...(addresses.cidrs === undefined ? [] : forwarded.map((selector) => pass(selector, "forward", priority))),
+    ...forwardedTraffic(addresses, cidrs, priority),
     ...cidrs.flatMap((cidr) => blockCidr(cidr, priority)),
   ];
 }
@@ -61,10 +60,38 @@ export function anything(family: AddressFamily): XfrmSelector {
 /** Of the node with itself, and with and between the networks behind it. */
 function ownTraffic(addresses: NodeAddresses, family: AddressFamily): readonly XfrmSelector[] {
   const address = addresses[family];
-  const networks = (addresses.cidrs ?? []).map(parseCidr).filter((one) => one !== null);
   const own = address === null ? [] : [{ address, length: family === "ipv4" ? 32 : 128 }];
-  const all = [...own, ...networks.filter((one) => one.address.includes(":") === (family === "ipv6"))];
+  const all = [...own, ...networksOf(addresses).filter((one) => isOf(family, one))];
   return all.flatMap((source) => all.map((destination) => ({ ...anything(family), source, destination })));
+}
+
+/**
+ * What the node forwards for its networks, in tunnel mode, meets two policies, forward and out. Between them it passes. To a CIDR
+ * it comes through the first and leaves only where a peer's outbound policy protects it; from one it comes only where a peer's
+ * forward policy saw it decrypted, and passes the second.
+ */
+function forwardedTraffic(addresses: NodeAddresses, cidrs: readonly Prefix[], base: number): readonly XfrmPolicy[] {
+  if (addresses.cidrs === undefined) return [];
+  const between = families.flatMap((family) => ownTraffic(addresses, family));
+  const ways = families.flatMap((family) => {
+    const [own, others] = [networksOf(addresses), cidrs].map((all) => all.filter((one) => isOf(family, one))) as [Prefix[], Prefix[]];
+    return own.flatMap((network) => others.map((cidr) => ({ family, network, cidr })));
+  });
+  return [
+    ...between.map((selector) => pass(selector, "forward", base)),
+    ...ways.flatMap(({ family, network, cidr }) => [
+      pass({ ...anything(family), source: network, destination: cidr }, "forward", base),
+      pass({ ...anything(family), source: cidr, destination: network }, "out", base),
+    ]),
+  ];
+}
+
+function networksOf({ cidrs = [] }: NodeAddresses): readonly Prefix[] {
+  return cidrs.map(parseCidr).filter((one) => one !== null);
+}
+
+function isOf(family: AddressFamily, { address }: Prefix): boolean {
+  return address.includes(":") === (family === "ipv6");
 }
 
 /** Requests and answers. */
