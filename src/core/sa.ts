@@ -88,9 +88,9 @@ export interface SaSlot {
 export interface PolicySlot {
   readonly direction: Direction;
   readonly family: AddressFamily;
-  /** Tunnel mode: which network of this node. Otherwise its address. */
+  /** Tunnel mode: which network of this node, or its address for the path of probes. Otherwise its address goes without saying. */
   readonly local?: string | undefined;
-  /** The peer's end; in tunnel mode its address is a network, and it has no port. */
+  /** The peer's end. A network, which stands in the place of its address in tunnel mode, has no port. */
   readonly remote: Endpoint;
 }
 

@@ -34,16 +34,26 @@ function fleetOf(options: SceneOptions): SimFleet {
   return settledFleet({ packetIntervalMs: 1, ...options, agent: { ...proving.agent, ...options.agent } });
 }
 
-/** The key that packets from a to b go with. */
+/** The key that packets from a to a peer go with, between whichever networks. */
 function sentTo(fleet: SimFleet, peer: typeof b): number | null {
-  const address = fleet.node(peer).addresses.ipv4;
-  const policy = [...fleet.node(a).kernel.policies()].find(({ direction, remote }) => direction === "out" && remote.address === address);
-  return policy?.action.kind === "protect" ? splitSpi(policy.action.spi).keyId : null;
+  const policies = [...fleet.node(a).kernel.policies()].filter(({ direction, peer: to }) => direction === "out" && to === peer);
+  const keyIds = new Set(policies.map(({ action }) => (action.kind === "protect" ? splitSpi(action.spi).keyId : null)));
+  const [keyId = null] = keyIds;
+  return keyIds.size === 1 ? keyId : null;
 }
 
-for (const coordination of ["barrier", "pairwise"] as const) {
-  test(`path proof: who does not get through with the new key stays on the old one, and says why (${coordination})`, () => {
-    const fleet = fleetOf({ coordination });
+const shapes = [
+  { coordination: "barrier" },
+  { coordination: "pairwise" },
+  { coordination: "barrier", networks: 2 },
+  { coordination: "pairwise", networks: 2 },
+] as const satisfies readonly SceneOptions[];
+
+for (const shape of shapes) {
+  const words = [shape.coordination, ..."networks" in shape ? ["tunnels"] : []].join(", ");
+
+  test(`path proof: who does not get through with the new key stays on the old one, and says why (${words})`, () => {
+    const fleet = fleetOf(shape);
     fleet.garble(a, b, two.keyId);
     offer(fleet, [1, 2]);
     waitUntil(fleet, "a sends to c with key 2", () => sentTo(fleet, c) === 2);
@@ -60,17 +70,17 @@ for (const coordination of ["barrier", "pairwise"] as const) {
     assert.deepEqual(reusedOutbound(fleet), []);
   });
 
-  test(`path proof: switch-without-proof loses what goes with the new key (${coordination})`, () => {
-    const fleet = fleetOf({ coordination, ...mutantNamed("switch-without-proof").changes });
+  test(`path proof: switch-without-proof loses what goes with the new key (${words})`, () => {
+    const fleet = fleetOf({ ...shape, ...mutantNamed("switch-without-proof").changes });
     fleet.garble(a, b, two.keyId);
     offer(fleet, [1, 2]);
     waitUntil(fleet, "everybody runs key 2 alone", () => runsOnly(fleet, two));
     assert.ok(fleet.losses().length > 0);
   });
 
-  test(`path proof: a rotation whose paths are in order ends in about the same time (${coordination})`, () => {
+  test(`path proof: a rotation whose paths are in order ends in about the same time (${words})`, () => {
     const tookMs = [false, true].map((provesPaths) => {
-      const fleet = fleetOf({ coordination, agent: { provesPaths } });
+      const fleet = fleetOf({ ...shape, agent: { provesPaths } });
       const beganMs = fleet.time.nowMs;
       offer(fleet, [1, 2]);
       waitUntil(fleet, "everybody runs key 2 alone", () => runsOnly(fleet, two));
@@ -79,8 +89,8 @@ for (const coordination of ["barrier", "pairwise"] as const) {
     assert.ok((tookMs[1] ?? 0) < (tookMs[0] ?? 0) + 200, tookMs.join(" and "));
   });
 
-  test(`path proof: a compromised key is left without a proof (${coordination})`, () => {
-    const fleet = fleetOf({ coordination });
+  test(`path proof: a compromised key is left without a proof (${words})`, () => {
+    const fleet = fleetOf(shape);
     fleet.garble(a, b, two.keyId);
     offer(fleet, [1, 2]);
     waitUntil(fleet, "a waits for its proof", () => stateOf(fleet, a).tally.unanswered === 1);
@@ -88,8 +98,8 @@ for (const coordination of ["barrier", "pairwise"] as const) {
     waitUntil(fleet, "everybody runs key 2 alone", () => runsOnly(fleet, two));
   });
 
-  test(`path proof: a first key needs none, as there is nothing to stay on (${coordination})`, () => {
-    const fleet = fleetOf({ coordination, nodes: [a, b] });
+  test(`path proof: a first key needs none, as there is nothing to stay on (${words})`, () => {
+    const fleet = fleetOf({ ...shape, nodes: [a, b] });
     fleet.reboot(b);
     fleet.garble(a, b, one.keyId);
     waitUntil(fleet, "b is back", () => fleet.registry.entry(b)?.incarnationNumber === 1 && runsOnly(fleet, one));

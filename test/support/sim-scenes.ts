@@ -18,16 +18,25 @@ export const [a, b, c, d] = ["a", "b", "c", "d"] as unknown as readonly [
   NodeName,
 ];
 
-export type SceneOptions = Omit<SimOptions, "seed"> & { readonly nodes?: readonly string[] };
+export interface SceneOptions extends Omit<SimOptions, "seed"> {
+  readonly nodes?: readonly string[];
+  /** Tunnel mode: so many networks behind each node. */
+  readonly networks?: number;
+}
 
 /** A fleet that runs key 1 and has come to rest; with a controller in barrier coordination. */
-export function settledFleet({ nodes = [a, b, c], ...options }: SceneOptions): SimFleet {
+export function settledFleet({ nodes = [a, b, c], networks = 0, ...options }: SceneOptions): SimFleet {
   const fleet = new SimFleet({ seed: 1, packetIntervalMs: 100, ...options });
   if (options.coordination === "barrier") fleet.addController();
-  for (const name of nodes) fleet.addNode(name, [testKey(1)]);
+  for (const [i, name] of nodes.entries()) fleet.addNode(name, [testKey(1)], networks === 0 ? undefined : inTunnels(i, networks));
   waitUntil(fleet, "the fleet runs key 1", () => runsOnly(fleet, testKey(1)));
   fleet.run(1_000);
   return fleet;
+}
+
+function inTunnels(i: number, networks: number): string {
+  const cidrs = Array.from({ length: networks }, (_, place) => `10.${place + 1}.${i}.0/24`);
+  return [`10.0.0.${i + 1}`, ...cidrs].join();
 }
 
 /** Fails the test when `holds` has not come true within `limitMs`. */

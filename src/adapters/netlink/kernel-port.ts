@@ -9,7 +9,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AssertionError } from "../../core/assert.js";
 import { modeOf } from "../../core/node.js";
 import { fail, succeed } from "../../core/result.js";
-import { limits } from "../../core/limits.js";
 import type { Probe, ProbeOutcome } from "../../core/probe.js";
 import type { Operation } from "../../core/sa.js";
 import type { Done, PortFailure, Stop } from "../../ports/failure.js";
@@ -35,8 +34,8 @@ import { runStages } from "./kernel/stage-runner.js";
 import type { LocalNode } from "./kernel/local-node.js";
 import { TunnelRoutes } from "./kernel/tunnel-routes.js";
 import { findOwned } from "./owned.js";
-import { sendProbes, type Probing } from "./probe/policy-probes.js";
-import { here } from "./probe/sockets.js";
+import { sendProbes } from "./probe/policy-probes.js";
+import { here, type Within } from "./probe/sockets.js";
 import { NetlinkDescriptor, netlinkProtocol } from "./socket/descriptor.js";
 import { loadLibc, type Libc } from "./socket/libc.js";
 import { listenToXfrm, type Heard, type NotificationSocket } from "./socket/notification-socket.js";
@@ -53,8 +52,8 @@ export interface NetlinkKernelOptions {
   readonly besideCilium?: boolean;
   /** Lab only ("--slow-node"): see staging-pace.ts. Default 0. */
   readonly stagingDelayMs?: number;
-  /** Default: `limits.probePortDefault`, in the namespace that the process is in. */
-  readonly probing?: Probing;
+  /** Where probes are sent. Default: the namespace that the process is in. */
+  readonly within?: Within;
 }
 
 type Watcher = (reason: "connected" | "disconnected" | "foreign-change") => void;
@@ -84,7 +83,7 @@ export class NetlinkKernel implements KernelPort {
   readonly #watchers = new Set<Watcher>();
   readonly #stagingDelayMs: number;
   readonly #besideCilium: boolean;
-  readonly #probing: Probing;
+  readonly #within: Within;
   readonly #closing = new AbortController();
   #lastTurn: Promise<void> = Promise.resolve();
   #isChangeTold = true;
@@ -97,7 +96,7 @@ export class NetlinkKernel implements KernelPort {
     const { keySource, log, stagingDelayMs = 0, besideCilium = false, isGuarded = true } = options;
     const local = isGuarded ? options.local : { ...options.local, guard: null };
     this.#guard = options.local.guard;
-    this.#probing = options.probing ?? { port: limits.probePortDefault, within: here };
+    this.#within = options.within ?? here;
     this.#libc = libc;
     this.#besideCilium = besideCilium;
     this.#stagingDelayMs = stagingDelayMs;
@@ -158,7 +157,7 @@ export class NetlinkKernel implements KernelPort {
 
   probe(probes: readonly Probe[], done: Done<readonly ProbeOutcome[]>): void {
     const { signal } = this.#closing;
-    this.#enqueue(() => sendProbes(this.#reader, this.#probing, probes, signal), (sent) => {
+    this.#enqueue(() => sendProbes(this.#reader, this.#within, probes, signal), (sent) => {
       if (!sent.ok) return done(sent);
       void Promise.all(sent.value).then((outcomes) => void setImmediate(() => done(succeed(outcomes))));
     });

@@ -49,9 +49,9 @@ export function makeCommand(shell: Shell): Command {
 /** @throws CliError BAD_USAGE */
 function nodeOf(file: string, { dataplane, node, policy }: AgentConfig): LocalNode {
   if (dataplane.kind === "kernel") {
-    const { reqid, replayWindow } = dataplane;
+    const { reqid, replayWindow, probePort } = dataplane;
     const ownership = { ...defaultOwnership, reqid };
-    return { addresses: node.addresses, ownership, replayWindow, guard: policy.level === "require" ? policy.guard : null };
+    return { addresses: node.addresses, ownership, replayWindow, probePort, guard: policy.level === "require" ? policy.guard : null };
   }
   const message = `${file}: dataplane.kind is ${dataplane.kind}, which has no policies in the kernel`;
   throw new CliError({ exitCode: 2, code: "BAD_USAGE", message });

@@ -1,7 +1,7 @@
 /** Joins the adapters to an agent and runs it until it is told to stop. The composition root of `spindle agent`. */
 import { randomBytes } from "node:crypto";
 import { assert } from "../../core/assert.js";
-import { modeOf, parseIncarnationId, type IncarnationId } from "../../core/node.js";
+import { parseIncarnationId, type IncarnationId } from "../../core/node.js";
 import { Keyring } from "../../adapters/crypto/keyring.js";
 import { Keystore } from "../../adapters/keyfile/keystore.js";
 import { makeLog } from "../../adapters/log/log.js";
@@ -165,9 +165,7 @@ async function serveAgent(
       metrics: makeAgentMetrics(status),
       healthy: () => agentHealth(loop.inspect()),
       ready,
-      ...(kernel.probe === undefined || modeOf(config.node.addresses) === "tunnel"
-        ? {}
-        : { checkPaths: pathChecker(loop, kernel, config.node.name) }),
+      ...(kernel.probe === undefined ? {} : { checkPaths: pathChecker(loop, kernel, config.node.name) }),
     };
   });
 }

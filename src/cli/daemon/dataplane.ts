@@ -4,7 +4,6 @@ import { remedyFor } from "../../adapters/netlink/codec/errno.js";
 import { openNetlinkKernel, type NetlinkKernelOptions } from "../../adapters/netlink/kernel-port.js";
 import { defaultOwnership } from "../../adapters/netlink/kernel/ownership.js";
 import type { LocalNode } from "../../adapters/netlink/kernel/local-node.js";
-import { here } from "../../adapters/netlink/probe/sockets.js";
 import { PortError } from "../../adapters/port-error.js";
 import { UserspaceKernel } from "../../adapters/userspace/control-client.js";
 import type { KernelPort } from "../../ports/kernel.js";
@@ -39,9 +38,9 @@ async function openKernel(
   node: Pick<LocalNode, "addresses" | "guard">,
   options: Omit<NetlinkKernelOptions, "local">,
 ): Promise<OpenDataplane> {
-  const local = { ...node, ownership: { ...defaultOwnership, reqid }, replayWindow };
+  const local = { ...node, ownership: { ...defaultOwnership, reqid }, replayWindow, probePort };
   try {
-    return await openNetlinkKernel({ local, besideCilium, probing: { port: probePort, within: here }, ...options });
+    return await openNetlinkKernel({ local, besideCilium, ...options });
   } catch (cause) {
     if (!(cause instanceof PortError)) throw cause;
     const { code, message } = cause;

@@ -87,7 +87,7 @@ async function tryEsp(socket: RequestSocket | null, ownership: Ownership, family
 
 function triedNode(ownership: Ownership, family: AddressFamily): LocalNode {
   const addresses = { ipv4: null, ipv6: null, udpPort: null, [family]: tried[family] };
-  return { addresses, ownership, replayWindow: limits.replayWindowDefault, guard: null };
+  return { addresses, ownership, replayWindow: limits.replayWindowDefault, probePort: limits.probePortDefault, guard: null };
 }
 
 function hasXfrmStat(): boolean {

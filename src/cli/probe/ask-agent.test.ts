@@ -14,8 +14,6 @@ import { askAgent } from "./ask-agent.js";
 type Config = Parameters<typeof askAgent>[0];
 
 const kernel = { kind: "kernel" } as AgentConfig["dataplane"];
-const node = { addresses: { ipv4: "192.0.2.1", ipv6: null, udpPort: null } };
-const inTunnel = { addresses: { ...node.addresses, cidrs: ["10.1.0.0/24"] } };
 const signal = new AbortController().signal;
 const path = { peer: "b", family: "ipv4", keyId: 2, roundTripMs: 0.4, why: null } as const;
 const whole: PathCheck = { schemaVersion: 1, node: "a", paths: [path], ok: true };
@@ -35,7 +33,7 @@ async function serve(context: TestContext): Promise<Config> {
     await started.value.close();
     rmSync(folder, { recursive: true });
   });
-  return { node, metrics: { listen, tls: null }, dataplane: kernel };
+  return { metrics: { listen, tls: null }, dataplane: kernel };
 }
 
 async function codeOf(asked: Promise<unknown>): Promise<string> {
@@ -53,13 +51,12 @@ test("probe: the agent's answer over its status socket", async (context) => {
 
 const nowhere = { listen: { kind: "unix", path: join(tmpdir(), "spindle-nobody.sock") }, tls: null } as const;
 const refusals: readonly (readonly [name: string, config: Config, code: string])[] = [
-  ["no agent is there", { node, metrics: nowhere, dataplane: kernel }, "PROBE_AGENT_UNREACHABLE"],
-  ["the status server is off", { node, metrics: null, dataplane: kernel }, "PROBE_NOT_SERVED"],
-  ["the dataplane sends none", { node, metrics: nowhere, dataplane: { kind: "userspace", socket: "x" } }, "PROBE_NOT_SERVED"],
-  ["the node is in tunnel mode", { node: inTunnel, metrics: nowhere, dataplane: kernel }, "DATAPLANE_UNSUPPORTED"],
+  ["no agent is there", { metrics: nowhere, dataplane: kernel }, "PROBE_AGENT_UNREACHABLE"],
+  ["the status server is off", { metrics: null, dataplane: kernel }, "PROBE_NOT_SERVED"],
+  ["the dataplane sends none", { metrics: nowhere, dataplane: { kind: "userspace", socket: "x" } }, "PROBE_NOT_SERVED"],
   [
     "the status server is for others too",
-    { node, metrics: { ...nowhere, tls: { certificateFile: "c", keyFile: "k", clientAuthorityFile: null } }, dataplane: kernel },
+    { metrics: { ...nowhere, tls: { certificateFile: "c", keyFile: "k", clientAuthorityFile: null } }, dataplane: kernel },
     "PROBE_NOT_SERVED",
   ],
 ];

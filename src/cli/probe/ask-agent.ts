@@ -1,20 +1,18 @@
 /** Asks the agent of this host, at its status server, to probe its paths. */
 import { request, type IncomingMessage } from "node:http";
-import { modeOf } from "../../core/node.js";
 import { formatServiceAddress } from "../../http/listen.js";
 import type { PathCheck, UnknownPeers } from "../../http/status.js";
 import type { ServiceAddress } from "../../ports/service-address.js";
 import type { AgentConfig } from "../config/agent.js";
 import { CliError } from "../exit.js";
 
-/** @param peers null for all @throws CliError BAD_USAGE, DATAPLANE_UNSUPPORTED, PROBE_NOT_SERVED, PROBE_NOT_ADMITTED, PROBE_PEER_UNKNOWN, PROBE_AGENT_UNREACHABLE */
+/** @param peers null for all @throws CliError BAD_USAGE, PROBE_NOT_SERVED, PROBE_NOT_ADMITTED, PROBE_PEER_UNKNOWN, PROBE_AGENT_UNREACHABLE */
 export async function askAgent(
-  { node, metrics, dataplane }: Pick<AgentConfig, "metrics" | "dataplane"> & { readonly node: Pick<AgentConfig["node"], "addresses"> },
+  { metrics, dataplane }: Pick<AgentConfig, "metrics" | "dataplane">,
   peers: readonly string[] | null,
   signal: AbortSignal,
 ): Promise<PathCheck> {
   if (dataplane.kind !== "kernel") throw notServed("the userspace dataplane sends no probes");
-  if (modeOf(node.addresses) === "tunnel") throw inTunnel();
   if (metrics === null) throw notServed("metrics.enabled is false, so that the agent has no status server");
   if (metrics.tls !== null) throw notServed("metrics.tls opens the status server to others, and probes are for this host alone");
   const { status, body } = await post(metrics.listen, JSON.stringify({ peers }), signal);
@@ -28,12 +26,6 @@ function notServed(why: string): CliError {
   const message = `the agent cannot be asked to probe: ${why}`;
   const hint = "it takes the kernel's dataplane, and metrics.listen on loopback or a unix socket";
   return new CliError({ exitCode: 2, code: "PROBE_NOT_SERVED", message, hint });
-}
-
-function inTunnel(): CliError {
-  const message = "paths in tunnel mode (node.cidrs) cannot be probed: a probe is of the nodes' own addresses, which are in no tunnel";
-  const hint = "send something from a host in one of the networks to one in a peer's";
-  return new CliError({ exitCode: 2, code: "DATAPLANE_UNSUPPORTED", message, hint });
 }
 
 function notAdmitted(): CliError {

@@ -1,6 +1,6 @@
 /**
  * The addresses between two nodes, and the SAs and policies that belong on them. There is one path for each address family
- * and, in tunnel mode, for each pair of networks: those of one family have a policy each and share their SAs.
+ * and, in tunnel mode, for each pair of networks and one for probes: those of one family have a policy each and share their SAs.
  */
 import type { KeyId } from "../key-id.js";
 import { modeOf, type AddressFamily, type RosterEntry } from "../node.js";
@@ -28,7 +28,10 @@ export interface Path {
   readonly remote: Endpoint;
 }
 
-/** The networks at both ends of a path, in tunnel mode; null for the path between the addresses themselves. */
+/**
+ * The networks at both ends of a path, in tunnel mode; both nodes' addresses, without a length, for the path of probes, which are
+ * in no network. Null in transport mode, where there is one path between the addresses themselves.
+ */
 export type Networks = { readonly local: string; readonly remote: string } | null;
 
 const betweenAddresses: readonly Networks[] = [null];
@@ -40,10 +43,16 @@ export function networksBetween(
   peer: Pick<RosterEntry, "addresses">,
   family: AddressFamily,
 ): readonly Networks[] {
-  if (self.addresses[family] === null || peer.addresses[family] === null) return nowhere;
+  const [local, remote] = [self.addresses[family], peer.addresses[family]];
+  if (local === null || remote === null) return nowhere;
   const ours = self.addresses.cidrs;
   const theirs = peer.addresses.cidrs;
   if (ours === undefined || theirs === undefined) return ours === theirs ? betweenAddresses : nowhere;
+  const pairs = pairsOf(ours, theirs, family);
+  return pairs.length === 0 ? nowhere : [...pairs, { local, remote }];
+}
+
+function pairsOf(ours: readonly string[], theirs: readonly string[], family: AddressFamily): readonly NonNullable<Networks>[] {
   const isOfFamily = (cidr: string): boolean => cidr.includes(":") === (family === "ipv6");
   const remotes = theirs.filter(isOfFamily);
   return ours.filter(isOfFamily).flatMap((local) => remotes.map((remote) => ({ local, remote })));
@@ -163,10 +172,15 @@ export function policyTo(
     return { kind: "set-policy", policy: { direction, family, remote, peer: peer.name, action } };
   }
   const { local } = networks;
-  const network: Endpoint = { address: networks.remote, udpPort: null };
+  const network = farEnd(networks, remote);
   if (action === null) return { kind: "delete-policy", policy: { direction, family, local, remote: network } };
   const leading = throughTunnel(action, remote);
   return { kind: "set-policy", policy: { direction, family, local, remote: network, peer: peer.name, action: leading } };
+}
+
+/** A network has no port. */
+function farEnd(networks: NonNullable<Networks>, remote: Endpoint): Endpoint {
+  return networks.remote === remote.address ? remote : { address: networks.remote, udpPort: null };
 }
 
 function throughTunnel(action: PolicyAction, { address }: Endpoint): PolicyAction {

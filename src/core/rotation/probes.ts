@@ -29,20 +29,24 @@ export function wantProbes(state: AgentState, observation: Observation, nowMs: n
   return probes.length === 0 ? null : { kind: "probe", probes };
 }
 
-interface DueProbe {
+export interface DueProbe {
   readonly probe: Probe;
   readonly dueMs: number;
 }
 
-function lackingProofs(context: Context, inputs: PeerInputs): readonly DueProbe[] {
+/** One for each family, as its paths share their SAs. */
+export function lackingProofs(context: Context, inputs: PeerInputs): readonly DueProbe[] {
   const { entry, proofs } = inputs;
   if (entry === undefined) return [];
-  return viewPaths(context, entry, inputs).flatMap(({ family, outbound: { proves } }) => {
+  const lacking = new Map<AddressFamily, DueProbe>();
+  for (const { family, outbound: { proves } } of viewPaths(context, entry, inputs)) {
     const path = pathBetween(context.self, entry, family);
-    if (proves === null || path === null) return [];
+    if (proves === null || path === null) continue;
     const tried = proofOn(proofs, context.self, entry, family, proves);
-    return [{ probe: probeOn(context, entry, path, proves), dueMs: tried === undefined ? 0 : tried.atMs + limits.probeRetryMs }];
-  });
+    const dueMs = tried === undefined ? 0 : tried.atMs + limits.probeRetryMs;
+    lacking.set(family, { probe: probeOn(context, entry, path, proves), dueMs });
+  }
+  return [...lacking.values()];
 }
 
 function probeOn(context: Context, entry: RosterEntry, { family, local, remote }: Path, key: KeyIdentity): Probe {

@@ -1,8 +1,7 @@
 /**
  * Path proof: packets to a peer that are in good hands with one key go over to the next only after a probe went with that
  * and was answered. A peer whose probe fails stays where it is. Not for what has nothing to stay on: a first key, a key that
- * its receiver gave up, and a compromised one (S5 beats S1). Nor in tunnel mode: a probe is of the nodes' own addresses, which
- * are in no tunnel.
+ * its receiver gave up, and a compromised one (S5 beats S1).
  */
 import { slotOf } from "../jitter.js";
 import { includesKey, sameKey, type KeyIdentity } from "../key-id.js";
@@ -24,8 +23,7 @@ export const nobody: Sample = new Set<NodeName>();
  */
 export function sampleFor(before: Context | null, directive: Directive, roster: Roster, self: NodeName): Sample {
   const { next, emergency } = directive;
-  const isTunnel = roster.entries.get(self)?.addresses.cidrs !== undefined;
-  if (next === null || emergency || isTunnel) return nobody;
+  if (next === null || emergency) return nobody;
   if (before !== null && before.sample !== nobody && sameKey(before.next, next)) return before.sample;
   if (roster.entries.size - 1 <= limits.probedPeersMax) return "all";
   const others = [...roster.entries.keys()].filter((name) => name !== self);

@@ -1,4 +1,4 @@
-/** Tunnel mode as the machine sees it: several paths by one pair of SAs, each with its policies. */
+/** Tunnel mode as the machine sees it: several paths by one pair of SAs, each with its policies, and one of them for probes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { peer as plainPeer, makeContext, recordOf, sasOf, self as plainSelf } from "../../../test/support/peer-states.js";
@@ -13,6 +13,7 @@ import { senderSpi } from "./path.js";
 import { evaluatePeer } from "./peer.js";
 import { fact, is } from "./peer-facts.js";
 import { planPeer } from "./peer-plan.js";
+import { lackingProofs } from "./probes.js";
 
 const behind = (entry: RosterEntry, ...cidrs: readonly string[]): RosterEntry => ({
   ...entry,
@@ -21,6 +22,7 @@ const behind = (entry: RosterEntry, ...cidrs: readonly string[]): RosterEntry =>
 const self = behind(plainSelf, "10.1.0.0/24");
 const peer = behind(plainPeer, "10.2.0.0/24", "10.3.0.0/24");
 const key = testKey(1);
+const own = plainSelf.addresses.ipv4 ?? "";
 const outer = plainPeer.addresses.ipv4 ?? "";
 const spi: Spi = senderSpi({ self }, peer, "out", key.keyId);
 
@@ -28,8 +30,12 @@ function contextOf(changes: Partial<Context> = {}): Context {
   return makeContext({ self, ...changes });
 }
 
+/** To a network of the peer, or to its address for probes. */
 function policy(direction: "in" | "out", remote: string, action: PolicyAction): HeldPolicy {
-  return { direction, family: "ipv4", local: "10.1.0.0/24", remote: { address: remote, udpPort: null }, action };
+  const isOfProbes = remote === outer;
+  const { udpPort } = plainPeer.addresses;
+  const local = isOfProbes ? own : "10.1.0.0/24";
+  return { direction, family: "ipv4", local, remote: { address: remote, udpPort: isOfProbes ? udpPort : null }, action };
 }
 
 const bothWays = (remote: string): readonly HeldPolicy[] => [
@@ -67,32 +73,32 @@ function planned(context: Context, given: PeerInputs): Readonly<Record<string, r
 
 test("tunnel: networks of one peer share their SAs and have a policy each", () => {
   assert.deepEqual(planned(contextOf(), { ...inputs([], peer, []), recorded: undefined }), {
-    block: ["out 10.1.0.0/24 10.2.0.0/24 block", "out 10.1.0.0/24 10.3.0.0/24 block"],
-    inbound: ["install in tunnel", "in 10.1.0.0/24 10.2.0.0/24 accept", "in 10.1.0.0/24 10.3.0.0/24 accept"],
+    block: ["out 10.1.0.0/24 10.2.0.0/24 block", "out 10.1.0.0/24 10.3.0.0/24 block", `out ${own} ${outer} block`],
+    inbound: ["install in tunnel", "in 10.1.0.0/24 10.2.0.0/24 accept", "in 10.1.0.0/24 10.3.0.0/24 accept", `in ${own} ${outer} accept`],
     outbound: ["install out tunnel"],
   });
 });
 
-test("tunnel: the switch is one update for each pair of networks", () => {
-  const blocked = ["10.2.0.0/24", "10.3.0.0/24"].flatMap((remote) => [
+test("tunnel: the switch is one update for each pair of networks, and one for probes", () => {
+  const blocked = ["10.2.0.0/24", "10.3.0.0/24", outer].flatMap((remote) => [
     policy("in", remote, { kind: "accept", outer }),
     policy("out", remote, { kind: "block" }),
   ]);
   assert.deepEqual(planned(contextOf(), inputs(blocked)), {
-    switch: ["out 10.1.0.0/24 10.2.0.0/24 protect", "out 10.1.0.0/24 10.3.0.0/24 protect"],
+    switch: ["out 10.1.0.0/24 10.2.0.0/24 protect", "out 10.1.0.0/24 10.3.0.0/24 protect", `out ${own} ${outer} protect`],
   });
 });
 
 test("tunnel: an outbound SA that one of several policies selects is not deleted", () => {
   const next = testKey(2);
   const context = contextOf({ hold: [next], current: next, candidates: [next] });
-  const given = inputs([...bothWays("10.2.0.0/24"), policy("out", "10.3.0.0/24", { kind: "block" })]);
+  const given = inputs([...bothWays("10.2.0.0/24"), ...bothWays(outer), policy("out", "10.3.0.0/24", { kind: "block" })]);
   const { delete: deleted = [] } = planned(context, { ...given, report: undefined });
   assert.ok(!deleted.includes("delete out"), deleted.join());
 });
 
 test("tunnel: a network more waits for its cover; the others go on", () => {
-  const uncovered = { ...inputs(bothWays("10.2.0.0/24")), report: undefined };
+  const uncovered = { ...inputs([...bothWays("10.2.0.0/24"), ...bothWays(outer)]), report: undefined };
   const { facts } = evaluatePeer(contextOf(), uncovered);
   assert.ok(is(facts, "missingCurrent"), "nothing can be received for the new one yet");
   assert.ok(is(facts, "onCurrent"), "the one that was there still sends");
@@ -104,13 +110,14 @@ test("tunnel: a network more waits for its cover; the others go on", () => {
 
 test("tunnel: what a peer reported before its networks changed is no cover for them", () => {
   const grown = { ...peer, revision: (peer.revision + 1) as RosterRevision };
-  const given = inputs([...bothWays("10.2.0.0/24"), policy("in", "10.3.0.0/24", { kind: "accept", outer })], grown);
+  const given = inputs([...bothWays("10.2.0.0/24"), ...bothWays(outer), policy("in", "10.3.0.0/24", { kind: "accept", outer })], grown);
   const { switch: switched = [], block = [] } = planned(contextOf(), given);
   assert.deepEqual([switched, block], [[], ["out 10.1.0.0/24 10.3.0.0/24 block"]]);
 });
 
 test("tunnel: a network that its node no longer has loses its policies", () => {
-  const given = inputs([...bothWays("10.2.0.0/24"), ...bothWays("10.3.0.0/24")], behind(plainPeer, "10.2.0.0/24"));
+  const policies = ["10.2.0.0/24", "10.3.0.0/24", outer].flatMap(bothWays);
+  const given = inputs(policies, behind(plainPeer, "10.2.0.0/24"));
   assert.deepEqual(planned(contextOf(), given), { delete: ["delete in 10.3.0.0/24", "delete out 10.3.0.0/24"] });
 });
 
@@ -119,7 +126,7 @@ test("tunnel: a policy that leads to the network's former node is as good as non
     ...slot,
     action: { ...action, outer: "192.0.2.200" } as PolicyAction,
   }));
-  const given = inputs([...astray, ...bothWays("10.3.0.0/24")]);
+  const given = inputs([...astray, ...bothWays("10.3.0.0/24"), ...bothWays(outer)]);
   assert.ok(is(evaluatePeer(contextOf(), given).facts, "missingCurrent"));
   assert.deepEqual(planned(contextOf(), given), {
     inbound: ["in 10.1.0.0/24 10.2.0.0/24 accept"],
@@ -128,9 +135,20 @@ test("tunnel: a policy that leads to the network's former node is as good as non
 });
 
 test("tunnel: nodes of different modes have no path, and nothing stays between them", () => {
-  const given = inputs(bothWays("10.2.0.0/24"), plainPeer);
+  const given = inputs([...bothWays("10.2.0.0/24"), ...bothWays(outer)], plainPeer);
   const { facts } = evaluatePeer(contextOf(), given);
   assert.equal(facts & (fact.blocked | fact.onCurrent), fact.blocked);
   const { delete: deleted = [] } = planned(contextOf(), given);
-  assert.ok(deleted.includes("delete out 10.2.0.0/24") && deleted.includes("delete in 10.2.0.0/24"), deleted.join());
+  for (const slot of ["out 10.2.0.0/24", "in 10.2.0.0/24", `out ${outer}`, `in ${outer}`]) assert.ok(deleted.includes(`delete ${slot}`), deleted.join());
+});
+
+test("tunnel: a new key is proven once, however many networks go over to it", () => {
+  const next = testKey(2);
+  const context = contextOf({ next, hold: [key, next], candidates: [next, key], sample: "all" });
+  const sas = [key, next].flatMap((one) => [...sasOf("in", one), ...sasOf("out", one)]);
+  const report = { ...steadyReport(2, key), holds: [key, next] };
+  const policies = ["10.2.0.0/24", "10.3.0.0/24", outer].flatMap(bothWays);
+  const given = { ...inputs(policies, peer, sas), report, recorded: recordOf([key, next], peer) };
+  assert.deepEqual(planned(context, given), {});
+  assert.deepEqual(lackingProofs(context, given).map(({ probe: { family, key: { keyId } } }) => [family, keyId]), [["ipv4", 2]]);
 });

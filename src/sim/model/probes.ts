@@ -8,7 +8,7 @@ import type { Spi } from "../../core/spi.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
 import { plain, receive, routeVia, transitMs, type Flow, type Plain } from "./flow.js";
 import type { SimKernel } from "./kernel.js";
-import { saIn, type Remote, type SimSa } from "./sa-table.js";
+import { carrierOf, saIn, type Remote, type SimSa } from "./sa-table.js";
 
 /** Where probes go through: a kernel, its SAs, and who is told of each probe that was dropped for want of an SA. */
 export interface ProbeScene {
@@ -31,8 +31,11 @@ export function exchangeProbes(
     if (missing >= 0) done(outcomes);
     missing = -1;
   };
-  for (const [i, { remote, spi }] of probes.entries()) {
-    sendProbe(scene, scene.kernel.find({ remote }), spi, () => {
+  for (const [i, { local, remote, spi }] of probes.entries()) {
+    const { kernel } = scene;
+    // In tunnel mode probes have a path of their own; their peer's record is that of the tunnel's ends.
+    const near = kernel.find({ local: local.address, remote }) ?? kernel.find({ remote });
+    sendProbe(scene, near, spi, () => {
       outcomes[i] = { kind: "answered", roundTripMs: time.nowMs - sentMs };
       missing -= 1;
       if (missing === 0) end();
@@ -45,7 +48,7 @@ const unanswered: ProbeOutcome = { kind: "failed", code: probeUnanswered, messag
 
 function sendProbe(scene: ProbeScene, near: Remote | undefined, spi: Spi, answered: () => void): void {
   const { time, kernel } = scene;
-  const sa = near === undefined ? undefined : saIn(near, { direction: "out", spi });
+  const sa = near === undefined ? undefined : saIn(carrierOf(near), { direction: "out", spi });
   const flow = near?.flowTo ?? null;
   if (sa === undefined) return kernel.count("XfrmOutNoStates", 1);
   if (flow === null) return;

@@ -22,7 +22,7 @@ export interface SwarmSeedOptions {
   readonly mutant?: Mutant | null;
   /** Over what the seed draws: a recorder, or a checker around the steps. Before the mutant's changes. */
   readonly changes?: Partial<SimOptions>;
-  /** Agents prove their paths, and paths fail: in transport mode, as nothing is proven in a tunnel. */
+  /** Agents prove their paths, and paths fail. */
   readonly garbles?: true;
 }
 
@@ -107,7 +107,7 @@ export function runSwarmSeed(seed: number, options: SwarmSeedOptions = {}): Swar
 }
 
 function withProvenPaths({ sim, ...drawn }: SwarmOptions): SwarmOptions {
-  return { ...drawn, networks: 0, sim: { ...sim, agent: { ...sim.agent, provesPaths: true } } };
+  return { ...drawn, sim: { ...sim, agent: { ...sim.agent, provesPaths: true } } };
 }
 
 function checkersOf({ fleet, operator }: Scene, history: History, mutant: Mutant | null): readonly Checker[] {

@@ -122,7 +122,7 @@ const guard: Guard = { cidrs: [{ address: "10.99.0.0", length: 16 }], bypassTcpP
 /** What an agent does first. @returns the code, or none when the kernel has what it needs */
 async function checkKernel(options: { guard?: Guard; udpPort?: number } = {}): Promise<string> {
   const addresses = { ...addressesOfNode, udpPort: options.udpPort ?? null };
-  const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024, guard: options.guard ?? null };
+  const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024, probePort: 11_192, guard: options.guard ?? null };
   try {
     (await openNetlinkKernel({ local, keySource: new Keyring(), log: { write: () => undefined } })).close();
     return "none";

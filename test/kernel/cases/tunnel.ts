@@ -34,11 +34,14 @@ function errorsOf({ namespace }: FleetNode): number {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** In policies for this host and through it, out policies pinned, for each pair of networks of one family. */
+/**
+ * In policies for this host and through it, out policies pinned, for each pair of networks of one family. For the probes of each
+ * family besides an out policy and two in.
+ */
 function assertWhole(left: FleetNode): void {
   const policies = listed(left, "policy");
   const count = (words: string): number => policies.split(words).length - 1;
-  assert.deepEqual(["dir out", "dir in", "dir fwd"].map(count), [3, 3, 3], policies);
+  assert.deepEqual(["dir out", "dir in", "dir fwd"].map(count), [3 + 2, 3 + 4, 3], policies);
   assert.equal(listed(left, "state").match(/mode tunnel/g)?.length, 4, "one SA for each direction and family");
 }
 
@@ -86,6 +89,7 @@ async function routesComeBack(): Promise<void> {
     await carries();
     assert.match(routes(left), /10\.2\.0\.0\/24 via 192\.0\.2\.2 dev left metric 21328/);
     assert.match(routes(left, "-6"), /fd02::\/64 via 2001:db8::2 dev left metric 21328/);
+    assert.equal(routes(left).trim().split("\n").length, 1, "none to the peer itself, whose probes have policies too");
     ipBatch(
       [
         "route add 10.9.0.0/16 via 192.0.2.2 proto 84 metric 21328",

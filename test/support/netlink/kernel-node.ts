@@ -63,12 +63,12 @@ export async function makeKernelNode(
   const libc = await loadLibc();
   const keyring = new Keyring();
   const addresses = { ...ends, udpPort, ...(cidrs === undefined ? {} : { cidrs }) };
-  const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024, guard };
+  const local = { addresses, ownership: defaultOwnership, replayWindow: 1_024, probePort, guard };
   const said: string[] = [];
   const own: Log = { write: (_level, message) => void said.push(message) };
-  const probing = { port: probePort, within: namespace?.within ?? here };
+  const within = namespace?.within ?? here;
   const make = (): NetlinkKernel => {
-    const kernel = new NetlinkKernel(libc, { local, keySource: keyring, log: log ?? own, besideCilium, isGuarded, probing });
+    const kernel = new NetlinkKernel(libc, { local, keySource: keyring, log: log ?? own, besideCilium, isGuarded, within });
     kernel.holdSockets();
     return kernel;
   };

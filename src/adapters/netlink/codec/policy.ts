@@ -187,3 +187,10 @@ function readTemplate(bytes: Uint8Array): ListedTemplate {
     optional: bytes[templateOffset.optional] !== 0,
   };
 }
+
+/** The same for what the kernel finds the same policy by, but for an `if_id`. */
+export function slotTextOf({ direction, selector }: XfrmPolicySlot): string {
+  const { source, destination, protocol, sourcePort, destinationPort } = selector;
+  const ends = `${source.address}/${source.length} ${destination.address}/${destination.length}`;
+  return `${direction} ${ends} ${protocol} ${sourcePort} ${destinationPort}`;
+}

@@ -5,8 +5,8 @@
  */
 import { slotForeign } from "../../../ports/kernel.js";
 import { PortError } from "../../port-error.js";
-import type { ListedPolicy, XfrmPolicy, XfrmPolicySlot } from "../codec/model.js";
-import { appendGetPolicy, appendPolicy, readPolicy } from "../codec/policy.js";
+import type { ListedPolicy, XfrmPolicy } from "../codec/model.js";
+import { appendGetPolicy, appendPolicy, readPolicy, slotTextOf } from "../codec/policy.js";
 import { kernelFailure } from "../socket/failures.js";
 import type { RequestSocket } from "../socket/request-socket.js";
 import { guardPolicies } from "./guard.js";
@@ -71,10 +71,4 @@ function heldByAnother({ direction, selector: { source, destination } }: XfrmPol
 
 function textOf(policy: XfrmPolicy | ListedPolicy): string {
   return `${slotTextOf(policy)} ${policy.verdict} ${policy.priority} ${policy.templates.length}`;
-}
-
-function slotTextOf({ direction, selector }: XfrmPolicySlot): string {
-  const { source, destination, protocol, sourcePort, destinationPort } = selector;
-  const ends = `${source.address}/${source.length} ${destination.address}/${destination.length}`;
-  return `${direction} ${ends} ${protocol} ${sourcePort} ${destinationPort}`;
 }

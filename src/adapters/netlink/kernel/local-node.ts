@@ -9,6 +9,8 @@ export interface LocalNode {
   readonly ownership: Ownership;
   /** Of inbound SAs, in packets. */
   readonly replayWindow: number;
+  /** UDP port at which every node of the fleet answers probes. */
+  readonly probePort: number;
   /** Null where nothing is blocked but towards peers. */
   readonly guard: Guard | null;
 }

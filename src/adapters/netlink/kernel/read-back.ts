@@ -20,7 +20,8 @@ import { isOwnPolicy, isOwnSa } from "./ownership.js";
 import { remove } from "./removal.js";
 import { Strays } from "./strays.js";
 import type { LocalNode } from "./local-node.js";
-import { partsOf, PolicyReading, xfrmPolicySlotOf, type PolicyPart } from "./policy-translation.js";
+import { PolicyReading } from "./policy-reading.js";
+import { partsOf, xfrmPolicySlotOf, type PolicyPart } from "./policy-translation.js";
 import { isInSlot, refuse, slotOfSa, xfrmSaIdOf } from "./translate.js";
 import type { TunnelRoutes } from "./tunnel-routes.js";
 

@@ -87,11 +87,12 @@ async function runSlice(
 interface Part {
   readonly operation: Operation;
   readonly policy: PolicyPart | null;
+  readonly isFirst: boolean;
 }
 
 function split(operation: Operation): readonly Part[] {
-  if (operation.kind !== "set-policy" && operation.kind !== "delete-policy") return [{ operation, policy: null }];
-  return partsOf(policySlotOf(operation.policy)).map((policy) => ({ operation, policy }));
+  if (operation.kind !== "set-policy" && operation.kind !== "delete-policy") return [{ operation, policy: null, isFirst: true }];
+  return partsOf(policySlotOf(operation.policy)).map((policy, place) => ({ operation, policy, isFirst: place === 0 }));
 }
 
 /** A part that will be sent, with the key that it needs. */
@@ -133,9 +134,9 @@ function prepare(
   part: Part,
   { nothingToDelete, held }: Foreign,
 ): Sendable | FailedOperation | "skip" {
-  const { operation, policy } = part;
+  const { operation, isFirst } = part;
   if (nothingToDelete.has(part)) return "skip";
-  if (held.has(operation)) return policy?.direction === "forward" ? "skip" : { operation, ...foreignHolder("policy") };
+  if (held.has(operation)) return isFirst ? { operation, ...foreignHolder("policy") } : "skip";
   if (operation.kind !== "install-sa") return { ...part, secret: null };
   const secret = reader.keySource.derive(operation.sa.key);
   if (secret !== null) return { ...part, secret };
@@ -206,7 +207,7 @@ function append(batch: MessageBatch, { operation, policy, secret }: Sendable, { 
     case "delete-sa":
       return appendDeleteSa(batch, xfrmSaIdOf(operation.slot, local));
     case "set-policy":
-      return appendPolicy(batch, "set", xfrmPolicyOf(operation.policy, policy!.direction, local));
+      return appendPolicy(batch, "set", xfrmPolicyOf(operation.policy, policy!, local));
     case "delete-policy":
       return appendDeletePolicy(batch, xfrmPolicySlotOf(policy!, local));
   }

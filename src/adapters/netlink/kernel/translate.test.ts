@@ -8,13 +8,15 @@ import type { NodeIndex, Spi } from "../../../core/spi.js";
 import type { ListedPolicy, ListedSa, XfrmPolicy } from "../codec/model.js";
 import { defaultOwnership, isOwnPolicy, isOwnSa, peerPriority } from "./ownership.js";
 import type { LocalNode } from "./local-node.js";
-import { partsOf, PolicyReading, xfrmPolicyOf } from "./policy-translation.js";
+import { PolicyReading } from "./policy-reading.js";
+import { partsOf, xfrmPolicyOf } from "./policy-translation.js";
 import { refuse, slotOfSa, xfrmSaIdOf, xfrmSaOf } from "./translate.js";
 
 const local: LocalNode = {
   addresses: { ipv4: "192.0.2.1", ipv6: null, udpPort: null },
   ownership: defaultOwnership,
   replayWindow: 1_024,
+  probePort: 11_192,
   guard: null,
 };
 const spi = 0x0300_0010 as Spi;
@@ -89,6 +91,10 @@ function viewsOf(policies: readonly ListedPolicy[], node = local): readonly Poli
   return reading.done();
 }
 
+function writtenOf(spec: PolicySpec, node = local): readonly XfrmPolicy[] {
+  return partsOf(spec).map((part) => xfrmPolicyOf(spec, part, node));
+}
+
 /** As the kernel lists what was set. */
 function listed(written: XfrmPolicy): ListedPolicy {
   const templates = written.templates.map((template) => ({ ...template, protocol: 50 }));
@@ -105,7 +111,8 @@ test("kernel port: an outbound policy is pinned to its SPI, an inbound one is no
     [policy("in", { kind: "block" }), undefined],
   ];
   for (const [spec, pinned] of cases) {
-    const written = xfrmPolicyOf(spec, spec.direction, local);
+    const [written] = writtenOf(spec);
+    assert.ok(written !== undefined);
     assert.equal(written.templates[0]?.spi, pinned);
     assert.equal(written.priority, defaultOwnership.priority + peerPriority);
     const { direction, family, remote, action } = spec;
@@ -121,7 +128,7 @@ test("kernel port: where ESP goes in UDP, SAs have both ports and policies are f
   assert.equal(refuse({ kind: "install-sa", sa: spec }, udp), null);
   assert.deepEqual(xfrmSaOf(spec, udp).encapsulation, { source: 4_500, destination: 4_500 });
   const accept = { ...policy("in", { kind: "accept" }), remote: there };
-  assert.deepEqual(viewsOf([listed(xfrmPolicyOf(accept, "in", udp))], udp)[0]?.slot.remote, there);
+  assert.deepEqual(viewsOf([listed(writtenOf(accept, udp)[0]!)], udp)[0]?.slot.remote, there);
   const other = { ...spec, source: { ...there, udpPort: 4_501 } };
   assert.match(refuse({ kind: "install-sa", sa: other }, udp)?.message ?? "", /UDP 4501 towards a peer, where this node has UDP 4500/);
 });
@@ -154,7 +161,7 @@ test("kernel port: an SA is ours by its reqid, and only without marks, if_id or 
 });
 
 test("kernel port: a policy is ours by its band, and only without marks, if_id or another's template", () => {
-  const own = listed(xfrmPolicyOf(policy("in", { kind: "accept" }), "in", local));
+  const own = listed(writtenOf(policy("in", { kind: "accept" }))[0]!);
   const { priority } = defaultOwnership;
   const foreign: readonly Partial<ListedPolicy>[] = [
     { priority: priority - 1 },
@@ -177,7 +184,7 @@ test("kernel port: what neither starts nor ends here has no slot", () => {
 });
 
 test("kernel port: a policy of ours for more than one peer is not listed as a peer's", () => {
-  const own = listed(xfrmPolicyOf(policy("in", { kind: "block" }), "in", local));
+  const own = listed(writtenOf(policy("in", { kind: "block" }))[0]!);
   const wide = { ...own.selector, source: { address: "0.0.0.0", length: 0 } };
   assert.deepEqual(viewsOf([{ ...own, selector: wide }]), []);
   assert.deepEqual(viewsOf([{ ...own, direction: "forward" }]), []);
@@ -191,8 +198,7 @@ function between(direction: "in" | "out", action: PolicyAction, network = "10.1.
   return { direction, peer: end.name, family: "ipv4", local: network, remote, action };
 }
 
-const inParts = (spec: PolicySpec): readonly ListedPolicy[] =>
-  partsOf(spec).map(({ direction }) => listed(xfrmPolicyOf(spec, direction, tunnelNode)));
+const inParts = (spec: PolicySpec): readonly ListedPolicy[] => writtenOf(spec, tunnelNode).map(listed);
 
 test("kernel port: between networks, what comes in is two policies, and each is recognised", () => {
   const specs = [
@@ -214,6 +220,33 @@ test("kernel port: one of two inbound policies is none that a level wants", () =
   for (const half of [[here!], [through!], [other!, through!]]) {
     assert.deepEqual(viewsOf(half, tunnelNode).map(({ action }) => action.kind), ["block"]);
   }
+});
+
+/** The path of probes, between the addresses themselves. */
+function ofProbes(direction: "in" | "out", action: PolicyAction): PolicySpec {
+  return { ...between(direction, action, "192.0.2.1"), remote: at("192.0.2.2") };
+}
+
+test("kernel port: in a tunnel, the path of probes takes the probe port alone, and each policy is recognised", () => {
+  const [out, accept] = [ofProbes("out", { kind: "protect", spi, outer }), ofProbes("in", { kind: "accept", outer })];
+  const portsOf = (spec: PolicySpec): readonly unknown[] =>
+    inParts(spec).map(({ direction, selector: { protocol, sourcePort, destinationPort } }) => [direction, protocol, sourcePort, destinationPort]);
+  assert.deepEqual(portsOf(out), [["out", 17, 11_192, "any"]]);
+  assert.deepEqual(portsOf(accept), [["in", 17, "any", 11_192], ["in", 17, 11_192, "any"]]);
+  for (const spec of [out, accept, ofProbes("out", { kind: "block" })]) {
+    const { peer: _peer, action, ...slot } = spec;
+    assert.deepEqual(viewsOf(inParts(spec), tunnelNode), [{ slot, action }]);
+    assert.equal(refuse({ kind: "set-policy", policy: spec }, tunnelNode), null);
+  }
+  assert.deepEqual(viewsOf(inParts(accept).slice(1), tunnelNode).map(({ action }) => action.kind), ["block"], "one of two");
+});
+
+test("kernel port: a policy of another probe port, or from another mode, is nobody's slot", () => {
+  const [out] = inParts(ofProbes("out", { kind: "block" }));
+  assert.deepEqual(viewsOf([out!], { ...tunnelNode, probePort: 11_193 }), []);
+  assert.deepEqual(viewsOf([out!], local), []);
+  const foreign: Operation = { kind: "set-policy", policy: { ...ofProbes("out", { kind: "block" }), local: "192.0.2.7" } };
+  assert.equal(refuse(foreign, tunnelNode)?.code, "DATAPLANE_UNSUPPORTED");
 });
 
 test("kernel port: a tunnel that does not end here, or a policy of another mode, is nobody's slot", () => {

@@ -49,7 +49,7 @@ export class TunnelRoutes {
   async keep(policies: readonly ListedPolicy[]): Promise<void> {
     await this.#told(async () => {
       const ours = await listTunnelRoutes(this.#socket);
-      const outbound = policies.filter(({ direction }) => direction === "out");
+      const outbound = policies.filter(isToNetwork);
       await this.#replace(outbound.flatMap(wantedOf), ours);
       const named = new Set(outbound.map(({ selector }) => formatCidr(selector.destination)));
       await removeTunnelRoutes(this.#socket, ours.filter(({ destination }) => !named.has(formatCidr(destination))));
@@ -124,6 +124,11 @@ function wantedBy(operation: Operation): readonly Wanted[] {
 function wantedOf({ selector: { family, destination }, templates }: ListedPolicy): readonly Wanted[] {
   const [template] = templates;
   return template === undefined ? [] : [{ destination: { family, ...destination }, outer: template.destination }];
+}
+
+/** Probes go to the peer's own address. */
+function isToNetwork({ direction, selector }: ListedPolicy): boolean {
+  return direction === "out" && selector.protocol === 0;
 }
 
 function hostPrefix(family: Family, address: string): Prefix {

@@ -3,9 +3,9 @@
  * long as it takes to hand the packets to the kernel, which encrypts them within the call. One that a crash leaves carries our
  * band and no place that anything wants, so that the next dump removes it.
  */
+import { modeOf } from "../../../core/node.js";
 import type { Probe, ProbeOutcome } from "../../../core/probe.js";
 import type { PolicySpec } from "../../../core/sa.js";
-import { protocolUdp } from "../codec/constants.js";
 import { describeKernelError, isCollision } from "../codec/errno.js";
 import type { XfrmPolicy } from "../codec/model.js";
 import { appendPolicy } from "../codec/policy.js";
@@ -19,33 +19,27 @@ import { refuse } from "../kernel/translate.js";
 import { sendProbe } from "./prober.js";
 import type { Within } from "./sockets.js";
 
-export interface Probing {
-  /** Where every node of the fleet answers. */
-  readonly port: number;
-  readonly within: Within;
-}
-
 /** @returns the outcomes that are waited for, in the order of the probes; the policies are gone. @throws PortError */
 export async function sendProbes(
   { socket, local }: Reader,
-  { port, within }: Probing,
+  within: Within,
   probes: readonly Probe[],
   signal: AbortSignal,
 ): Promise<readonly Promise<ProbeOutcome>[]> {
   const failures = new Map<Probe, ProbeOutcome>();
   const possible = probes.filter((probe) => {
-    const refusal = refuse({ kind: "set-policy", policy: policyTo(probe) }, local);
+    const refusal = refuse({ kind: "set-policy", policy: policyTo(probe, local) }, local);
     if (refusal !== null) failures.set(probe, { kind: "failed", ...refusal });
     return refusal === null;
   });
-  const policies = possible.map((probe) => probePolicyOf(probe, port, local));
+  const policies = possible.map((probe) => probePolicyOf(probe, local));
   const refused = await socket.send(policies, (batch, policy) => appendPolicy(batch, "add", policy));
   for (const { index, error } of refused) {
     const why = isCollision(error) ? foreignHolder("policy for the probe") : describeKernelError(error);
     failures.set(possible[index]!, { kind: "failed", ...why });
   }
   try {
-    return within(() => probes.map((probe) => failures.get(probe) ?? sendProbe(probe, port, signal)).map(asPromise));
+    return within(() => probes.map((probe) => failures.get(probe) ?? sendProbe(probe, local.probePort, signal)).map(asPromise));
   } finally {
     const made = policies.filter((_, index) => !failures.has(possible[index]!));
     await remove(socket, { sas: [], policies: made });
@@ -56,12 +50,14 @@ async function asPromise(outcome: ProbeOutcome | Promise<ProbeOutcome>): Promise
   return outcome;
 }
 
-export function probePolicyOf(probe: Probe, port: number, local: LocalNode): XfrmPolicy {
-  const policy = xfrmPolicyOf(policyTo(probe), "out", local);
-  const selector = { ...policy.selector, protocol: protocolUdp, destinationPort: port };
-  return { ...policy, selector, priority: local.ownership.priority + probePriority };
+export function probePolicyOf(probe: Probe, local: LocalNode): XfrmPolicy {
+  const spec = policyTo(probe, local);
+  const policy = xfrmPolicyOf(spec, { slot: spec, direction: "out", packets: "probes" }, local);
+  return { ...policy, priority: local.ownership.priority + probePriority };
 }
 
-function policyTo({ peer, family, remote, spi }: Probe): PolicySpec {
-  return { direction: "out", peer, family, remote, action: { kind: "protect", spi } };
+function policyTo({ peer, family, local: { address }, remote, spi }: Probe, { addresses }: LocalNode): PolicySpec {
+  const isTunnel = modeOf(addresses) === "tunnel";
+  const slot = { direction: "out", peer, family, remote, ...(isTunnel ? { local: address } : {}) } as const;
+  return { ...slot, action: { kind: "protect", spi, ...(isTunnel ? { outer: remote.address } : {}) } };
 }
