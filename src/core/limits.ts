@@ -105,6 +105,8 @@ export const limits = {
   netlinkAnswerMsMax: 1_000,
   /** Reading a dump or notifications stops for other work after this long. */
   netlinkTurnMsMax: 4,
+  /** Between two looks at the routes of tunnels that notifications ask for. */
+  routeLooksMs: 1_000,
   /** Readings of one table that the kernel reports as interrupted by a change. */
   netlinkDumpAttemptsMax: 8,
   /** Sends of one batch when the kernel is short of memory. */

@@ -32,13 +32,14 @@ import { isOwnPolicy, isOwnSa } from "./kernel/ownership.js";
 import { keepRoutes, readAll, readTouched, type Reader } from "./kernel/read-back.js";
 import { runStages } from "./kernel/stage-runner.js";
 import type { LocalNode } from "./kernel/local-node.js";
+import { RouteWatch } from "./kernel/route-watch.js";
 import { TunnelRoutes } from "./kernel/tunnel-routes.js";
 import { findOwned } from "./owned.js";
 import { sendProbes } from "./probe/policy-probes.js";
 import { here, type Within } from "./probe/sockets.js";
 import { NetlinkDescriptor, netlinkProtocol } from "./socket/descriptor.js";
 import { loadLibc, type Libc } from "./socket/libc.js";
-import { listenToXfrm, type Heard, type NotificationSocket } from "./socket/notification-socket.js";
+import { listenToXfrm, type Heard } from "./socket/notification-socket.js";
 import { RequestSocket } from "./socket/request-socket.js";
 import { openXfrmStat, type XfrmStat } from "./xfrm-stat.js";
 
@@ -78,7 +79,8 @@ export class NetlinkKernel implements KernelPort {
   readonly #guard: LocalNode["guard"];
   #reader: Reader;
   readonly #stat: XfrmStat;
-  readonly #notifications: NotificationSocket;
+  /** Of XFRM and, in tunnel mode, of routes. */
+  readonly #listeners: readonly { close(): void }[];
   readonly #identity = readIdentity();
   readonly #watchers = new Set<Watcher>();
   readonly #stagingDelayMs: number;
@@ -105,8 +107,12 @@ export class NetlinkKernel implements KernelPort {
     const routes = orClose(this.#stat, () => orClose(socket, () => openRoutes(libc, options)));
     this.#reader = { socket, local, keySource, log, routes };
     const hear = (heard: Heard, portId: number): void => this.#hear(heard, portId);
-    this.#notifications = orClose(this.#stat, () =>
-      orClose(socket, () => listenToXfrm(libc, ["sa", "policy", "expire"], hear)),
+    this.#listeners = orClose(this.#stat, () =>
+      orClose(socket, () => {
+        const xfrm = listenToXfrm(libc, ["sa", "policy", "expire"], hear);
+        if (routes === null) return [xfrm];
+        return [xfrm, orClose(xfrm, () => orClose(routes, () => new RouteWatch(libc, routes, () => this.#keepRoutes())))];
+      }),
     );
   }
 
@@ -199,7 +205,7 @@ export class NetlinkKernel implements KernelPort {
     this.#isOpen = false;
     this.#closing.abort();
     this.#watchers.clear();
-    this.#notifications.close();
+    for (const listener of this.#listeners) listener.close();
     this.#reader.socket.close();
     this.#reader.routes?.close();
     this.#stat.close();
@@ -213,6 +219,11 @@ export class NetlinkKernel implements KernelPort {
       (value) => void setImmediate(() => done(succeed(value))),
       (cause: unknown) => void setImmediate(() => done(fail(failureOf(cause)))),
     );
+  }
+
+  #keepRoutes(): void {
+    // What fails is tried again with the next dump, which says why.
+    this.#enqueue(() => keepRoutes(this.#reader), () => undefined);
   }
 
   /** ESP in UDP needs a socket, and it must not die with us. */

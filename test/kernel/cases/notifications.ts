@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import koffi from "koffi";
 import { xfrmGroup } from "../../../src/adapters/netlink/codec/constants.js";
+import { readNotification } from "../../../src/adapters/netlink/codec/notification.js";
 import { NetlinkDescriptor } from "../../../src/adapters/netlink/socket/descriptor.js";
 import { loadLibc } from "../../../src/adapters/netlink/socket/libc.js";
 import {
@@ -67,7 +68,7 @@ async function overrunIsTold(): Promise<void> {
   const small = new Uint8Array(new Uint32Array([4_096]).buffer);
   assert.equal(libc.setsockopt(descriptor.fd, 1, 8, small, small.length), 0, `${koffi.errno()}`);
   const heard: string[] = [];
-  const socket = new NotificationSocket(descriptor, libc.poll, (one) => heard.push(describe(one)));
+  const socket = new NotificationSocket(descriptor, libc.poll, readNotification, (one) => heard.push(describe(one)));
   ipBatch(Array.from({ length: 100 }, (_, i) => addSa(256 + i)));
   await until(() => heard.includes("lost"));
   assert.ok(heard.length < 100);

@@ -107,6 +107,25 @@ async function routesComeBack(): Promise<void> {
   }, { resyncMs: 1_000 });
 }
 
+/** In between two dumps, of which the next is a minute away. */
+async function lostRoutesComeBackAtOnce(): Promise<void> {
+  await withTunnels(async ({ left, until, carries }) => {
+    await carries();
+    const cameBack = async (what: string, holds: () => boolean): Promise<void> => {
+      const beganMs = performance.now();
+      await until(what, holds);
+      assert.ok(performance.now() - beganMs < 10_000, what);
+    };
+    const [ipv4, ipv6] = [(): boolean => routes(left).includes("10.2.0.0/24"), (): boolean => routes(left, "-6").includes("fd02::/64")];
+    ipBatch(["route del 10.2.0.0/24 proto 84", "route del fd02::/64 proto 84"], left.namespace);
+    await cameBack("both are back", () => ipv4() && ipv6());
+    ipBatch(["link set left down"], left.namespace);
+    assert.ok(!ipv4(), "the kernel took it away without a word about the route");
+    ipBatch(["link set left up"], left.namespace);
+    await cameBack("it is back with its device", ipv4);
+  });
+}
+
 async function halfAnInboundPolicyIsPutRight(): Promise<void> {
   await withTunnels(async ({ left, until, carries }) => {
     await carries();
@@ -121,5 +140,6 @@ export const tunnelCases: readonly KernelCase[] = [
   { name: "tunnel mode in UDP: two rotations under traffic of IPv4 and IPv6 lose nothing", run: () => rotates({ udpPort: 4_500 }) },
   { name: "tunnel mode: datagrams that need the whole link arrive", run: carriesLargeDatagrams },
   { name: "tunnel mode: routes are put right, and nobody else's touched", run: routesComeBack },
+  { name: "tunnel mode: routes that somebody deletes, or that go with their device, are back at once", run: lostRoutesComeBackAtOnce },
   { name: "tunnel mode: an inbound policy without its forwarding half is put right", run: halfAnInboundPolicyIsPutRight },
 ];

@@ -11,6 +11,7 @@ import { PortError } from "../../port-error.js";
 import type { Family, ListedPolicy } from "../codec/model.js";
 import { tunnelRoutes as owner } from "../route/constants.js";
 import type { Hop, Prefix, Route } from "../route/model.js";
+import type { RouteNotification } from "../route/notification.js";
 import { appendDeleteRoute, appendListRoutes, appendMatchRoute, appendReplaceRoute, readRoute } from "../route/route-codec.js";
 import { kernelFailure } from "../socket/failures.js";
 import type { Refused, RequestSocket } from "../socket/request-socket.js";
@@ -21,12 +22,20 @@ interface Wanted {
   readonly outer: string;
 }
 
+/** Where peers and the devices towards them are: it says when to look again, and is never the truth. */
+interface Hints {
+  readonly peers: ReadonlySet<string>;
+  readonly devices: ReadonlySet<number>;
+}
+
 /** asm-generic/errno.h: what was to be deleted is gone. */
 const absent: readonly number[] = [2, 3, 19];
 
 export class TunnelRoutes {
   readonly #socket: RequestSocket;
   readonly #log: Log;
+  /** As they were at the last look. */
+  #hints: Hints = { peers: new Set(), devices: new Set() };
 
   /** @param socket of the routing part of netlink; closed with this */
   constructor(socket: RequestSocket, log: Log) {
@@ -41,7 +50,8 @@ export class TunnelRoutes {
     await this.#told(async () => {
       const found = await this.#socket.getMany(wanted.map(({ destination }) => destination), appendMatchRoute, readRoute);
       const ours = found.map((answer) => ("found" in answer ? answer.found : null)).filter(isOurs);
-      await this.#replace(wanted, ours);
+      const { peers, devices } = await this.#replace(wanted, ours);
+      this.#hints = { peers: new Set([...this.#hints.peers, ...peers]), devices: new Set([...this.#hints.devices, ...devices]) };
     });
   }
 
@@ -50,17 +60,30 @@ export class TunnelRoutes {
     await this.#told(async () => {
       const ours = await listTunnelRoutes(this.#socket);
       const outbound = policies.filter(isToNetwork);
-      await this.#replace(outbound.flatMap(wantedOf), ours);
+      this.#hints = await this.#replace(outbound.flatMap(wantedOf), ours);
       const named = new Set(outbound.map(({ selector }) => formatCidr(selector.destination)));
       await removeTunnelRoutes(this.#socket, ours.filter(({ destination }) => !named.has(formatCidr(destination))));
     });
+  }
+
+  get portId(): number {
+    return this.#socket.portId;
+  }
+
+  /** Was it one of ours, or may it change the way to a peer? Routes to other single hosts come and go all the time. */
+  mayConcern(heard: RouteNotification): boolean {
+    if (heard.kind === "device") return this.#hints.devices.has(heard.index);
+    const { family, address, length } = heard.route.destination;
+    return isOurs(heard.route) || length < hostPrefix(family, address).length || this.#hints.peers.has(address);
   }
 
   close(): void {
     this.#socket.close();
   }
 
-  async #replace(wanted: readonly Wanted[], ours: readonly Route[]): Promise<void> {
+  /** @returns where their ways lead now */
+  async #replace(wanted: readonly Wanted[], ours: readonly Route[]): Promise<Hints> {
+    const devices = new Set<number>();
     const present = new Map(ours.map((route) => [formatCidr(route.destination), route.hops]));
     const byNetwork = [...new Map(wanted.map((one) => [formatCidr(one.destination), one])).values()];
     const asked = byNetwork.map(({ destination: { family }, outer }) => hostPrefix(family, outer));
@@ -68,11 +91,13 @@ export class TunnelRoutes {
     const routes = byNetwork.flatMap(({ destination, outer }, place) => {
       const answer = ways[place];
       const hop = answer !== undefined && "found" in answer ? hopTo(answer.found, outer) : null;
+      if (hop !== null) devices.add(hop.interfaceIndex);
       const [before] = present.get(formatCidr(destination)) ?? [];
       return hop === null || sameHop(hop, before) ? [] : [{ destination, preferredSource: null, hops: [hop] }];
     });
     assertDone(await this.#socket.send(routes, (batch, route) => appendReplaceRoute(batch, route, owner)), []);
     if (routes.length > 0) this.#log.write("debug", "routes to peers' networks were set", { routes: routes.length });
+    return { peers: new Set(wanted.map(({ outer }) => outer)), devices };
   }
 
   /** What the kernel refuses is tried again with the next dump; packets without a route are refused at their source. */

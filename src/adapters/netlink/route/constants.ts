@@ -1,8 +1,9 @@
 /**
- * Numbers of the routing part of netlink that gateways use (linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h). All fields are in
+ * Numbers of the routing part of netlink that gateways and tunnels use (linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h). All fields are in
  * the host's byte order but addresses.
  */
 export const routeMessage = {
+  newLink: 16,
   deleteLink: 17,
   getLink: 18,
   getAddresses: 22,
@@ -10,6 +11,9 @@ export const routeMessage = {
   deleteRoute: 25,
   getRoute: 26,
 } as const;
+
+/** RTNLGRP_*. */
+export const routeGroup = { link: 1, ipv4Route: 7, ipv6Route: 11 } as const;
 
 /** enum rtattr_type_t. */
 export const routeAttribute = {

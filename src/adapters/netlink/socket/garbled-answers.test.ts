@@ -9,6 +9,7 @@ import { PortError } from "../../port-error.js";
 import { headerBytes } from "../codec/constants.js";
 import { appendDumpSas, appendDeleteSa, appendGetSa, readSa } from "../codec/sa.js";
 import type { Notification } from "../codec/model.js";
+import { readNotification } from "../codec/notification.js";
 import { NotificationSocket } from "./notification-socket.js";
 import type { Received } from "./descriptor.js";
 import type { Libc } from "./libc.js";
@@ -67,7 +68,7 @@ function hear(content: Uint8Array): readonly (Notification["kind"] | "lost")[] {
     wipeReceived: () => undefined,
     close: () => undefined,
   };
-  const socket = new NotificationSocket(descriptor, poll, ({ kind }) => heard.push(kind), () => 0);
+  const socket = new NotificationSocket(descriptor, poll, readNotification, ({ kind }) => heard.push(kind), () => 0);
   ready();
   socket.close();
   return heard;

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { kernelBytes } from "../../../../test/support/netlink/kernel-bytes.js";
+import type { Notification } from "../codec/model.js";
+import { readNotification } from "../codec/notification.js";
 import type { Received } from "./descriptor.js";
 import type { Libc } from "./libc.js";
 import { NotificationSocket } from "./notification-socket.js";
@@ -14,7 +16,7 @@ interface Scene {
   readonly heard: string[];
   readonly queue: Received[];
   readonly polls: { opened: number; closed: number };
-  readonly socket: NotificationSocket;
+  readonly socket: NotificationSocket<Notification>;
   /** As the event loop does when the descriptor is ready. */
   ready(): void;
 }
@@ -37,7 +39,7 @@ function scene(msPerLook = 0): Scene {
     wipeReceived: () => undefined,
     close: () => undefined,
   };
-  const socket = new NotificationSocket(descriptor, poll, (one) => heard.push(one.kind), () => {
+  const socket = new NotificationSocket(descriptor, poll, readNotification, (one) => heard.push(one.kind), () => {
     nowMs += msPerLook;
     return nowMs;
   });

@@ -1,5 +1,5 @@
 /**
- * What others and we ourselves change in the kernel's XFRM, as it happens. Notifications can be
+ * What others and we ourselves change in the kernel's XFRM or routes, as it happens. Notifications can be
  * lost when many come at once: the listener is then told so, and must read everything. They are a
  * reason to look, never the truth.
  */
@@ -8,43 +8,62 @@ import { limits } from "../../../core/limits.js";
 import { xfrmGroup } from "../codec/constants.js";
 import type { Notification } from "../codec/model.js";
 import { readNotification } from "../codec/notification.js";
-import { eachMessage } from "../codec/received.js";
-import { NetlinkDescriptor, type Received } from "./descriptor.js";
+import { eachMessage, type ReceivedMessage } from "../codec/received.js";
+import { NetlinkDescriptor, netlinkProtocol, type Received } from "./descriptor.js";
 import type { Libc } from "./libc.js";
 
-export type Heard = Notification | { readonly kind: "lost" };
+/** Some notifications did not come. */
+export interface Lost {
+  readonly kind: "lost";
+}
+
+export type Heard = Notification | Lost;
 
 /** @param portId of the socket whose request made the change, 0 for none */
-export type Hear = (heard: Heard, portId: number) => void;
+export type Hear<N = Notification> = (heard: N | Lost, portId: number) => void;
+
+/** What a group sends, as a machine knows it; null for what nobody follows. */
+export interface Channel<N> {
+  readonly protocol: number;
+  readonly groups: readonly number[];
+  readonly read: (message: ReceivedMessage) => N | null;
+}
 
 export type NotificationDescriptor = Pick<
   NetlinkDescriptor,
   "fd" | "receive" | "wipeReceived" | "close"
 >;
 
-/**
- * Opens it in the network namespace that the thread is in.
- * @throws PortError, e.g. `EPERM` without CAP_NET_ADMIN
- */
+/** As `listen`. */
 export function listenToXfrm(
   libc: Libc,
   groups: readonly (keyof typeof xfrmGroup)[],
   hear: Hear,
-): NotificationSocket {
-  const descriptor = new NetlinkDescriptor(libc);
+): NotificationSocket<Notification> {
+  const numbers = groups.map((group) => xfrmGroup[group]);
+  return listen(libc, { protocol: netlinkProtocol.xfrm, groups: numbers, read: readNotification }, hear);
+}
+
+/**
+ * Opens it in the network namespace that the thread is in.
+ * @throws PortError, e.g. `EPERM` without CAP_NET_ADMIN
+ */
+export function listen<N>(libc: Libc, { protocol, groups, read }: Channel<N>, hear: Hear<N>): NotificationSocket<N> {
+  const descriptor = new NetlinkDescriptor(libc, protocol);
   try {
-    for (const group of groups) descriptor.join(xfrmGroup[group]);
+    for (const group of groups) descriptor.join(group);
   } catch (cause) {
     descriptor.close();
     throw cause;
   }
-  return new NotificationSocket(descriptor, libc.poll, hear);
+  return new NotificationSocket(descriptor, libc.poll, read, hear);
 }
 
-export class NotificationSocket {
+export class NotificationSocket<N> {
   readonly #descriptor: NotificationDescriptor;
   readonly #poll: Libc["poll"];
-  readonly #hear: Hear;
+  readonly #read: Channel<N>["read"];
+  readonly #hear: Hear<N>;
   #handle: koffiNode.PollHandle | null = null;
   #hasLost = false;
   readonly #nowMs: () => number;
@@ -52,12 +71,14 @@ export class NotificationSocket {
   constructor(
     descriptor: NotificationDescriptor,
     poll: Libc["poll"],
-    hear: Hear,
+    read: Channel<N>["read"],
+    hear: Hear<N>,
     nowMs = (): number => performance.now(),
   ) {
     this.#nowMs = nowMs;
     this.#descriptor = descriptor;
     this.#poll = poll;
+    this.#read = read;
     this.#hear = hear;
     this.#startPoll();
   }
@@ -109,7 +130,7 @@ export class NotificationSocket {
   #take(received: Received): void {
     if (received.kind === "bytes") {
       const isWhole = eachMessage(received.content, (message) => {
-        const notification = readNotification(message);
+        const notification = this.#read(message);
         if (notification !== null) this.#hear(notification, message.portId);
       });
       if (!isWhole) this.#hasLost = true;
