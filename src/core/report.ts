@@ -46,7 +46,7 @@ export interface ReportedLevel {
   readonly sendsPlain: boolean;
 }
 
-/** Peers that the node keeps on the old key because no probe with the new one was answered. */
+/** Peers that the node keeps on the old key, or plain, because no probe with the new one was answered. */
 export interface UnprovenPeers {
   readonly count: number;
   /** One of them, and why. */

@@ -28,7 +28,7 @@ export function logNote(log: Log, note: Note): void {
     case "level-changed":
       return log.write("info", "level changed", { from: note.from, to: note.to });
     case "path-unproven":
-      return log.write("warn", "probe failed, the peer stays on the old key", {
+      return log.write("warn", note.isPlain ? "probe failed, packets to the peer stay plain" : "probe failed, the peer stays on the old key", {
         peer: note.probe.peer,
         family: note.probe.family,
         ...keyFields(note.probe.key),

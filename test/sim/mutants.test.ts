@@ -47,6 +47,7 @@ const caughtByTrace: Readonly<Record<string, readonly [file: string, trace: stri
   "retired-key-after-off": ["level-moves.test.ts", "retired-key-after-off begins"],
   "begins-plain-while-closing": ["level-moves.test.ts", "begins-plain-while-closing lets"],
   "switch-without-proof": ["path-proof.test.ts", "switch-without-proof loses"],
+  "plain-without-proof": ["path-proof-from-plain.test.ts", "plain-without-proof loses"],
   "refuse-while-probing": ["path-proof.test.ts", "refuse-while-probing loses"],
   "exclude-after-outage": ["traces.test.ts", "exclude-after-outage: the mutant"],
 };

@@ -3,7 +3,7 @@ import type { NodeName } from "../../core/node.js";
 import type { Context } from "../../core/rotation/context.js";
 import { inputsOf } from "../../core/rotation/path-view.js";
 import { is } from "../../core/rotation/peer-facts.js";
-import { failureTo } from "../../core/rotation/probes.js";
+import { failureTo, type FailedProbe } from "../../core/rotation/probes.js";
 import { agentPhases } from "../../core/rotation/state.js";
 import type { Tally } from "../../core/rotation/tally.js";
 import type { AgentStatus, PeerException, SlotKeys, Verdict } from "../../http/status.js";
@@ -136,13 +136,13 @@ function whyExceptional(view: AgentView, name: NodeName): string | null {
   if (heldBack !== undefined) return `${heldBack.code}: ${heldBack.message}`;
   const facts = state.peers.get(name);
   const failed = facts !== undefined && is(facts, "unanswered") ? failureOf(view, name) : null;
-  if (failed !== null) return `stays on the old key: ${failed}`;
+  if (failed !== null) return `${failed.isPlain ? "sent to plainly" : "stays on the old key"}: ${failed.failure.message}`;
   return facts !== undefined && is(facts, "leftovers") ? "departed, its state is not removed yet" : null;
 }
 
-/** Why the probe with the next key failed. */
-function failureOf({ state, world }: AgentView, name: NodeName): string | null {
-  return state.context === null ? null : (failureTo(state.context, inputsOf(world, name))?.failure.message ?? null);
+/** The probe that failed with the key that the peer is to go over to. */
+function failureOf({ state, world }: AgentView, name: NodeName): FailedProbe | null {
+  return state.context === null ? null : failureTo(state.context, inputsOf(world, name));
 }
 
 function highestSequence({ world }: AgentView): number {

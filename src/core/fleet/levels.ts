@@ -128,7 +128,11 @@ export function whyNotApplied(record: FleetRecord, report: Report | undefined, n
 }
 
 function whyPlain(report: Report | undefined): string | null {
-  return report?.level?.sendsPlain === true ? "still sends plain packets to a peer that is not covered" : null;
+  if (report?.level?.sendsPlain !== true) return null;
+  const { unproven } = report;
+  if (unproven === undefined) return "still sends plain packets to a peer that is not covered";
+  const others = unproven.count > 1 ? ` and ${unproven.count - 1} more` : "";
+  return `still sends plain packets to ${unproven.peer}${others}: ${unproven.why}`;
 }
 
 /** Who holds the level up, and why; null for a node that does not. */

@@ -3,10 +3,11 @@ import type { KeyIdentity } from "../key-id.js";
 import type { IncarnationId, NodeAddresses, NodeName, RosterEntry } from "../node.js";
 import type { PersistentMap } from "../persistent-map.js";
 import type { PolicyLevel } from "../policy-level.js";
-import type { Probe, ProbeFailure } from "../probe.js";
+import type { Probe } from "../probe.js";
 import type { Report } from "../report.js";
 import type { Operation } from "../sa.js";
 import type { CheckpointNode, DurableState } from "./durable.js";
+import type { FailedProbe } from "./probes.js";
 import type { AgentPhase } from "./state.js";
 
 export type Effect =
@@ -39,7 +40,7 @@ export type Note =
   | { readonly kind: "refused"; readonly key: KeyIdentity; readonly why: string }
   | { readonly kind: "purged"; readonly key: KeyIdentity }
   | { readonly kind: "level-changed"; readonly from: PolicyLevel; readonly to: PolicyLevel }
-  | { readonly kind: "path-unproven"; readonly probe: Probe; readonly failure: ProbeFailure }
+  | ({ readonly kind: "path-unproven" } & FailedProbe)
   | { readonly kind: "path-proven"; readonly peer: NodeName; readonly key: KeyIdentity }
   | { readonly kind: "node-departed"; readonly entry: RosterEntry }
   | { readonly kind: "deletions-held"; readonly departed: number; readonly known: number };

@@ -199,16 +199,20 @@ function wantReport(
   // What an operation under way will leave behind is not known yet: nothing is said before it was read back.
   if (observation.inFlight.has("publish-report") || observation.inFlight.has("apply")) return;
   const report = buildReport(state, observation, options);
-  if (report === null || (refusesMore(report, observation) && observation.inFlight.has("probe"))) return;
+  if (report === null || (promisesMore(report, observation) && observation.inFlight.has("probe"))) return;
   const atMs = publishAtMs(report, state, observation, nowMs, options);
   if (atMs === null) return;
   if (atMs <= nowMs) effects.push({ kind: "publish-report", report });
   else wakes.push(atMs);
 }
 
-/** Who hears of it deletes the key when all have refused it: by then no probe with it is on its way. */
-function refusesMore({ refused }: Report, { publishedReport }: Observation): boolean {
-  return refused.some((key) => !includesKey(publishedReport?.refused ?? [], key));
+/**
+ * Who hears of it deletes a key when all have said so: one that is refused, the old one where only `next` is sent with, any at
+ * `off`, which is taken after `accept`. By then no probe with it is on its way.
+ */
+function promisesMore({ refused, sendingOldest, level }: Report, { publishedReport }: Observation): boolean {
+  const isRefusal = refused.some((key) => !includesKey(publishedReport?.refused ?? [], key));
+  return isRefusal || sendingOldest !== publishedReport?.sendingOldest || level?.applied !== publishedReport?.level?.applied;
 }
 
 /** A key that the file no longer offers and nobody needs is wiped. */

@@ -34,6 +34,7 @@ export function contextOf(
   if (self.incarnationId !== state.durable.incarnation?.id) return null;
   const { rosterComplete, selfIncarnationId } = observation.kernel.recognisedWith;
   if (!rosterComplete || selfIncarnationId !== self.incarnationId) return null;
+  const level = levelOf(state.durable, options);
   return keptContext(state.context, {
     self,
     current: directive.current,
@@ -44,9 +45,9 @@ export function contextOf(
     refused: directive.refused,
     evidence: directive.evidence,
     mayDelete: observation.roster.complete && observation.roster.unreadable.size === 0 && !state.deletionsHeld,
-    level: levelOf(state.durable, options),
+    level,
     isClosing: isClosing(state.durable, options),
-    sample: options.provesPaths === true ? sampleFor(state.context, directive, observation.roster, options.name) : nobody,
+    sample: options.provesPaths === true ? sampleFor(state.context, directive, level, observation.roster, options.name) : nobody,
   });
 }
 

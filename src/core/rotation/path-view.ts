@@ -15,7 +15,7 @@ import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { HeldPolicy } from "./held.js";
 import { noPeerKernel, type Observation, type PeerKernel } from "./observation.js";
 import { families, findPolicy, hasSa, isOfSender, leadsTo, networksBetween, type Networks } from "./path.js";
-import { lacksProof } from "./proof.js";
+import { lacksProof, staysOn } from "./proof.js";
 
 export interface PeerInputs {
   readonly entry: RosterEntry | undefined;
@@ -205,9 +205,10 @@ function viewOutbound(
   const isReady = wanted !== null && hasSa(context, entry, kernel, family, "out", wanted.keyId);
   const isKnown = wanted !== null && isRecorded(context, entry, recorded, wanted);
   if (wanted !== null && isReady && isKnown) {
-    const isDone = wanted.keyId === sending && (policy?.action.kind === "pass") === (context.level === "accept");
+    const isPlain = policy?.action.kind === "pass";
+    const isDone = wanted.keyId === sending && isPlain === (context.level === "accept");
     if (isDone) return nothing;
-    const isUnproven = lacksProof(context, entry, inputs, family, used, wanted);
+    const isUnproven = lacksProof(context, entry, inputs, family, staysOn(context, used, isPlain), wanted);
     return isUnproven ? { ...nothing, proves: wanted } : { ...nothing, selects: wanted };
   }
   const blocks = used === null && policy?.action.kind !== uncovered?.kind;

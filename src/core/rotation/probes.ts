@@ -71,15 +71,17 @@ export function probesInUse(context: Context, inputs: PeerInputs): ReadonlyMap<A
 export interface FailedProbe {
   readonly probe: Probe;
   readonly failure: ProbeFailure;
+  /** Packets to the peer stay plain; otherwise on the old key. */
+  readonly isPlain: boolean;
 }
 
-/** What keeps a peer on its old key, null when no probe to it has failed. */
+/** What keeps a peer on its old key, or plain; null when no probe to it has failed. */
 export function failureTo(context: Context, inputs: PeerInputs): FailedProbe | null {
   const { entry, proofs } = inputs;
   if (entry === undefined) return null;
-  for (const { family, outbound } of viewPaths(context, entry, inputs)) {
+  for (const { family, outbound, isPlain } of viewPaths(context, entry, inputs)) {
     const proof = outbound.proves === null ? undefined : proofOn(proofs, context.self, entry, family, outbound.proves);
-    if (proof?.outcome.kind === "failed") return { probe: proof.probe, failure: proof.outcome };
+    if (proof?.outcome.kind === "failed") return { probe: proof.probe, failure: proof.outcome, isPlain };
   }
   return null;
 }
@@ -95,6 +97,7 @@ export function noteProof(
   if (after === undefined || is(after, "unanswered") === (before !== undefined && is(before, "unanswered"))) return;
   const failed = failureTo(context, inputs);
   if (failed !== null) return void notes.push({ kind: "path-unproven", ...failed });
-  const proven = inputs.proofs.find(({ probe, outcome }) => outcome.kind === "answered" && sameKey(probe.key, context.next));
+  const key = context.next ?? context.current;
+  const proven = inputs.proofs.find(({ probe, outcome }) => outcome.kind === "answered" && sameKey(probe.key, key));
   if (proven !== undefined) notes.push({ kind: "path-proven", peer: proven.probe.peer, key: proven.probe.key });
 }

@@ -8,12 +8,14 @@ import {
   dualSelf,
   makeContext,
   peer,
+  policiesOf,
   recordOf,
   sasOf,
   selecting,
   self,
 } from "../../../test/support/peer-states.js";
 import type { AddressFamily, IncarnationId, NodeName, RosterEntry } from "../node.js";
+import type { PolicyLevel } from "../policy-level.js";
 import type { PathProof, ProbeOutcome } from "../probe.js";
 import type { Context, Directive } from "./context.js";
 import { pathBetween, senderSpi } from "./path.js";
@@ -98,6 +100,37 @@ for (const { name, context, inputs, plan, unproven, unanswered = false } of case
   });
 }
 
+const plainly = policiesOf("out", { kind: "pass" });
+const openIn = policiesOf("in", { kind: "accept-any" });
+const plainCases: readonly (readonly [name: string, level: PolicyLevel, proofs: readonly PathProof[], plan: readonly string[], unproven: boolean])[] = [
+  ["at prefer a peer stays plain", "prefer", [], [], true],
+  ["at prefer a peer whose probe failed stays plain", "prefer", [proofOf(failed, { key: one })], [], true],
+  ["at prefer a peer goes over when a probe with the key was answered", "prefer", [proofOf(answered, { key: one })], ["policy out key 1"], false],
+  ["at prefer a proof of another key is none", "prefer", [proofOf(answered)], [], true],
+  ["at require nothing is sent plainly for want of a proof", "require", [], ["policy in accept", "policy out key 1"], false],
+];
+
+for (const [name, level, proofs, plan, unproven] of plainCases) {
+  test(`path proof, from plain: ${name}`, () => {
+    const context = makeContext({ level, sample: "all" });
+    const sas = [...sasOf("in", one), ...sasOf("out", one)];
+    const report = steadyReport(2, one);
+    const all = { entry: peer, kernel: { sas, policies: [...plainly, ...openIn] }, report, recorded: recordOf([one]), proofs };
+    assert.deepEqual(Object.values(planPeer(context, all)).flat().map(describe), plan);
+    const facts = evaluatePeer(context, all);
+    assert.equal(is(facts, "unproven"), unproven);
+    assert.equal(is(facts, "plain"), true);
+  });
+}
+
+test("path proof, from plain: without a rotation a sample is drawn at prefer alone, and one of the key stays when it is in use", () => {
+  const steady = { ...directive, current: two, next: null };
+  const drawn = (level: PolicyLevel, before: Context | null = null): unknown => sampleFor(before, steady, level, rosterOf(3), self.name);
+  assert.deepEqual([drawn("require"), drawn("accept"), drawn("prefer")], [nobody, nobody, "all"]);
+  const before = makeContext({ next: two, level: "prefer", sample: new Set([peer.name]) });
+  assert.equal(drawn("prefer", before), before.sample);
+});
+
 test("path proof: two address families go over one by one", () => {
   const context = makeContext({ self: dualSelf, next: two, hold: [one, two], candidates: [two, one], sample: "all" });
   const { sas, policies } = inputsFor(peer, {}).kernel;
@@ -114,16 +147,16 @@ test("path proof: two address families go over one by one", () => {
 
 const directive = { next: two, emergency: false } as Directive;
 
-function rosterOf(size: number): Parameters<typeof sampleFor>[2] {
+function rosterOf(size: number): Parameters<typeof sampleFor>[3] {
   const entries = new Map(Array.from({ length: size }, (_, i) => [testEntry(i + 1).name, testEntry(i + 1)] as const));
-  return { entries, unreadable: new Set(), complete: true, revision: 1 } as unknown as Parameters<typeof sampleFor>[2];
+  return { entries, unreadable: new Set(), complete: true, revision: 1 } as unknown as Parameters<typeof sampleFor>[3];
 }
 
 const drawnBy = (name: NodeName, key = two): ReturnType<typeof sampleFor> =>
-  sampleFor(null, { ...directive, next: key }, rosterOf(300), name);
+  sampleFor(null, { ...directive, next: key }, "require", rosterOf(300), name);
 
 test("path proof: up to 64 peers all are drawn, then 64, by node and key", () => {
-  assert.equal(sampleFor(null, directive, rosterOf(65), self.name), "all");
+  assert.equal(sampleFor(null, directive, "require", rosterOf(65), self.name), "all");
   const drawn = drawnBy(self.name);
   assert.ok(drawn !== "all" && drawn.size === 64 && !drawn.has(self.name));
   assert.deepEqual(drawnBy(self.name), drawn, "a replay draws the same");
@@ -133,10 +166,10 @@ test("path proof: up to 64 peers all are drawn, then 64, by node and key", () =>
 
 test("path proof: what was drawn for a key stays, whoever joins", () => {
   const before = makeContext({ next: two, sample: "all" });
-  assert.equal(sampleFor(before, directive, rosterOf(300), self.name), "all");
-  assert.notEqual(sampleFor({ ...before, next: testKey(3) }, directive, rosterOf(300), self.name), "all");
+  assert.equal(sampleFor(before, directive, "require", rosterOf(300), self.name), "all");
+  assert.notEqual(sampleFor({ ...before, next: testKey(3) }, directive, "require", rosterOf(300), self.name), "all");
 });
 
 test("path proof: a compromised key is left without one", () => {
-  assert.equal(sampleFor(null, { ...directive, emergency: true }, rosterOf(3), self.name), nobody);
+  assert.equal(sampleFor(null, { ...directive, emergency: true }, "require", rosterOf(3), self.name), nobody);
 });

@@ -99,7 +99,7 @@ export const agentMetricRows: readonly MetricRow<AgentStatus>[] = [
   {
     kind: "gauge",
     name: "spindle_peers_unproven",
-    help: "Peers that this node keeps on an older key, because no probe with the next one was answered.",
+    help: "Peers that this node keeps on an older key, or plain, because no probe with the next one was answered.",
     labels: [],
     read: (status) => single(status.peers.unproven),
   },

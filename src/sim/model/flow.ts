@@ -42,7 +42,7 @@ export interface Flow {
   isProven: boolean;
   /** The roster revisions of both ends when packets last got through in the lifetimes that the roster shows. */
   provenFor: { readonly from: RosterRevision; readonly to: RosterRevision } | null;
-  /** The sender had another SA to stay on when it took up `out`, and no reason to leave that in a hurry. */
+  /** The sender had another SA to stay on, or plain packets at `prefer`, when it took up `out`, and no reason to leave that in a hurry. */
   couldStay: boolean;
   /** Open windows of loss, at the sender and at the receiver. */
   kept: LossWindow | null;

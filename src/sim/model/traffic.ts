@@ -158,10 +158,14 @@ export class Traffic {
     const out = routeVia(flow.near, flow.local, flow.isOpen);
     if (out === flow.out) return false;
     this.#settle(flow);
-    if (isSa(out)) flow.couldStay = isSa(flow.out) && !this.#registry.hadEmergency;
+    if (isSa(out)) flow.couldStay = this.#mayStay(flow) && !this.#registry.hadEmergency;
     flow.out = out;
     this.#judgeKept(flow);
     return true;
+  }
+
+  #mayStay({ out }: Flow): boolean {
+    return isSa(out) || (out === plain && this.#registry.fleet?.levels?.level === "prefer");
   }
 
   /** What was sent before these flows turned is still on its way. */
