@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { testEntry } from "../../test/support/fleet-snapshot.js";
-import { parseIncarnationId, parseNodeName, sameEntry, type RosterEntry } from "./node.js";
+import { parseIncarnationId, parseNodeName, sameAddresses, sameEnds, sameEntry, type NodeAddresses, type RosterEntry } from "./node.js";
 
 const names: readonly (readonly [string, boolean])[] = [
   ["a", true],
@@ -51,3 +51,21 @@ test("node: an entry differs in each of its fields", () => {
     assert.ok(!sameEntry(entry, { ...entry, ...change } as RosterEntry), JSON.stringify(change));
   }
 });
+
+const tunnelEnds: NodeAddresses = { ipv4: "192.0.2.1", ipv6: null, udpPort: null, cidrs: ["10.1.0.0/24"] };
+const { cidrs: _none, ...transportEnds } = tunnelEnds;
+const changedAddresses: readonly (readonly [what: string, other: NodeAddresses, sameEnds: boolean])[] = [
+  ["another network", { ...tunnelEnds, cidrs: ["10.2.0.0/24"] }, true],
+  ["a network more", { ...tunnelEnds, cidrs: ["10.1.0.0/24", "10.2.0.0/24"] }, true],
+  ["no network: the other mode", transportEnds, false],
+  ["another IPv4 address", { ...tunnelEnds, ipv4: "192.0.2.2" }, false],
+  ["an IPv6 address more", { ...tunnelEnds, ipv6: "2001:db8::1" }, false],
+  ["ESP in UDP", { ...tunnelEnds, udpPort: 4_500 }, false],
+];
+
+for (const [what, other, isSame] of changedAddresses) {
+  test(`node: with ${what} SAs end ${isSame ? "where they did" : "elsewhere"}`, () => {
+    assert.deepEqual([sameEnds(tunnelEnds, other), sameAddresses(tunnelEnds, other)], [isSame, false]);
+    assert.ok(sameEnds(other, other) && sameAddresses(other, other));
+  });
+}
