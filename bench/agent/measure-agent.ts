@@ -77,7 +77,7 @@ async function measureIn(
   // On Kubernetes only a leader admits, so the controller campaigns before it knows whom it hears.
   const echoes: Echo[] = [];
   const seen = echoedRegistry(registry, new Set([name]), echoes);
-  closers.push(startController({ coordination: "barrier" }, server.target, seen));
+  closers.push(startController({ coordination: "barrier" }, server.target, seen).stop);
   say("admitting peers");
   const admittedMs = await timed(async () => {
     const udpPort = plan.dataplane === "kernel" ? null : 4_500;

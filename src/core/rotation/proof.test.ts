@@ -117,7 +117,7 @@ for (const [name, level, proofs, plan, unproven] of plainCases) {
     const report = steadyReport(2, one);
     const all = { entry: peer, kernel: { sas, policies: [...plainly, ...openIn] }, report, recorded: recordOf([one]), proofs };
     assert.deepEqual(Object.values(planPeer(context, all)).flat().map(describe), plan);
-    const facts = evaluatePeer(context, all);
+    const { facts } = evaluatePeer(context, all);
     assert.equal(is(facts, "unproven"), unproven);
     assert.equal(is(facts, "plain"), true);
   });
