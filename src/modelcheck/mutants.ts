@@ -29,6 +29,7 @@ const beyondTheModel = new Set([
   "begins-plain-while-closing",
   "refuse-while-probing",
   "switch-without-proof",
+  "plain-without-proof",
 ]);
 
 const brokenRules: ReadonlyMap<string, Rule> = new Map([
