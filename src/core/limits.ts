@@ -117,7 +117,7 @@ export const limits = {
   /** Of the agent's configuration: each CIDR is three policies, each port eight. */
   policyCidrsMax: 256,
   policyBypassPortsMax: 64,
-  /** Peers that are not switched without a proof of their path: all up to here, then so many of them (path proof). */
+  /** Peers that are not switched without a proof of their path: all up to here, then half as many to as many of them, in the mean. */
   probedPeersMax: 64,
   /** Of one request to the dataplane; a peer with two address families has two. */
   probesPerEffectMax: 128,

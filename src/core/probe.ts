@@ -55,6 +55,14 @@ export function proofOn(
   );
 }
 
+/** Is the newest outcome on the path between these two lives a failure, with whichever key? */
+export function hasFailedOn(proofs: readonly PathProof[], self: RosterEntry, peer: RosterEntry, family: AddressFamily): boolean {
+  return proofs.some(
+    ({ probe, outcome }) =>
+      outcome.kind === "failed" && probe.family === family && probe.from === self.incarnationId && probe.to === peer.incarnationId,
+  );
+}
+
 /** Is it about the same path and key, so that the newer one replaces the other? */
 export function isOfSamePath(one: Probe, other: Probe): boolean {
   return one.family === other.family && sameKey(one.key, other.key);

@@ -4,6 +4,7 @@
  */
 import type { KeyId, KeyIdentity } from "../core/key-id.js";
 import type { IncarnationId, NodeName } from "../core/node.js";
+import type { PolicyLevel } from "../core/policy-level.js";
 import { makePrng, type Prng } from "../core/prng.js";
 import type { SaSlot } from "../core/sa.js";
 import { spiOf } from "../core/spi.js";
@@ -38,6 +39,7 @@ export interface LogLine {
 export class SimFleet {
   /** Of `SimOptions`. */
   readonly isOpen: boolean;
+  readonly policyLevel: PolicyLevel;
   readonly time = new VirtualTime();
   readonly prng: Prng;
   readonly registry: SimRegistry;
@@ -52,6 +54,7 @@ export class SimFleet {
   constructor(options: SimOptions) {
     this.#options = options;
     this.isOpen = options.isOpen ?? false;
+    this.policyLevel = options.agent?.policyLevel ?? "require";
     this.prng = makePrng(options.seed);
     this.#clockPrng = makePrng(options.seed + 1);
     const draw = options.registryDelayMs ?? ((prng) => 1 + prng.below(20));

@@ -5,8 +5,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { whyBehindLevel } from "../../src/core/fleet/levels.js";
-import type { SimFleet } from "../../src/sim/fleet.js";
+import { SimFleet } from "../../src/sim/fleet.js";
 import { mutantNamed } from "../../src/sim/mutants/named-mutants.js";
+import type { SimOptions } from "../../src/sim/options.js";
 import { testKey } from "../support/fleet-snapshot.js";
 import { a, ask, b, c, logged, offer, recordOf, reportsHolding, runsOnly, settledFleet, stateOf, viewOf, waitUntil, type SceneOptions } from "../support/sim-scenes.js";
 import { askLevel, isAtLevel } from "./scripted.js";
@@ -71,15 +72,40 @@ test("path proof from plain: a rotation ends without a pair that stays plain, an
   assert.deepEqual(fleet.losses(), []);
 });
 
-test("path proof from plain: a compromised key is left without one", () => {
+test("path proof from plain: an emergency leaves the pair plain, which uses no key, and ends", () => {
   const fleet = openFleet();
-  fleet.garble(a, b, one.keyId);
+  for (const key of [one, two]) fleet.garble(a, b, key.keyId);
   askLevel(fleet, "prefer");
   waitUntil(fleet, "a waits for its proof", () => stateOf(fleet, a).tally.unanswered === 1);
   offer(fleet, [1, 2]);
   ask(fleet, "rotate", { compromised: one });
   waitUntil(fleet, "everybody runs key 2 alone", () => runsOnly(fleet, two));
-  assert.equal(goes(fleet, b), "protect");
+  fleet.run(2_000);
+  assert.equal(goes(fleet, b), "pass");
+  assert.deepEqual(fleet.losses(), []);
+});
+
+/** Two nodes begin at `prefer`, pairwise, on a path that takes no packet of key 1 from a to b. */
+function beginOnBrokenPath(changes: Partial<SimOptions>): SimFleet {
+  const agent = { provesPaths: true, policyLevel: "prefer" } as const;
+  const fleet = new SimFleet({ seed: 1, coordination: "pairwise", packetIntervalMs: 1, isOpen: true, agent, ...changes });
+  for (const name of [a, b]) fleet.addNode(name, [one]);
+  waitUntil(fleet, "a is on the roster", () => fleet.registry.entry(a) !== undefined);
+  fleet.garble(a, b, one.keyId);
+  waitUntil(fleet, "b encrypts to a", () => [...fleet.node(b).kernel.policies()].some(({ action }) => action.kind === "protect"));
+  fleet.run(10_000);
+  return fleet;
+}
+
+test("path proof from plain: pairwise, who does not get through encrypted stays plain", () => {
+  const fleet = beginOnBrokenPath({});
+  assert.equal(goes(fleet, b), "pass");
+  assert.deepEqual(fleet.losses(), []);
+});
+
+test("path proof from plain: pairwise, plain-without-proof loses what goes encrypted", () => {
+  const losses = beginOnBrokenPath(mutantNamed("plain-without-proof").changes).losses();
+  assert.ok(losses.some(({ from, reason }) => from === a && reason === "XfrmInStateProtoError"));
 });
 
 /** What goes on without a: its kernel has no time for a probe with key 1 until the others have left that key. */

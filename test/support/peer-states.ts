@@ -3,7 +3,6 @@ import type { KeyIdentity } from "../../src/core/key-id.js";
 import type { RosterEntry } from "../../src/core/node.js";
 import type { Context } from "../../src/core/rotation/context.js";
 import type { CheckpointNode } from "../../src/core/rotation/durable.js";
-import { nobody } from "../../src/core/rotation/proof.js";
 import { heldSa, type HeldPolicy, type HeldSa } from "../../src/core/rotation/held.js";
 import { families, pathBetween, saSpec, type Path } from "../../src/core/rotation/path.js";
 import { saSlotOf, type Operation, type PolicyAction, type SaView } from "../../src/core/sa.js";
@@ -31,7 +30,8 @@ export function makeContext(changes: Partial<Context> = {}): Context {
     mayDelete: true,
     level: "require",
     isClosing: false,
-    sample: nobody,
+    isEmergency: false,
+    sampleRate: 0,
     ...changes,
   };
 }

@@ -7,7 +7,7 @@ import { sameKey, type KeyIdentity } from "../key-id.js";
 import { sameEntry, type RosterEntry } from "../node.js";
 import { isEvidence, type Report } from "../report.js";
 import type { PolicyLevel } from "../policy-level.js";
-import type { Sample } from "./proof.js";
+import type { SampleRate } from "./proof.js";
 import { throughOf, type FleetRecord } from "../fleet/record.js";
 
 export interface Context {
@@ -29,8 +29,10 @@ export interface Context {
   readonly level: PolicyLevel;
   /** At `prefer`, with `require` to come: no pair begins to be plain any more. */
   readonly isClosing: boolean;
-  /** Peers that are switched to `next` only after a probe was answered. */
-  readonly sample: Sample;
+  /** `current` is compromised: nothing stays on it for want of a proof. */
+  readonly isEmergency: boolean;
+  /** How many peers are switched only after a probe was answered. */
+  readonly sampleRate: SampleRate;
 }
 
 export type EvidenceSource =
@@ -101,7 +103,8 @@ export function sameContext(one: Context | null, other: Context | null): boolean
     one.mayDelete === other.mayDelete &&
     one.level === other.level &&
     one.isClosing === other.isClosing &&
-    one.sample === other.sample
+    one.isEmergency === other.isEmergency &&
+    one.sampleRate === other.sampleRate
   );
 }
 

@@ -11,7 +11,7 @@ import { sameContext, type Context, type Directive, type EvidenceSource } from "
 import { isOfSameLives, type CheckpointNode } from "./durable.js";
 import type { Note } from "./effect.js";
 import { noteProof } from "./probes.js";
-import { nobody, sampleFor } from "./proof.js";
+import { sampleRate } from "./proof.js";
 import type { Observation } from "./observation.js";
 import { inputsOf, type PeerInputs } from "./path-view.js";
 import { evaluatePeer, type Findings } from "./peer.js";
@@ -47,7 +47,8 @@ export function contextOf(
     mayDelete: observation.roster.complete && observation.roster.unreadable.size === 0 && !state.deletionsHeld,
     level,
     isClosing: isClosing(state.durable, options),
-    sample: options.provesPaths === true ? sampleFor(state.context, directive, level, observation.roster, options.name) : nobody,
+    isEmergency: directive.emergency,
+    sampleRate: options.provesPaths === true ? sampleRate(observation.roster.entries.size - 1) : 0,
   });
 }
 

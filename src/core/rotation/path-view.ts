@@ -204,14 +204,15 @@ function viewOutbound(
   const wanted = chooseKey(context, entry, report, used);
   const isReady = wanted !== null && hasSa(context, entry, kernel, family, "out", wanted.keyId);
   const isKnown = wanted !== null && isRecorded(context, entry, recorded, wanted);
+  const blocks = used === null && policy?.action.kind !== uncovered?.kind;
   if (wanted !== null && isReady && isKnown) {
     const isPlain = policy?.action.kind === "pass";
     const isDone = wanted.keyId === sending && isPlain === (context.level === "accept");
     if (isDone) return nothing;
-    const isUnproven = lacksProof(context, entry, inputs, family, staysOn(context, used, isPlain), wanted);
-    return isUnproven ? { ...nothing, proves: wanted } : { ...nothing, selects: wanted };
+    const begins = policy === undefined && uncovered?.kind === "pass";
+    const isUnproven = lacksProof(context, entry, inputs, family, staysOn(context, used, isPlain || begins), wanted);
+    return isUnproven ? { ...nothing, blocks, proves: wanted } : { ...nothing, selects: wanted };
   }
-  const blocks = used === null && policy?.action.kind !== uncovered?.kind;
   if (wanted === null || isReady) return blocks ? blocked : nothing;
   const adds = !isKnown && includesKey(context.installable, wanted) ? wanted : null;
   return { ...nothing, blocks, adds, lost: isKnown };

@@ -2,7 +2,7 @@
  * The probes that path proof asks for: which are due, and what to say of those that failed. A probe goes only with an SA that
  * was read back and recorded, to a covered peer, while no plan is under way that might take the SA away.
  */
-import { sameKey, type KeyIdentity } from "../key-id.js";
+import { includesKey, type KeyIdentity } from "../key-id.js";
 import { limits } from "../limits.js";
 import type { AddressFamily, RosterEntry } from "../node.js";
 import { proofOn, type Probe, type ProbeFailure } from "../probe.js";
@@ -97,7 +97,6 @@ export function noteProof(
   if (after === undefined || is(after, "unanswered") === (before !== undefined && is(before, "unanswered"))) return;
   const failed = failureTo(context, inputs);
   if (failed !== null) return void notes.push({ kind: "path-unproven", ...failed });
-  const key = context.next ?? context.current;
-  const proven = inputs.proofs.find(({ probe, outcome }) => outcome.kind === "answered" && sameKey(probe.key, key));
+  const proven = inputs.proofs.findLast(({ probe, outcome }) => outcome.kind === "answered" && includesKey(context.candidates, probe.key));
   if (proven !== undefined) notes.push({ kind: "path-proven", peer: proven.probe.peer, key: proven.probe.key });
 }

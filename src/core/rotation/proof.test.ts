@@ -17,17 +17,19 @@ import {
 import type { AddressFamily, IncarnationId, NodeName, RosterEntry } from "../node.js";
 import type { PolicyLevel } from "../policy-level.js";
 import type { PathProof, ProbeOutcome } from "../probe.js";
-import type { Context, Directive } from "./context.js";
+import type { Context } from "./context.js";
 import { pathBetween, senderSpi } from "./path.js";
 import type { PeerInputs } from "./path-view.js";
 import { evaluatePeer } from "./peer.js";
 import { is } from "./peer-facts.js";
 import { planPeer } from "./peer-plan.js";
-import { nobody, sampleFor } from "./proof.js";
+import { lacksProof, sampleRate } from "./proof.js";
 
 const [one, two] = [testKey(1), testKey(2)];
 const answered: ProbeOutcome = { kind: "answered", roundTripMs: 1 };
 const failed: ProbeOutcome = { kind: "failed", code: "PROBE_UNANSWERED", message: "no answer" };
+/** A rate that draws nobody, with any fleet of a test. */
+const none = 2 ** 40;
 const reborn = "b".repeat(32) as IncarnationId;
 
 function proofOf(outcome: ProbeOutcome, changes: Partial<PathProof["probe"]> = {}): PathProof {
@@ -66,8 +68,23 @@ const cases: readonly Case[] = [
   { name: "a proof of another key is none", inputs: { proofs: [proofOf(answered, { key: one })] }, plan: [], unproven: true },
   { name: "a proof of the peer's other life is none", inputs: { proofs: [proofOf(answered, { to: reborn })] }, plan: [], unproven: true },
   { name: "a proof of our other life is none", inputs: { proofs: [proofOf(answered, { from: reborn })] }, plan: [], unproven: true },
-  { name: "not drawn: it goes over", context: { sample: nobody }, plan: switched, unproven: false },
-  { name: "drawn: it stays", context: { sample: new Set([peer.name]) }, plan: [], unproven: true },
+  { name: "none is asked for: it goes over", context: { sampleRate: 0 }, plan: switched, unproven: false },
+  { name: "not drawn: it goes over", context: { sampleRate: none }, plan: switched, unproven: false },
+  {
+    name: "not drawn, but a probe with another key failed: it stays",
+    context: { sampleRate: none },
+    inputs: { proofs: [proofOf(failed, { key: one })] },
+    plan: [],
+    unproven: true,
+  },
+  {
+    name: "not drawn, a probe of the peer's other life failed: it goes over",
+    context: { sampleRate: none },
+    inputs: { proofs: [proofOf(failed, { key: one, to: reborn })] },
+    plan: switched,
+    unproven: false,
+  },
+  { name: "a compromised key is left without one", context: { isEmergency: true }, plan: switched, unproven: false },
   {
     name: "the receiver gave up the old key: nothing to stay on",
     inputs: { report: { ...steadyReport(2, two), holds: [two] } },
@@ -91,7 +108,7 @@ const cases: readonly Case[] = [
 
 for (const { name, context, inputs, plan, unproven, unanswered = false } of cases) {
   test(`path proof: ${name}`, () => {
-    const whole = makeContext({ next: two, hold: [one, two], candidates: [two, one], sample: "all", ...context });
+    const whole = makeContext({ next: two, hold: [one, two], candidates: [two, one], sampleRate: 1, ...context });
     const all = inputsFor(peer, inputs ?? {});
     const { facts } = evaluatePeer(whole, all);
     assert.deepEqual(Object.values(planPeer(whole, all)).flat().map(describe), plan);
@@ -112,7 +129,7 @@ const plainCases: readonly (readonly [name: string, level: PolicyLevel, proofs: 
 
 for (const [name, level, proofs, plan, unproven] of plainCases) {
   test(`path proof, from plain: ${name}`, () => {
-    const context = makeContext({ level, sample: "all" });
+    const context = makeContext({ level, sampleRate: 1 });
     const sas = [...sasOf("in", one), ...sasOf("out", one)];
     const report = steadyReport(2, one);
     const all = { entry: peer, kernel: { sas, policies: [...plainly, ...openIn] }, report, recorded: recordOf([one]), proofs };
@@ -123,16 +140,24 @@ for (const [name, level, proofs, plan, unproven] of plainCases) {
   });
 }
 
-test("path proof, from plain: without a rotation a sample is drawn at prefer alone, and one of the key stays when it is in use", () => {
-  const steady = { ...directive, current: two, next: null };
-  const drawn = (level: PolicyLevel, before: Context | null = null): unknown => sampleFor(before, steady, level, rosterOf(3), self.name);
-  assert.deepEqual([drawn("require"), drawn("accept"), drawn("prefer")], [nobody, nobody, "all"]);
-  const before = makeContext({ next: two, level: "prefer", sample: new Set([peer.name]) });
-  assert.equal(drawn("prefer", before), before.sample);
+test("path proof, from plain: a pair without a policy yet begins plain at prefer, and encrypted at require", () => {
+  const begun = (level: PolicyLevel): readonly string[] => {
+    const context = makeContext({ level, sampleRate: 1 });
+    const kernel = { sas: [...sasOf("in", one), ...sasOf("out", one)], policies: openIn };
+    const all = { entry: peer, kernel, report: steadyReport(2, one), recorded: recordOf([one]), proofs: [] };
+    return planPeer(context, all).block.concat(planPeer(context, all).switch).map(describe);
+  };
+  assert.deepEqual([begun("prefer"), begun("require")], [["policy out pass"], ["policy out key 1"]]);
+});
+
+test("path proof, from plain: an emergency is no reason to leave plain packets without one, as they use no key", () => {
+  const context = makeContext({ level: "prefer", sampleRate: 1, isEmergency: true, next: two, hold: [one, two], candidates: [two, one] });
+  const kernel = { sas: inputsFor(peer, {}).kernel.sas, policies: [...plainly, ...openIn] };
+  assert.ok(is(evaluatePeer(context, inputsFor(peer, { kernel })).facts, "unproven"));
 });
 
 test("path proof: two address families go over one by one", () => {
-  const context = makeContext({ self: dualSelf, next: two, hold: [one, two], candidates: [two, one], sample: "all" });
+  const context = makeContext({ self: dualSelf, next: two, hold: [one, two], candidates: [two, one], sampleRate: 1 });
   const { sas, policies } = inputsFor(peer, {}).kernel;
   const remote = { address: "2001:db8::2", udpPort: peer.addresses.udpPort };
   const kernel = {
@@ -145,31 +170,26 @@ test("path proof: two address families go over one by one", () => {
   assert.ok(is(evaluatePeer(context, inputs).facts, "onCurrent"), "our word waits for both");
 });
 
-const directive = { next: two, emergency: false } as Directive;
+const drawnBy = (drawer: RosterEntry, peers: number, key = two): readonly NodeName[] => {
+  const context = makeContext({ self: drawer, next: key, sampleRate: sampleRate(peers) });
+  const entries = Array.from({ length: peers }, (_, i) => testEntry(i + 1_000));
+  const known = { report: undefined, proofs: [] };
+  return entries.filter((entry) => lacksProof(context, entry, known, "ipv4", one, key)).map(({ name }) => name);
+};
 
-function rosterOf(size: number): Parameters<typeof sampleFor>[3] {
-  const entries = new Map(Array.from({ length: size }, (_, i) => [testEntry(i + 1).name, testEntry(i + 1)] as const));
-  return { entries, unreadable: new Set(), complete: true, revision: 1 } as unknown as Parameters<typeof sampleFor>[3];
-}
-
-const drawnBy = (name: NodeName, key = two): ReturnType<typeof sampleFor> =>
-  sampleFor(null, { ...directive, next: key }, "require", rosterOf(300), name);
-
-test("path proof: up to 64 peers all are drawn, then 64, by node and key", () => {
-  assert.equal(sampleFor(null, directive, "require", rosterOf(65), self.name), "all");
-  const drawn = drawnBy(self.name);
-  assert.ok(drawn !== "all" && drawn.size === 64 && !drawn.has(self.name));
-  assert.deepEqual(drawnBy(self.name), drawn, "a replay draws the same");
-  assert.notDeepEqual(drawnBy(peer.name), drawn);
-  assert.notDeepEqual(drawnBy(self.name, testKey(3)), drawn);
+test("path proof: up to 64 peers all are drawn, then 32 to 64 in the mean, by node and key", () => {
+  assert.equal(drawnBy(self, 64).length, 64);
+  for (const peers of [65, 300, 1_024, 5_000]) {
+    const [least, most] = [16, 96];
+    const { length } = drawnBy(self, peers);
+    assert.ok(length >= least && length <= most, `${length} of ${peers}`);
+  }
+  assert.deepEqual(drawnBy(self, 300), drawnBy(self, 300), "a replay draws the same");
+  assert.notDeepEqual(drawnBy(peer, 300), drawnBy(self, 300));
+  assert.notDeepEqual(drawnBy(self, 300, testKey(3)), drawnBy(self, 300));
 });
 
-test("path proof: what was drawn for a key stays, whoever joins", () => {
-  const before = makeContext({ next: two, sample: "all" });
-  assert.equal(sampleFor(before, directive, "require", rosterOf(300), self.name), "all");
-  assert.notEqual(sampleFor({ ...before, next: testKey(3) }, directive, "require", rosterOf(300), self.name), "all");
-});
-
-test("path proof: a compromised key is left without one", () => {
-  assert.equal(sampleFor(null, { ...directive, emergency: true }, "require", rosterOf(3), self.name), nobody);
+test("path proof: as a fleet grows fewer are drawn, of those that were", () => {
+  const before = new Set(drawnBy(self, 300));
+  assert.ok(drawnBy(self, 5_000).filter((name) => !before.has(name)).every((name) => Number(/\d+$/.exec(name)?.[0]) >= 1_300));
 });

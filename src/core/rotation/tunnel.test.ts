@@ -144,7 +144,7 @@ test("tunnel: nodes of different modes have no path, and nothing stays between t
 
 test("tunnel: a new key is proven once, however many networks go over to it", () => {
   const next = testKey(2);
-  const context = contextOf({ next, hold: [key, next], candidates: [next, key], sample: "all" });
+  const context = contextOf({ next, hold: [key, next], candidates: [next, key], sampleRate: 1 });
   const sas = [key, next].flatMap((one) => [...sasOf("in", one), ...sasOf("out", one)]);
   const report = { ...steadyReport(2, key), holds: [key, next] };
   const policies = ["10.2.0.0/24", "10.3.0.0/24", outer].flatMap(bothWays);

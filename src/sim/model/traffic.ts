@@ -4,6 +4,7 @@
  * is replaced by what it meets from then on. It changes nothing but packet counters.
  */
 import type { NodeName } from "../../core/node.js";
+import type { PolicyLevel } from "../../core/policy-level.js";
 import type { Prng } from "../../core/prng.js";
 import type { XfrmCounterName } from "../../core/xfrm-counters.js";
 import type { VirtualTime } from "../engine/virtual-time.js";
@@ -17,6 +18,8 @@ import type { Remote, SimSa } from "./sa-table.js";
 export interface TrafficScene {
   /** Of `Flow`. */
   readonly isOpen: boolean;
+  /** Of the nodes' configuration; the fleet's record goes before it. */
+  readonly policyLevel: PolicyLevel;
   readonly time: VirtualTime;
   readonly registry: SimRegistry;
   node(name: NodeName): SimNode;
@@ -158,14 +161,15 @@ export class Traffic {
     const out = routeVia(flow.near, flow.local, flow.isOpen);
     if (out === flow.out) return false;
     this.#settle(flow);
-    if (isSa(out)) flow.couldStay = this.#mayStay(flow) && !this.#registry.hadEmergency;
+    if (isSa(out)) flow.couldStay = this.#couldStay(flow);
     flow.out = out;
     this.#judgeKept(flow);
     return true;
   }
 
-  #mayStay({ out }: Flow): boolean {
-    return isSa(out) || (out === plain && this.#registry.fleet?.levels?.level === "prefer");
+  #couldStay({ out }: Flow): boolean {
+    const level = this.#registry.fleet?.levels?.level ?? this.#scene.policyLevel;
+    return out === plain ? level === "prefer" : isSa(out) && !this.#registry.hadEmergency;
   }
 
   /** What was sent before these flows turned is still on its way. */
