@@ -14,7 +14,7 @@ export interface SaRow {
   readonly packets: number;
   /** Highest sequence number sent or received. */
   readonly sequence: number;
-  /** Wall clock, ISO 8601; null when no packet has used it. */
+  /** Wall clock, ISO 8601; null when no packet has used it, and where a kernel before 6.2 does not say when the last did. */
   readonly lastUsedAt: string | null;
 }
 
@@ -46,7 +46,7 @@ export function viewOwned({ sas, policies }: Owned): Pick<CleanupResult, "sas" |
   return { sas: sas.map(viewSa), policies: policies.map(viewPolicy) };
 }
 
-function viewSa({ source, destination, spi, mode, packets, usedAt, ...rest }: OwnedSa): SaRow {
+function viewSa({ source, destination, spi, mode, packets, lastUsedAt, ...rest }: OwnedSa): SaRow {
   return {
     source,
     destination,
@@ -54,7 +54,7 @@ function viewSa({ source, destination, spi, mode, packets, usedAt, ...rest }: Ow
     mode: mode ?? "other",
     packets,
     sequence: Math.max(rest.sentSequence, rest.receivedSequence),
-    lastUsedAt: usedAt === 0 ? null : new Date(usedAt * 1_000).toISOString(),
+    lastUsedAt: lastUsedAt === null ? null : new Date(lastUsedAt * 1_000).toISOString(),
   };
 }
 
@@ -87,7 +87,7 @@ const saColumns: readonly Column<SaRow>[] = [
   { header: "MODE", cell: ({ mode }) => mode },
   { header: "PACKETS", cell: ({ packets }) => String(packets), align: "right" },
   { header: "SEQUENCE", cell: ({ sequence }) => String(sequence), align: "right", wide: true },
-  { header: "LAST USED", cell: ({ lastUsedAt }) => lastUsedAt ?? "never", wide: true },
+  { header: "LAST USED", cell: ({ lastUsedAt, packets }) => lastUsedAt ?? (packets === 0 ? "never" : "unknown"), wide: true },
 ];
 
 const policyColumns: readonly Column<PolicyRow>[] = [

@@ -55,6 +55,11 @@ export const limits = {
   stagingOverheadMs: 100,
   /** Pre-flight: one barrier is a report from everyone, a write, and an event to everyone. */
   barrierRoundMs: 150,
+  /** `/proc/net/xfrm_stat`: Linux 6.1 has 28 counters of some 35 characters, 6.14 has 32. Each is a series of a metric. */
+  xfrmStatBytesMax: 4_096,
+  xfrmCountersMax: 64,
+  /** An SA that has used this share of its sequence numbers is warned of: what is left must last until a rotation has ended. */
+  sequenceShareWarned: 0.75,
   /** At the status server of one program. */
   httpConnectionsMax: 64,
   /** The status server reads its certificate again this often. */

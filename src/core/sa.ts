@@ -104,6 +104,22 @@ export interface SaView {
   readonly packets: number;
   /** Highest sequence number sent or received, 64 bits with ESN; a number, exact to 2^53. */
   readonly sequence: number;
+  /** Only shown. Absent where the dataplane does not count it. */
+  readonly use?: SaUse;
+}
+
+export interface SaUse {
+  /** Of the packets that passed, as the dataplane counts them. */
+  readonly octets: number;
+  /** Since the last packet; null where none passed, or the dataplane does not say (a kernel before 6.2). */
+  readonly idleMs: number | null;
+  /** Sequence numbers of 64 bits, and not of 32. */
+  readonly esn: boolean;
+}
+
+/** Of all sequence numbers that an SA has, 0 to 1. One without any left sends nothing (RFC 4303, 3.3.3). */
+export function sequenceShare(sequence: number, esn: boolean): number {
+  return sequence / 2 ** (esn ? 64 : 32);
 }
 
 /** A policy of ours as read from the kernel. */

@@ -35,7 +35,16 @@ export const xfrmCounters = {
 } as const;
 
 export type XfrmCounterName = keyof typeof xfrmCounters;
-export type XfrmCounters = Readonly<Partial<Record<XfrmCounterName, number>>>;
+/** By the kernel's names, those of newer kernels included: each counts packets that were dropped. */
+export type XfrmCounters = Readonly<Partial<Record<XfrmCounterName, number>> & Record<string, number>>;
+
+/** The labels of a counter; of one that is not in the table, from its name: `XfrmInNoRoom` is `inbound`, `no_room`. */
+export function labelsOf(counter: string): readonly ["inbound" | "outbound", string] {
+  if (Object.hasOwn(xfrmCounters, counter)) return xfrmCounters[counter as XfrmCounterName];
+  const [, way, rest = ""] = /^Xfrm(In|Out|)(.*)$/.exec(counter) ?? [];
+  const words = rest.replace(/(?<=[a-z0-9])(?=[A-Z])/g, "_").toLowerCase();
+  return [way === "Out" ? "outbound" : "inbound", words];
+}
 
 /** All errors together, in packets. */
 export function countErrors(counters: XfrmCounters): number {

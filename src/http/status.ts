@@ -10,6 +10,7 @@ import type { FleetPhase } from "../core/fleet/record.js";
 import type { KeyIdentity } from "../core/key-id.js";
 import type { AddressFamily } from "../core/node.js";
 import type { AgentPhase } from "../core/rotation/state.js";
+import type { Direction } from "../core/sa.js";
 import type { PolicyLevel } from "../core/policy-level.js";
 import type { XfrmCounters } from "../core/xfrm-counters.js";
 import type { DataplaneIdentity } from "../ports/kernel.js";
@@ -39,6 +40,8 @@ export interface AgentStatus {
   readonly policies: PerDirection;
   /** The highest sequence number of any SA, sent or received. */
   readonly highestSequence: number;
+  /** As the last dump showed it, by key id and direction; empty where the dataplane does not count it. */
+  readonly keyUse: readonly KeyUse[];
   /** Age of the node checkpoint on disk; null before the first is written. */
   readonly checkpointAgeMs: number | null;
   /** Since the start of the program. */
@@ -77,6 +80,21 @@ export interface PeerException {
 export interface PerDirection {
   readonly in: number;
   readonly out: number;
+}
+
+/** What passed the SAs of one fleet key in one direction. */
+export interface KeyUse {
+  readonly keyId: number;
+  readonly direction: Direction;
+  readonly sas: number;
+  /** Since the start of the program, as dumps saw it grow; bytes as the dataplane counts them. */
+  readonly packets: number;
+  readonly bytes: number;
+  /** Since the last packet; null where none is known of. */
+  readonly idleMs: number | null;
+  readonly highestSequence: number;
+  /** The largest share of its sequence numbers that one of the SAs has used, 0 to 1. */
+  readonly sequenceShare: number;
 }
 
 /** The last staging that ended. */

@@ -32,6 +32,7 @@ import { backoffMs } from "./backoff.js";
 import { ForwardRegistry, rolledBackCode } from "./forward-registry.js";
 import { logNote } from "./notes.js";
 import { outcomeOfAgent, recordingVersion, type RecordingLine } from "./recording.js";
+import { SequenceWatch } from "./sequence-watch.js";
 
 export interface AgentPorts {
   readonly clock: Clock;
@@ -82,6 +83,7 @@ export class AgentLoop {
   #rolledBack: string | null = null;
   #lastStage: Extract<Note, { kind: "staged" }> | null = null;
   #forcedRetires = 0;
+  readonly #sequences = new SequenceWatch();
   readonly writes = { report: 0, roster: 0, lease: 0 };
 
   constructor(options: AgentLoopOptions, ports: AgentPorts, step?: StepAgent) {
@@ -328,6 +330,7 @@ export class AgentLoop {
       const end = endOf(result.value);
       this.#take(machine, end);
       if (end.kind === "admitted") this.#tellAdmitted(machine, end.entry);
+      if (end.kind === "dumped") this.#sequences.look(machine.world.keyFigures, this.#ports.log);
       if (end.kind === "applied" && effect.kind === "apply") this.#tellFailures(machine.world, effect.peers, end.outcome);
     };
   }

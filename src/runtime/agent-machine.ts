@@ -110,7 +110,7 @@ export class AgentMachine {
         return world.seeOwnEntry(input.entry);
       case "applied": {
         const { peers, stages } = this.#end("apply");
-        world.seeOutcome(peers, stages.flat(), input.outcome);
+        world.seeOutcome(peers, stages.flat(), input.outcome, nowMs);
         return world.holdBack(peers, input.outcome, nowMs);
       }
       case "dumped":

@@ -25,6 +25,7 @@ import type { DataplaneChange } from "./agent-input.js";
 import { backoffMs } from "./backoff.js";
 import { CheckpointIndex } from "./checkpoint-index.js";
 import { KernelPeers, type Owners } from "./kernel-peers.js";
+import type { KeyFigure } from "./key-figures.js";
 import { failuresByPeer, takenSpiOf, unexplained } from "./plan-failures.js";
 import { addressKeys } from "./slot-keys.js";
 
@@ -114,6 +115,11 @@ export class AgentWorld {
 
   get kernel(): ObservedKernel {
     return this.#kernel;
+  }
+
+  /** What passed the SAs of each key. No step reads it. */
+  get keyFigures(): readonly KeyFigure[] {
+    return this.#peers.figures;
   }
 
   get roster(): Observation["roster"] {
@@ -307,7 +313,7 @@ export class AgentWorld {
 
   /** Touches who has other SAs or policies than before: what only carried packets is as it was. */
   seeDump(dump: KernelDump, start: DumpStart, nowMs: number): void {
-    this.touch(this.#peers.replaceAll(dump, this.#owners));
+    this.touch(this.#peers.replaceAll(dump, this.#owners, nowMs));
     this.#kernel = {
       ...this.#kernel,
       identity: dump.identity,
@@ -342,8 +348,8 @@ export class AgentWorld {
     return this.#nodeAt(remote)?.name ?? unexplained;
   }
 
-  seeOutcome(peers: readonly NodeName[], operations: readonly Operation[], outcome: ApplyOutcome): void {
-    this.touch(this.#peers.replaceTouched(peers, operations, outcome, this.#owners));
+  seeOutcome(peers: readonly NodeName[], operations: readonly Operation[], outcome: ApplyOutcome, nowMs: number): void {
+    this.touch(this.#peers.replaceTouched(peers, operations, outcome, this.#owners, nowMs));
     const takenSpi = takenSpiOf(outcome.failed);
     if (takenSpi !== null) this.#kernel = { ...this.#kernel, takenSpi };
   }

@@ -27,7 +27,7 @@ test("kernel peers: of two live nodes with one address, neither's list grows fro
     const view = outcome.sas[0];
     assert.ok(view !== undefined);
     const operations: readonly Operation[] = [{ kind: "delete-sa", slot: view.slot }, setPolicy];
-    const touched = peers.replaceTouched([peer.name], operations, outcome, owners(other));
+    const touched = peers.replaceTouched([peer.name], operations, outcome, owners(other), 0);
     assert.deepEqual([...touched], [peer.name, other]);
   }
   assert.equal(peers.all.get(other)?.policies.length, 1);
@@ -36,7 +36,7 @@ test("kernel peers: of two live nodes with one address, neither's list grows fro
 
 test("kernel peers: what is at an address is shared, and so are the ends that the port told", () => {
   const peers = new KernelPeers();
-  peers.replaceAll({ sas: [...viewsOf("in", testKey(1)), ...viewsOf("out", testKey(1))], policies: [accepting] }, owners(peer.name));
+  peers.replaceAll({ sas: [...viewsOf("in", testKey(1)), ...viewsOf("out", testKey(1))], policies: [accepting] }, owners(peer.name), 0);
   const { sas, policies } = peers.all.get(peer.name) ?? { sas: [], policies: [] };
   assert.deepEqual([sas.length, policies.length], [2, 1]);
   for (const held of [...sas, ...policies]) assert.equal(held.remote, sas[0]?.remote);
@@ -61,9 +61,9 @@ const dumps: readonly (readonly [string, typeof whole, boolean])[] = [
 for (const [name, dump, isOther] of dumps) {
   test(`kernel peers: a dump names who has other SAs or policies: ${name}`, () => {
     const peers = new KernelPeers();
-    assert.deepEqual(peers.replaceAll(whole, owners(peer.name)), [peer.name]);
+    assert.deepEqual(peers.replaceAll(whole, owners(peer.name), 0), [peer.name]);
     const before = peers.all.get(peer.name);
-    assert.deepEqual(peers.replaceAll(dump, owners(peer.name)), isOther ? [peer.name] : []);
+    assert.deepEqual(peers.replaceAll(dump, owners(peer.name), 0), isOther ? [peer.name] : []);
     if (dump === whole) assert.equal(peers.all.get(peer.name), before, "it is kept as it is");
     assert.deepEqual(peers.all.get(peer.name)?.sas.map(({ packets }) => packets) ?? [], dump.sas.map(({ packets }) => packets));
     const inbound = dump.sas.filter(({ slot }) => slot.direction === "in").length;
@@ -77,11 +77,11 @@ test("kernel peers: policies at an address are told apart by the name under whic
   const peers = new KernelPeers();
   const at = [`${remote.address}#${String(remote.udpPort)}`];
   assert.equal(peers.isHeldByAnother(at, peer.name), false, "nothing is there");
-  peers.replaceAll({ sas: [], policies: [accepting] }, owners(other));
+  peers.replaceAll({ sas: [], policies: [accepting] }, owners(other), 0);
   assert.equal(peers.isHeldByAnother(at, peer.name), true);
   assert.equal(peers.isHeldByAnother(at, other), false);
   const gone: Operation = { kind: "delete-policy", policy: accepting.slot };
-  peers.replaceTouched([other], [gone], { sas: [], policies: [], failed: [] }, owners(other));
+  peers.replaceTouched([other], [gone], { sas: [], policies: [], failed: [] }, owners(other), 0);
   assert.equal(peers.isHeldByAnother(at, peer.name), false, "it is gone");
   assert.equal(peers.all.size, 0);
 });
@@ -96,7 +96,7 @@ test("kernel peers: bytes that are not the slot's key's are not intact, and an e
     { ...view, key: { ...view.key, keyId: testKey(2).keyId } },
     { ...view, bytes: "unverifiable" as const, key: { ...view.key, to: stranger } },
   ];
-  peers.replaceAll({ sas: read, policies: [] }, owners(peer.name));
+  peers.replaceAll({ sas: read, policies: [] }, owners(peer.name), 0);
   const sas = peers.all.get(peer.name)?.sas ?? [];
   assert.deepEqual(sas.map(({ isIntact }) => isIntact), [false, false, true]);
   assert.equal(sas[2]?.to, stranger);
@@ -112,7 +112,7 @@ for (const { name, direction, isRecorded, isIntact } of believed) {
   test(`kernel peers: an SA whose key is not at hand is believed or not: ${name}`, () => {
     const peers = new KernelPeers();
     const sas = viewsOf(direction, testKey(1)).map((view) => ({ ...view, bytes: "unverifiable" as const }));
-    peers.replaceAll({ sas, policies: [] }, owners(peer.name, isRecorded));
+    peers.replaceAll({ sas, policies: [] }, owners(peer.name, isRecorded), 0);
     assert.deepEqual(peers.all.get(peer.name)?.sas.map((sa) => sa.isIntact), [isIntact]);
   });
 }

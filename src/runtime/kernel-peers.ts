@@ -3,10 +3,11 @@
  * to the node that its key is bound to, a policy to whoever is at its address.
  */
 import type { NodeName } from "../core/node.js";
-import { heldPolicy, heldSa, samePolicy, sameSa, type HeldPolicy, type HeldSa } from "../core/rotation/held.js";
+import { heldPolicy, heldSa, heldUse, samePolicy, sameSa, type HeldPolicy, type HeldSa } from "../core/rotation/held.js";
 import { noPeerKernel, type HeldCounts, type PeerKernel } from "../core/rotation/observation.js";
 import { endpointKey, sameEndpoint, type Endpoint, type KeyEnd, type Operation, type SaView } from "../core/sa.js";
 import type { ApplyOutcome, KernelDump } from "../ports/kernel.js";
+import { figuresOf, type KeyFigure } from "./key-figures.js";
 import { unexplained } from "./plan-failures.js";
 import { TouchedSlots } from "./touched-slots.js";
 
@@ -33,6 +34,7 @@ export class KernelPeers {
   /** Under which name the policies at an address stand. */
   readonly #holders = new Map<string, NodeName>();
   readonly #counts: Counts = { sasIn: 0, sasOut: 0, policiesIn: 0, policiesOut: 0 };
+  #figures: readonly KeyFigure[] = [];
 
   get all(): ReadonlyMap<NodeName, PeerKernel> {
     return this.#peers;
@@ -42,10 +44,16 @@ export class KernelPeers {
     return this.#counts;
   }
 
+  /** Of the last dump, by key id and direction. */
+  get figures(): readonly KeyFigure[] {
+    return this.#figures;
+  }
+
   copyTo(copy: KernelPeers): void {
     for (const [name, peer] of this.#peers) copy.#peers.set(name, peer);
     for (const [address, name] of this.#holders) copy.#holders.set(address, name);
     Object.assign(copy.#counts, this.#counts);
+    copy.#figures = this.#figures;
   }
 
   /** Do policies at one of these addresses stand under another name? */
@@ -54,8 +62,9 @@ export class KernelPeers {
   }
 
   /** From here on in the order of the dump. @returns who has other SAs or policies than before, mostly nobody */
-  replaceAll(dump: Read, owners: Owners): readonly NodeName[] {
-    const read = this.#byOwner(dump, owners);
+  replaceAll(dump: Read, owners: Owners, nowMs: number): readonly NodeName[] {
+    const read = this.#byOwner(dump, owners, nowMs);
+    this.#figures = figuresOf(read.values(), this.#figures);
     const changed: NodeName[] = [];
     for (const [name, before] of this.#peers) {
       if (read.has(name)) continue;
@@ -78,9 +87,10 @@ export class KernelPeers {
     operations: readonly Operation[],
     outcome: ApplyOutcome,
     owners: Owners,
+    nowMs: number,
   ): ReadonlySet<NodeName> {
     const touched = new TouchedSlots(operations);
-    const read = this.#byOwner(outcome, owners);
+    const read = this.#byOwner(outcome, owners, nowMs);
     const names = new Set([...peers, ...read.keys()]);
     for (const name of names) {
       const before = this.#peers.get(name) ?? noPeerKernel;
@@ -93,7 +103,7 @@ export class KernelPeers {
     return names;
   }
 
-  #byOwner(read: Read, owners: Owners): Map<NodeName, Reading> {
+  #byOwner(read: Read, owners: Owners, nowMs: number): Map<NodeName, Reading> {
     const byOwner = new Map<NodeName, Reading>();
     const readingOf = (name: NodeName): Reading => {
       const known = byOwner.get(name);
@@ -104,7 +114,8 @@ export class KernelPeers {
     };
     for (const view of read.sas) {
       const reading = readingOf(ownerOf(view));
-      const sa = heldSa(asBelieved(view, owners), remoteOf(reading, view.slot.remote));
+      const use = heldUse(view, reading.before.sas, nowMs);
+      const sa = heldSa(asBelieved(view, owners), remoteOf(reading, view.slot.remote), use);
       reading.sas.push(reading.before.sas.find((known) => isStill(known, sa)) ?? sa);
     }
     for (const view of read.policies) {
@@ -160,7 +171,7 @@ function remoteOf({ before, sas, policies }: Reading, remote: Endpoint): Endpoin
 
 /** The same SA, and nothing has passed it in between. */
 function isStill(known: HeldSa, sa: HeldSa): boolean {
-  return sameSa(known, sa) && known.packets === sa.packets && known.sequence === sa.sequence;
+  return sameSa(known, sa) && known.packets === sa.packets && known.sequence === sa.sequence && known.use?.esn === sa.use?.esn;
 }
 
 /** Nothing has changed but what passed the SAs. */

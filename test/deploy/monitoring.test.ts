@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parse, stringify } from "yaml";
+import { limits } from "../../src/core/limits.js";
 import { readFile, root } from "../support/repository.js";
 
 const rulesPath = "deploy/prometheus/spindle-alerts.yaml";
@@ -44,6 +45,11 @@ test("alerts: each rule is among those that a hitless rotation must not fire", (
   const [quiet] = (parse(readFile(testsPath)) as RuleTests).tests;
   const names = quiet?.alert_rule_test.filter(({ exp_alerts: expected }) => expected.length === 0).map(({ alertname }) => alertname);
   assert.deepEqual([...(names ?? [])].sort(), rules.map(({ alert }) => alert).sort());
+});
+
+test("alerts: sequence numbers are low where the agent says so", () => {
+  const { expr = "" } = rules.find(({ alert }) => alert === "SpindleSequenceNumbersLow") ?? {};
+  assert.ok(expr.endsWith(` >= ${limits.sequenceShareWarned}`), expr);
 });
 
 test("alerts and dashboard: every metric is documented", () => {

@@ -2,6 +2,7 @@
 import type { KernelCase } from "../support/kernel-cases.js";
 import { cleanupCases } from "./cases/cleanup.js";
 import { codecCases } from "./cases/codec.js";
+import { counterCases } from "./cases/counters.js";
 import { doctorCases, noEspDoctorCases } from "./cases/doctor.js";
 import { driftCases } from "./cases/drift.js";
 import { encapsulationCases } from "./cases/encapsulation.js";
@@ -36,6 +37,7 @@ export const caseSets: readonly CaseSet[] = [
       ...policyLevelCases,
       ...encapsulationCases,
       ...doctorCases,
+      ...counterCases,
     ],
     withoutModules: [],
   },

@@ -33,6 +33,10 @@ export const agentStatus: AgentStatus = {
   sas: { in: 8, out: 4 },
   policies: { in: 4, out: 4 },
   highestSequence: 1_234,
+  keyUse: [
+    { keyId: 7, direction: "in", sas: 4, packets: 70, bytes: 7_000, idleMs: null, highestSequence: 71, sequenceShare: 0.25 },
+    { keyId: 7, direction: "out", sas: 4, packets: 80, bytes: 8_000, idleMs: 60_000, highestSequence: 81, sequenceShare: 0.5 },
+  ],
   checkpointAgeMs: 800,
   forcedRetires: 1,
   lastStage: { keyId: 8, sas: 8, stagingMs: 125 },

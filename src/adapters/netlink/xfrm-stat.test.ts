@@ -3,19 +3,24 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { limits } from "../../core/limits.js";
 import { xfrmCounters } from "../../core/xfrm-counters.js";
 import { PortError } from "../port-error.js";
 import { parseXfrmStat, openXfrmStat } from "./xfrm-stat.js";
 
-test("xfrm_stat: every counter is read, and one of a newer kernel is left out", () => {
+test("xfrm_stat: every counter is read, one of a newer kernel too", () => {
   const names = [...Object.keys(xfrmCounters), "XfrmInOfTheFuture"];
   const text = names.map((name, index) => `${name.padEnd(24)}\t${index + 1}\n`).join("");
-  const expected = Object.keys(xfrmCounters).map((name, index) => [name, index + 1]);
-  assert.deepEqual(parseXfrmStat(text), Object.fromEntries(expected));
+  assert.deepEqual(parseXfrmStat(text), Object.fromEntries(names.map((name, index) => [name, index + 1])));
 });
 
 test("xfrm_stat: what is no counter is left out", () => {
-  assert.deepEqual(parseXfrmStat("XfrmInError\nXfrmInNoStates x\ntoString 1\n\n"), {});
+  assert.deepEqual(parseXfrmStat("XfrmInError\nXfrmInNoStates x\ntoString 1\nXfrmOut__proto__ 1\n\n"), {});
+});
+
+test("xfrm_stat: a list without end becomes no metric without end", () => {
+  const text = Array.from({ length: 1_000 }, (_, index) => `XfrmIn${index}\t1\n`).join("");
+  assert.equal(Object.keys(parseXfrmStat(text)).length, limits.xfrmCountersMax);
 });
 
 test("xfrm_stat: a kernel without it is told", () => {

@@ -1,16 +1,15 @@
 /**
  * `/proc/net/xfrm_stat`: the XFRM error counters of one network namespace, the one that the thread
- * was in when the file was opened. They never go back; a counter that this version does not know
- * is left out.
+ * was in when the file was opened. They never go back. Newer kernels have counters that this version
+ * does not know: they are read all the same.
  */
 import { closeSync, openSync, readSync } from "node:fs";
-import { xfrmCounters, type XfrmCounterName, type XfrmCounters } from "../../core/xfrm-counters.js";
+import { limits } from "../../core/limits.js";
+import type { XfrmCounters } from "../../core/xfrm-counters.js";
 import { PortError } from "../port-error.js";
 
 /** Of the thread, not of the process: a thread may be in a namespace of its own. */
 const statPath = "/proc/thread-self/net/xfrm_stat";
-/** 28 counters of some 35 characters, and room for those of newer kernels. */
-const statBytesMax = 4_096;
 
 export interface XfrmStat {
   /** @throws PortError `XFRM_STAT_UNREADABLE` */
@@ -21,7 +20,7 @@ export interface XfrmStat {
 /** @throws PortError `XFRM_STAT_UNREADABLE` on a kernel without CONFIG_XFRM_STATISTICS. */
 export function openXfrmStat(path = statPath): XfrmStat {
   const fd = orUnreadable(() => openSync(path, "r"));
-  const buffer = Buffer.alloc(statBytesMax);
+  const buffer = Buffer.alloc(limits.xfrmStatBytesMax);
   return {
     read: () => {
       const length = orUnreadable(() => readSync(fd, buffer, 0, buffer.length, 0));
@@ -41,16 +40,9 @@ function orUnreadable<T>(run: () => T): T {
   }
 }
 
-/** One counter a line: its name, white space, its value. */
+/** One counter a line: its name, white space, its value. What is no counter is left out, and so are lines beyond the limit. */
 export function parseXfrmStat(text: string): XfrmCounters {
-  const counters: Partial<Record<XfrmCounterName, number>> = {};
-  for (const line of text.split("\n")) {
-    const [name = "", value = ""] = line.split(/\s+/);
-    if (isKnown(name) && /^\d+$/.test(value)) counters[name] = Number(value);
-  }
-  return counters;
-}
-
-function isKnown(name: string): name is XfrmCounterName {
-  return Object.hasOwn(xfrmCounters, name);
+  const lines = text.split("\n").map((line) => /^(Xfrm[A-Za-z0-9]+)\s+(\d+)$/.exec(line));
+  const counters = lines.flatMap((found) => (found === null ? [] : [[found[1], Number(found[2])] as const]));
+  return Object.fromEntries(counters.slice(0, limits.xfrmCountersMax)) as XfrmCounters;
 }

@@ -6,8 +6,10 @@ import { is } from "../../core/rotation/peer-facts.js";
 import { failureTo, type FailedProbe } from "../../core/rotation/probes.js";
 import { agentPhases } from "../../core/rotation/state.js";
 import type { Tally } from "../../core/rotation/tally.js";
-import type { AgentStatus, PeerException, SlotKeys, Verdict } from "../../http/status.js";
+import type { AgentStatus, KeyUse, PeerException, SlotKeys, Verdict } from "../../http/status.js";
 import type { AgentView } from "../../runtime/agent-loop.js";
+import type { KeyFigure } from "../../runtime/key-figures.js";
+import { isLow } from "../../runtime/sequence-watch.js";
 import type { AgentConfig, ReadyConfig } from "../config/agent.js";
 import { version } from "../version.js";
 
@@ -40,6 +42,7 @@ export function agentStatus(view: AgentView | null, config: AgentConfig, nowMs: 
     sas: { in: counts.sasIn, out: counts.sasOut },
     policies: { in: counts.policiesIn, out: counts.policiesOut },
     highestSequence: highestSequence(view),
+    keyUse: world.keyFigures.map((figure) => keyUse(figure, nowMs)),
     checkpointAgeMs: view.checkpointSavedAtMs === null ? null : Math.round(nowMs - view.checkpointSavedAtMs),
     forcedRetires: view.forcedRetires,
     lastStage: lastStage(view),
@@ -82,6 +85,7 @@ function emptyStatus(config: AgentConfig): AgentStatus {
     sas: { in: 0, out: 0 },
     policies: { in: 0, out: 0 },
     highestSequence: 0,
+    keyUse: [],
     checkpointAgeMs: null,
     forcedRetires: 0,
     lastStage: null,
@@ -122,8 +126,14 @@ function exceptionsOf(view: AgentView, nowMs: number): readonly PeerException[] 
     if (why !== null) found.push({ peer: name === "" ? "(unknown)" : name, why, forMs });
     else if (is(facts, "live") && is(facts, "blocked")) found.push({ peer: name, why: whyUncovered(state), forMs });
   }
+  found.unshift(...world.keyFigures.filter(isLow).map((figure) => spent(figure)));
   if (state.deletionsHeld) found.unshift({ peer: "(roster)", why: "deletions held: the listing removes too many", forMs });
   return world.kernel.connected ? found : [{ peer: "(dataplane)", why: "not connected", forMs }, ...found];
+}
+
+function spent({ keyId, sequenceShare }: KeyFigure): PeerException {
+  const why = `an SA has used ${Math.floor(100 * sequenceShare)} % of its sequence numbers: rotate now`;
+  return { peer: `(key ${keyId})`, why, forMs: 0 };
 }
 
 function whyUncovered({ context }: AgentView["state"]): string {
@@ -151,6 +161,12 @@ function highestSequence({ world }: AgentView): number {
     for (const sa of peer.sas) highest = Math.max(highest, sa.sequence);
   }
   return highest;
+}
+
+function keyUse({ octets, usedAtMs, sequence, ...figure }: KeyFigure, nowMs: number): KeyUse {
+  const { keyId, direction, sas, packets, sequenceShare } = figure;
+  const idleMs = usedAtMs === null ? null : Math.max(0, Math.round(nowMs - usedAtMs));
+  return { keyId, direction, sas, packets, bytes: octets, idleMs, highestSequence: sequence, sequenceShare };
 }
 
 /** Alive: the documents were loaded and the loop turns. What is down outside is no reason to restart the agent. */

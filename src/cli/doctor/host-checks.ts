@@ -1,11 +1,12 @@
 /** Checks of this host alone: its kernel, its privileges, and what else does IPsec here. */
 import { remedyFor } from "../../adapters/netlink/codec/errno.js";
+import { limits } from "../../core/limits.js";
 import type { AddressFamily } from "../../core/node.js";
+import { sequenceShare } from "../../core/sa.js";
 import type { Facts } from "./facts.js";
 import { fine, finding, type Check, type Finding } from "./finding.js";
 
 const families: readonly AddressFamily[] = ["ipv4", "ipv6"];
-const sequenceShareMax = 0.75;
 
 export const hostChecks: readonly Check[] = [
   platform,
@@ -151,8 +152,8 @@ function sequenceSpace({ tables }: Facts): readonly Finding[] {
   const highest = tables?.highest ?? null;
   if (highest === null) return [];
   const { spi, sequence, esn } = highest;
-  const share = sequence / 2 ** (esn ? 64 : 32);
-  if (share < sequenceShareMax) return fine("sequence numbers", `${sequence} at most, on ${spi}`);
+  const share = sequenceShare(sequence, esn);
+  if (share < limits.sequenceShareWarned) return fine("sequence numbers", `${sequence} at most, on ${spi}`);
   const todo = "rotate now: an SA without a sequence number left sends nothing";
   return [finding("sequence numbers", "warning", `${spi} has used ${Math.floor(100 * share)} % of its numbers`, todo)];
 }

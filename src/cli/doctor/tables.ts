@@ -5,6 +5,7 @@ import { appendDumpSas, readSa } from "../../adapters/netlink/codec/sa.js";
 import { isOfCilium } from "../../adapters/netlink/kernel/other-ipsec.js";
 import { isOwnPolicy, isOwnSa, type Ownership } from "../../adapters/netlink/kernel/ownership.js";
 import type { RequestSocket } from "../../adapters/netlink/socket/request-socket.js";
+import { sequenceShare } from "../../core/sa.js";
 import { formatSpi, type Spi } from "../../core/spi.js";
 import { contains } from "../../adapters/cidr.js";
 import type { Tables } from "./facts.js";
@@ -57,9 +58,11 @@ function countSa(counts: Counts, sa: ListedSa, ownership: Ownership, peer: strin
     if (isOfCilium(sa)) counts.ciliumSas += 1;
     return;
   }
+  const { esn } = sa;
   const sequence = Math.max(sa.sentSequence, sa.receivedSequence);
-  if (sequence >= (counts.highest?.sequence ?? 0))
-    counts.highest = { spi: formatSpi(sa.spi as Spi), sequence, esn: sa.esn };
+  // With ESN a far higher number is a far smaller share.
+  if (counts.highest === null || sequenceShare(sequence, esn) > sequenceShare(counts.highest.sequence, counts.highest.esn))
+    counts.highest = { spi: formatSpi(sa.spi as Spi), sequence, esn };
   if (sa.destination === peer) counts.sent += sa.packets;
   if (sa.source === peer) counts.received += sa.packets;
   if (sa.destination === peer || sa.source === peer) counts.hasPeer = true;

@@ -22,6 +22,7 @@ const otherSa: { readonly [name in keyof HeldSa]: HeldSa[name] } = {
   isIntact: false,
   packets: 1,
   sequence: 1,
+  use: { octets: 1, usedAtMs: 1, esn: true },
 };
 const otherPolicy: { readonly [name in keyof Required<HeldPolicy>]: HeldPolicy[name] } = {
   direction: "in",
@@ -34,7 +35,7 @@ const otherPolicy: { readonly [name in keyof Required<HeldPolicy>]: HeldPolicy[n
 test("same SA: every field counts, but what passed it", () => {
   assert.ok(sameSa(sa, { ...sa, remote: { ...sa.remote } }));
   for (const [name, value] of Object.entries(otherSa)) {
-    const isCounter = name === "packets" || name === "sequence";
+    const isCounter = ["packets", "sequence", "use"].includes(name);
     assert.equal(sameSa(sa, { ...sa, [name]: value }), isCounter, name);
   }
   assert.equal(sameSa(sa, { ...sa, from: null }), false);

@@ -16,6 +16,7 @@ import {
   type PolicyAction,
   type PolicyView,
   type SaSlot,
+  type SaUse,
   type SaView,
 } from "../sa.js";
 import { keyIdOf, type Spi } from "../spi.js";
@@ -33,6 +34,13 @@ export interface HeldSa {
   readonly packets: number;
   /** Highest sequence number sent or received. */
   readonly sequence: number;
+  /** Only shown; null where the dataplane does not count it. */
+  readonly use: HeldUse | null;
+}
+
+export interface HeldUse extends Omit<SaUse, "idleMs"> {
+  /** Of the last packet, on the monotonic clock; null where none is known of. */
+  readonly usedAtMs: number | null;
 }
 
 export interface HeldPolicy extends PolicySlot {
@@ -41,12 +49,25 @@ export interface HeldPolicy extends PolicySlot {
   readonly action: PolicyAction;
 }
 
-export function heldSa(view: SaView, remote: Endpoint): HeldSa {
+export function heldSa(view: SaView, remote: Endpoint, use: HeldUse | null = null): HeldSa {
   const { slot, key, packets, sequence } = view;
   const { direction, spi } = slot;
   const from = key?.from ?? null;
   const to = key?.to ?? null;
-  return { direction, spi, remote, from, to, isIntact: isIntact(view), packets, sequence };
+  return { direction, spi, remote, from, to, isIntact: isIntact(view), packets, sequence, use };
+}
+
+/**
+ * Where the dataplane does not say when the last packet passed, it was not before the last look, if fewer had passed then.
+ * @param before what was held of the same peer
+ */
+export function heldUse({ slot, packets, use }: SaView, before: readonly HeldSa[], nowMs: number): HeldUse | null {
+  if (use === undefined) return null;
+  const { octets, idleMs, esn } = use;
+  if (idleMs !== null) return { octets, usedAtMs: nowMs - idleMs, esn };
+  const known = before.find((one) => one.direction === slot.direction && one.spi === slot.spi && sameEndpoint(one.remote, slot.remote));
+  const hasMoved = known !== undefined && packets > known.packets;
+  return { octets, usedAtMs: hasMoved ? nowMs : (known?.use?.usedAtMs ?? null), esn };
 }
 
 /** Equality is addresses, SPI and key, never the SPI alone (design 4.1). Bytes that cannot be checked are believed. */

@@ -2,6 +2,7 @@
 import { agentPhases } from "../../core/rotation/state.js";
 import { xfrmCounters, type XfrmCounterName, type XfrmCounters } from "../../core/xfrm-counters.js";
 import type { AgentStatus } from "../status.js";
+import { keyMetricRows } from "./key-metrics.js";
 import {
   coordinations,
   makeMetrics,
@@ -26,6 +27,14 @@ export const agentMetricRows: readonly MetricRow<AgentStatus>[] = [
     labels: ["type", "error"],
     read: (status) => xfrmErrors(status.counters),
   },
+  {
+    kind: "counter",
+    name: "spindle_xfrm_stat_total",
+    help: "The same by the kernel's own names, with those that this version does not know.",
+    labels: ["reason"],
+    read: (status) => perEntry("reason", { ...noXfrmErrors, ...status.counters }),
+  },
+  ...keyMetricRows,
   {
     kind: "gauge",
     name: "spindle_sas",
@@ -168,6 +177,8 @@ export const agentMetricRows: readonly MetricRow<AgentStatus>[] = [
     read: (status) => [{ labels: { version: status.version }, value: 1 }],
   },
 ];
+
+const noXfrmErrors = Object.fromEntries(Object.keys(xfrmCounters).map((name) => [name, 0]));
 
 /**
  * All series, also those that the dataplane does not keep: an alert rule must not depend on a first

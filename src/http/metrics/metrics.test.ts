@@ -39,6 +39,23 @@ test("metrics: each kernel counter has its own series", async () => {
   }
 });
 
+test("metrics: all of xfrm_stat is there by the kernel's names, also what only a newer kernel has", async () => {
+  const series = await scrape({ ...agentStatus, counters: { XfrmInNoStates: 3, XfrmInOfTheFuture: 4 } });
+  const shown = series.filter((line) => line.startsWith("spindle_xfrm_stat_total{"));
+  assert.equal(shown.length, 29);
+  for (const [name, value] of [["XfrmInNoStates", 3], ["XfrmInOfTheFuture", 4], ["XfrmOutError", 0]] as const) {
+    assert.equal(valueOf(shown, `spindle_xfrm_stat_total{reason="${name}"}`), value, name);
+  }
+});
+
+test("metrics: a scrape computes the status once", async () => {
+  let asked = 0;
+  const metrics = makeAgentMetrics(() => ({ ...agentStatus, forcedRetires: ++asked }));
+  for (const count of [1, 2]) {
+    assert.equal(valueOf(lines(await metrics.render()), "spindle_forced_retires_total"), count);
+  }
+});
+
 test("metrics: a scrape shows the status of that moment, also a counter that started again", async () => {
   let lost = 5;
   const metrics = makeAgentMetrics(() => ({ ...agentStatus, counters: { XfrmInNoStates: lost } }));
@@ -74,6 +91,11 @@ const agentCases: readonly (readonly [string, number | undefined])[] = [
   ["spindle_peers_blocked", 0],
   ["spindle_peers_unproven", 1],
   ["spindle_sequence_highest", 1234],
+  ['spindle_key_packets_total{key_id="7",direction="in"}', 70],
+  ['spindle_key_bytes_total{key_id="7",direction="out"}', 8_000],
+  ['spindle_key_last_used_timestamp_seconds{key_id="7",direction="in"}', undefined],
+  ['spindle_key_sequence_highest{key_id="7",direction="in"}', 71],
+  ['spindle_key_sequence_used_ratio{key_id="7",direction="out"}', 0.5],
   ["spindle_forced_retires_total", 1],
   ["spindle_stage_duration_seconds", 0.125],
   ["spindle_registry_connected", 1],
@@ -93,7 +115,9 @@ test("metrics: ages become the Unix time they began at", async () => {
   const nowSeconds = Date.now() / 1000;
   const phase = valueOf(series, "spindle_phase_entered_timestamp_seconds") ?? NaN;
   const checkpoint = valueOf(series, "spindle_checkpoint_written_timestamp_seconds") ?? NaN;
+  const used = valueOf(series, 'spindle_key_last_used_timestamp_seconds{key_id="7",direction="out"}') ?? NaN;
   assert.ok(Math.abs(nowSeconds - 60 - phase) < 2);
+  assert.ok(Math.abs(nowSeconds - 60 - used) < 2);
   assert.ok(Math.abs(nowSeconds - 10 - checkpoint) < 2);
 });
 

@@ -33,14 +33,20 @@ export function makeMetrics<Status>(
   status: () => Status,
 ): Metrics {
   const registry = new Registry();
-  for (const row of rows) register(registry, row, status);
-  return { contentType: registry.contentType, render: () => registry.metrics() };
+  let scraped: Status | null = null;
+  const samples = (row: MetricRow<Status>): readonly Sample[] => row.read((scraped ??= status()), Date.now());
+  for (const row of rows) register(registry, row, () => samples(row));
+  const render = (): Promise<string> => {
+    // All metrics of a scrape are of one moment, and computed once.
+    scraped = null;
+    return registry.metrics();
+  };
+  return { contentType: registry.contentType, render };
 }
 
-function register<Status>(registry: Registry, row: MetricRow<Status>, status: () => Status): void {
+function register<Status>(registry: Registry, row: MetricRow<Status>, samples: () => readonly Sample[]): void {
   const { name, help } = row;
   const common = { name, help, labelNames: [...row.labels], registers: [registry] };
-  const samples = (): readonly Sample[] => row.read(status(), Date.now());
   if (row.kind === "gauge") {
     new Gauge({
       ...common,

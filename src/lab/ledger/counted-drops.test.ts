@@ -46,3 +46,12 @@ test("counted drops: a fresh kernel begins at zero without a drop", () => {
   assert.equal(drops.countSince(2_000), 3);
   assert.equal(drops.countSince(0), 5);
 });
+
+test("counted drops: a counter of a newer kernel explains packets of its direction", () => {
+  const drops = new CountedDrops();
+  drops.read(1, { XfrmOutOfTheFuture: 0 }, 1_000);
+  drops.read(1, { XfrmOutOfTheFuture: 1 }, 1_040);
+  const spare = drops.spend();
+  assert.equal(spare.take(1, "inbound", 1_020), null);
+  assert.equal(spare.take(1, "outbound", 1_020), "XfrmOutOfTheFuture");
+});

@@ -2,11 +2,11 @@
  * What kernels counted, and when: they say why packets were dropped, and never which. A lost packet
  * is explained by a count of the same moment, and each count explains one packet.
  */
-import { xfrmCounters, type XfrmCounterName, type XfrmCounters } from "../../core/xfrm-counters.js";
+import { labelsOf, type XfrmCounters } from "../../core/xfrm-counters.js";
 
 export interface CountedDrop {
   readonly node: number;
-  readonly counter: XfrmCounterName;
+  readonly counter: string;
   readonly packets: number;
   /** Between two readings, monotonic milliseconds. */
   readonly fromMs: number;
@@ -25,7 +25,7 @@ export class CountedDrops {
     const last = this.#last.get(node);
     this.#last.set(node, { atMs, counters });
     if (last === undefined) return;
-    for (const counter of Object.keys(counters) as XfrmCounterName[]) {
+    for (const counter of Object.keys(counters)) {
       const packets = (counters[counter] ?? 0) - (last.counters[counter] ?? 0);
       if (packets <= 0) continue;
       this.#drops.push({ node, counter, packets, fromMs: last.atMs, toMs: atMs });
@@ -57,10 +57,10 @@ export class SpareDrops {
   }
 
   /** Takes one packet that was dropped by the node in this direction about then. */
-  take(node: number, type: "inbound" | "outbound", sentMs: number): XfrmCounterName | null {
+  take(node: number, type: "inbound" | "outbound", sentMs: number): string | null {
     const found = this.#spare.find(({ drop, packets }) => {
       const isThen = drop.toMs >= sentMs && drop.fromMs <= sentMs + slackMs;
-      return packets > 0 && drop.node === node && xfrmCounters[drop.counter][0] === type && isThen;
+      return packets > 0 && drop.node === node && labelsOf(drop.counter)[0] === type && isThen;
     });
     if (found === undefined) return null;
     found.packets -= 1;

@@ -4,7 +4,7 @@
  * dataplane's state and the moment at which the sender uses an SA of its new lifetime (S1). What
  * nothing explains is `unaccounted`.
  */
-import { xfrmCounters, type XfrmCounterName } from "../../core/xfrm-counters.js";
+import { labelsOf } from "../../core/xfrm-counters.js";
 import type { DroppedRecord } from "../traffic/journal-format.js";
 import type { CountedDrops, SpareDrops } from "./counted-drops.js";
 import type { DataplaneRun, Ledger, LostPacket } from "./ledger.js";
@@ -104,8 +104,8 @@ function countedBy({ stream, packet }: LostPacket, counted: SpareDrops): Explana
 }
 
 /** `inbound no_state`, as operators know it from `cilium_ipsec_xfrm_error`. */
-export function labelOf(counter: XfrmCounterName): string {
-  return xfrmCounters[counter].join(" ");
+export function labelOf(counter: string): string {
+  return labelsOf(counter).join(" ");
 }
 
 /** The receiver's record of the packet, or the sender's own when its system refused it. */

@@ -8,7 +8,7 @@ import { eachMessage, readAttributes, type ReceivedMessage } from "../../../src/
 
 const saBytes = 224;
 const policyBytes = 168;
-const attribute = { sa: 6, policy: 7, replay: 10, replayEsn: 23 } as const;
+const attribute = { sa: 6, policy: 7, replay: 10, lastUsed: 15, replayEsn: 23 } as const;
 
 /** The one message that `append` writes. */
 export function written(append: (batch: MessageBatch) => void): ReceivedMessage {
@@ -55,7 +55,9 @@ function expiry(type: number, { payload }: ReceivedMessage, infoBytes: number, h
 export interface Counters {
   readonly packets: number;
   readonly bytes: number;
-  readonly usedAt: number;
+  readonly firstUsedAt: number;
+  /** Told from Linux 6.2 on. */
+  readonly lastUsedAt: number | null;
   /** Below 2^32 for an SA without ESN. */
   readonly receivedSequence: number;
   readonly sentSequence: number;
@@ -67,12 +69,18 @@ export function withCounters({ type, payload: before }: ReceivedMessage, counter
   const view = new DataView(payload.buffer);
   view.setBigUint64(160, BigInt(counters.bytes), true);
   view.setBigUint64(168, BigInt(counters.packets), true);
-  view.setBigUint64(184, BigInt(counters.usedAt), true);
+  view.setBigUint64(184, BigInt(counters.firstUsedAt), true);
   const { receivedSequence: received, sentSequence: sent } = counters;
   const esn = readAttributes(payload, saBytes).get(attribute.replayEsn);
-  if (esn === undefined) return told(type, payload, attributeOf(attribute.replay, words(sent, received, 0)));
+  const { lastUsedAt } = counters;
+  const lastUsed = lastUsedAt === null ? [] : [attributeOf(attribute.lastUsed, longWord(lastUsedAt))];
+  if (esn === undefined) return told(type, payload, ...lastUsed, attributeOf(attribute.replay, words(sent, received, 0)));
   esn.set(words(sent, received, sent / 2 ** 32, received / 2 ** 32), 4);
-  return told(type, payload);
+  return told(type, payload, ...lastUsed);
+}
+
+function longWord(value: number): Uint8Array {
+  return new Uint8Array(BigUint64Array.of(BigInt(value)).buffer);
 }
 
 export function attributeOf(type: number, content: Uint8Array): Uint8Array {

@@ -51,6 +51,7 @@ export const xfrmAttribute = {
   sa: 6,
   policy: 7,
   replay: 10,
+  lastUsed: 15,
   aead: 18,
   mark: 21,
   replayEsn: 23,

@@ -15,7 +15,7 @@ import { appendGetPolicy, appendPolicy, readPolicy } from "./policy.js";
 import { eachMessage, type ReceivedMessage } from "./received.js";
 import { appendGetSa, appendSa, readSa } from "./sa.js";
 
-const counters = { packets: 1, bytes: 2, usedAt: 3, receivedSequence: 4, sentSequence: 5 };
+const counters = { packets: 1, bytes: 2, firstUsedAt: 3, lastUsedAt: 6, receivedSequence: 4, sentSequence: 5 };
 
 const ofSa = fc.tuple(xfrmSa, saKey).chain(([sa, key]) => {
   const message = written((batch) => appendSa(batch, "add", sa, key));

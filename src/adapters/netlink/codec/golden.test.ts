@@ -36,7 +36,8 @@ const listedSa: ListedSa = {
   aead: { name: "rfc4106(gcm(aes))", icvBits: 128, key: keyOf(20) },
   packets: 0,
   bytes: 0,
-  usedAt: 0,
+  firstUsedAt: 0,
+  lastUsedAt: null,
   receivedSequence: 0,
   sentSequence: 0,
 };

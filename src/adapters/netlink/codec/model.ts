@@ -99,10 +99,12 @@ export interface ListedSa {
   readonly encapsulation: (UdpPorts & { readonly type: number }) | null;
   /** Null for another kind of cipher. */
   readonly aead: ListedAead | null;
-  /** Packets and bytes that passed; `usedAt` in seconds of the epoch, 0 for never. */
+  /** Packets and bytes that passed. */
   readonly packets: number;
   readonly bytes: number;
-  readonly usedAt: number;
+  /** The first and the last packet, in seconds of the epoch: 0 for none, null where a kernel before 6.2 does not say. */
+  readonly firstUsedAt: number;
+  readonly lastUsedAt: number | null;
   /** Highest sequence numbers received and sent; numbers, exact to 2^53. */
   readonly receivedSequence: number;
   readonly sentSequence: number;

@@ -60,6 +60,11 @@ export function readWord(bytes: Uint8Array | undefined): number | null {
   return bytes === undefined || bytes.length < 4 ? null : viewOf(bytes).getUint32(0, true);
 }
 
+/** The 64 bits that an attribute holds; a number, exact to 2^53. */
+export function readLongWord(bytes: Uint8Array | undefined): number | null {
+  return bytes === undefined || bytes.length < 8 ? null : Number(viewOf(bytes).getBigUint64(0, true));
+}
+
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -25,7 +25,7 @@ import { readAttributes, viewOf, type ReceivedMessage } from "./received.js";
 import { appendDeleteSa, appendGetSa, appendSa, readSa } from "./sa.js";
 import { readSelector } from "./structures.js";
 
-const unused: Counters = { packets: 0, bytes: 0, usedAt: 0, receivedSequence: 0, sentSequence: 0 };
+const unused: Counters = { packets: 0, bytes: 0, firstUsedAt: 0, lastUsedAt: null, receivedSequence: 0, sentSequence: 0 };
 
 /** What a dump says of an SA that we made. */
 function listedSa({ encapsulation, ...sa }: XfrmSa, key: Uint8Array, counters = unused): ListedSa {
@@ -87,7 +87,7 @@ test("round trip: what passed through an SA", () => {
   const count = fc.maxSafeNat();
   const sequence = (esn: boolean): fc.Arbitrary<number> => fc.nat(esn ? 2 ** 53 - 1 : 2 ** 32 - 1);
   const used = xfrmSa.chain((sa) => {
-    const counters = { packets: count, bytes: count, usedAt: count };
+    const counters = { packets: count, bytes: count, firstUsedAt: count, lastUsedAt: fc.option(count) };
     const sequences = { receivedSequence: sequence(sa.esn), sentSequence: sequence(sa.esn) };
     return fc.tuple(fc.constant(sa), fc.record({ ...counters, ...sequences }, { noNullPrototype: true }));
   });

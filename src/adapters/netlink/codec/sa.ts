@@ -18,7 +18,7 @@ import {
   xfrmMessage,
 } from "./constants.js";
 import type { ListedAead, ListedSa, XfrmSa, XfrmSaId } from "./model.js";
-import { readAttributes, readWord, viewOf, type Attributes } from "./received.js";
+import { readAttributes, readLongWord, readWord, viewOf, type Attributes } from "./received.js";
 import {
   appendEncapsulation,
   appendIfId,
@@ -39,7 +39,7 @@ export const saOffset = {
   limits: 96,
   bytes: 160,
   packets: 168,
-  usedAt: 184,
+  firstUsedAt: 184,
   reqid: 208,
   family: 212,
   mode: 214,
@@ -145,7 +145,8 @@ export function readSaInfo(info: Uint8Array, attributes: Attributes): ListedSa {
     aead: readAead(attributes.get(xfrmAttribute.aead)),
     packets: Number(view.getBigUint64(saOffset.packets, true)),
     bytes: Number(view.getBigUint64(saOffset.bytes, true)),
-    usedAt: Number(view.getBigUint64(saOffset.usedAt, true)),
+    firstUsedAt: Number(view.getBigUint64(saOffset.firstUsedAt, true)),
+    lastUsedAt: readLongWord(attributes.get(xfrmAttribute.lastUsed)),
     ...replayOf(info, attributes),
   };
 }

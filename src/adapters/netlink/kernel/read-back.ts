@@ -172,7 +172,13 @@ function viewOfSa(reader: Reader, sa: ListedSa, slot: SaSlot, key: KeyRef | null
     bytes: key === null ? "unverifiable" : compareKey(reader.keySource, sa, key),
     packets: sa.packets,
     sequence: slot.direction === "in" ? sa.receivedSequence : sa.sentSequence,
+    use: { octets: sa.bytes, idleMs: idleMsOf(sa), esn: sa.esn },
   };
+}
+
+/** The kernel counts in whole seconds of the wall clock, which may be set back. */
+function idleMsOf({ lastUsedAt }: ListedSa): number | null {
+  return lastUsedAt === null ? null : Math.max(0, Date.now() - lastUsedAt * 1_000);
 }
 
 /** Are the bytes in the kernel those derived for the key? */

@@ -141,7 +141,8 @@ const ownSa: ListedSa = {
   aead: { name: "rfc4106(gcm(aes))", icvBits: 128, key: new Uint8Array(20) },
   packets: 0,
   bytes: 0,
-  usedAt: 0,
+  firstUsedAt: 0,
+  lastUsedAt: null,
   receivedSequence: 0,
   sentSequence: 0,
 };
