@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EtcdKv } from "../../src/adapters/registry/etcd/etcd-kv.js";
 import { systemClock } from "../../src/adapters/system/clock.js";
 import type { KvOperation } from "../../src/adapters/registry/kv.js";
+import { seal } from "../../src/adapters/registry/sealed-kv.js";
 import { startLab, type Lab } from "../../src/lab/lab.js";
 import { labDefaults } from "../../src/lab/options.js";
 import { EtcdLabRegistry } from "../../src/lab/registry/etcd.js";
@@ -24,15 +25,29 @@ function ofNewerVersion(record: string): string {
   return record.replace(/"schemaVersion":\d/, '"schemaVersion":9');
 }
 
+interface Edit {
+  readonly edit: (record: string) => string;
+  readonly readers: "all" | "controller";
+  /** Not with a digest of its own, which is refused before anything else is looked at. */
+  readonly isByHand?: boolean;
+}
+
+const byHand = "changed by hand";
+
+/** As a program would have written it. */
+function sealed(edit: (record: string) => string): (record: string) => string {
+  return (record) => seal(edit(record.replace(/"digest":"[0-9a-f]{64}",/, "")));
+}
+
 /** What is written, by key, and who reads it. */
-const edits: Readonly<Record<string, { readonly edit: (record: string) => string; readonly readers: "all" | "controller" }>> = {
-  "roster/node-1": { edit: (record) => record.replace('"node-1"', `"${"x".repeat(1_000_000)}"`), readers: "all" },
-  "roster/node-2": { edit: ofNewerVersion, readers: "all" },
-  "roster/node-3": { edit: (record) => record.slice(0, -9), readers: "all" },
+const edits: Readonly<Record<string, Edit>> = {
+  "roster/node-1": { edit: sealed((record) => record.replace('"node-1"', `"${"x".repeat(1_000_000)}"`)), readers: "all" },
+  "roster/node-2": { edit: sealed(ofNewerVersion), readers: "all" },
+  "roster/node-3": { edit: (record) => record.slice(0, -9), readers: "all", isByHand: true },
   // Obeyed, peers would send to nobody.
-  "roster/node-4": { edit: (record) => record.replace(/"udpPort":\d+/, '"udpPort":9'), readers: "all" },
-  "reports/node-1": { edit: ofNewerVersion, readers: "controller" },
-  fleet: { edit: ofNewerVersion, readers: "all" },
+  "roster/node-4": { edit: (record) => record.replace(/"udpPort":\d+/, '"udpPort":9'), readers: "all", isByHand: true },
+  "reports/node-1": { edit: sealed(ofNewerVersion), readers: "controller" },
+  fleet: { edit: sealed(ofNewerVersion), readers: "all" },
   request: { edit: () => '{"schemaVersion":1,"kind":"dance"}', readers: "controller" },
 };
 
@@ -47,11 +62,11 @@ test("bad records in etcd: said by everyone who reads them, nothing lost, nobody
     const before = await recordsOf(kv);
     const processes = processesOf(lab);
     await kv.transaction([], Object.entries(edits).map(([key, { edit }]) => put(key, edit(before.get(key) ?? ""))));
-    for (const [key, { readers }] of Object.entries(edits)) {
+    for (const [key, { readers, isByHand = false }] of Object.entries(edits)) {
       const logs = readers === "all" ? [controllerLog(lab), ...agentLogs(lab)] : [controllerLog(lab)];
-      for (const log of logs) await untilSaid(log, `"key":"${key}"`);
+      for (const log of logs) await untilSaid(log, `"key":"${key}"`, isByHand);
     }
-    await untilSaid(controllerLog(lab), "ROSTER_UNREADABLE");
+    await untilSaid(controllerLog(lab), "ROSTER_UNREADABLE", false);
     await lab.rest(recentMs);
     assert.equal(lab.ledger.pairsAlive(systemClock.nowMs() - recentMs), lab.openPairs.all, "traffic goes on");
     assert.deepEqual(processesOf(lab), processes, "nobody ended");
@@ -95,9 +110,10 @@ function processesOf({ nodes, controller }: Lab): readonly (number | null)[] {
 }
 
 /** A log is no watch. */
-async function untilSaid(log: string, words: string): Promise<void> {
+async function untilSaid(log: string, words: string, isByHand: boolean): Promise<void> {
   const untilMs = performance.now() + saidMsMax;
-  while (!readFileSync(log, "utf8").split("\n").some((line) => line.includes(words) && !line.includes("xxxxxxxxxx"))) {
+  const says = (line: string): boolean => line.includes(words) && line.includes(byHand) === isByHand && !line.includes("xxxxxxxxxx");
+  while (!readFileSync(log, "utf8").split("\n").some(says)) {
     assert.ok(performance.now() < untilMs, `${log} says ${words}`);
     await sleep(50);
   }
