@@ -23,6 +23,8 @@ export const limits = {
   resyncMs: 60_000,
   drainMsMin: 100,
   drainMsDefault: 3_000,
+  /** A Linux host keeps an encrypted packet this long for a neighbour that does not answer (mcast_solicit 3, retrans_time 1 s). */
+  neighbourWaitMsMax: 3_000,
   rotationDurationMsDefault: 300_000,
   stageDeadlineMsDefault: 600_000,
   retireDeadlineMsDefault: 600_000,
@@ -285,6 +287,7 @@ assert(2 * limits.probedPeersMax <= limits.probesPerEffectMax, "one request prob
 assert(limits.probeMsMax < limits.probeRetryMs, "a probe has failed before the next one is due");
 assert(limits.drainMsMin <= limits.drainMsDefault, "drain limits are ordered");
 assert(limits.drainMsDefault < limits.retireDeadlineMsDefault, "a drain fits before the deadline");
+assert(limits.drainMsDefault >= limits.neighbourWaitMsMax, "a packet that waits for its neighbour is sent before its key goes");
 assert(limits.replayWindowMin <= limits.replayWindowDefault, "the default replay window is allowed");
 assert(limits.replayWindowDefault <= limits.replayWindowMax, "replay window limits are ordered");
 assert(limits.dataplaneSasMax >= limits.peersMax * 6, "a rotation of the largest fleet fits the dataplane");

@@ -27,11 +27,10 @@ import type { RegistryPort } from "../../../src/ports/registry.js";
 import { ControllerLoop, type ControllerLoopOptions } from "../../../src/runtime/controller-loop.js";
 import { controllerDefaults } from "../../../src/sim/defaults.js";
 import { AgentLoop, type AgentLoopOptions, type AgentView } from "../../../src/runtime/agent-loop.js";
-import { familyOf, type End } from "./arrival.js";
-import { openDatagramSocket, type DatagramSocket } from "./datagrams.js";
+import { openWay, startStream, streamPort, type Stream, type Way } from "./datagram-stream.js";
 import type { Family } from "../../../src/adapters/netlink/codec/model.js";
 import { makeKernelNode, type KernelNode } from "./kernel-node.js";
-import { ipBatch, makeNamespace, type Namespace } from "./namespace.js";
+import { awaitLink, ipBatch, makeNamespace, type Namespace } from "./namespace.js";
 import { addresses } from "./samples.js";
 
 export interface FleetNode {
@@ -63,13 +62,6 @@ export interface KernelFleet {
   goTo(level: PolicyLevel): Promise<void>;
 }
 
-export interface Stream {
-  /** Sends no more. A test that fails before the end leaves nothing that keeps the guest running. */
-  stop(): void;
-  /** Stops sending, and waits for what is under way. */
-  end(): Promise<{ readonly sent: number; readonly received: number }>;
-}
-
 export interface KernelFleetOptions {
   /** Default pairwise; barrier with a controller. */
   readonly coordination?: "barrier" | "pairwise";
@@ -91,8 +83,6 @@ export interface Network {
   readonly host: string;
 }
 
-const port = 5_000;
-
 /** The fleet runs key 1 when `run` is called; it is gone afterwards. */
 export async function withKernelFleet(
   options: KernelFleetOptions,
@@ -100,7 +90,7 @@ export async function withKernelFleet(
 ): Promise<void> {
   const folder = mkdtempSync("/run/spindle-fleet-");
   const namespaces = [makeNamespace("left"), makeNamespace("right")] as const;
-  ipBatch(["link add left netns left type veth peer name right netns right"]);
+  await connect(namespaces, options);
   const registry = await startEmbedded({ stateDir: join(folder, "controller") });
   const start = (i: 0 | 1): Promise<FleetNode> => {
     const client = connectEmbedded({ address: registry.address }).registry;
@@ -116,7 +106,7 @@ export async function withKernelFleet(
     for (const node of nodes) node.offer(1);
     await until("both run key 1", () => nodes.every((node) => runsOnly(node, 1)));
     const begin = (others: readonly Way[] = []): Stream => {
-      const begun = stream([...ways, ...others]);
+      const begun = startStream([...ways, ...others]);
       streams.push(begun);
       return begun;
     };
@@ -133,6 +123,25 @@ export async function withKernelFleet(
   }
 }
 
+async function connect(namespaces: readonly [Namespace, Namespace], { behind }: KernelFleetOptions): Promise<void> {
+  ipBatch(["link add left netns left type veth peer name right netns right"]);
+  namespaces.forEach((namespace, i) => {
+    const { name } = namespace;
+    const networks = behind?.[i as 0 | 1] ?? [];
+    ipBatch(
+      [
+        `address add ${addresses.ipv4[i]}/24 dev ${name}`,
+        `address add ${addresses.ipv6[i]}/64 dev ${name} nodad`,
+        `link set ${name} up`,
+        "link set lo up",
+        ...networks.map(({ cidr, host }) => `address add ${host}/${cidr.split("/")[1]} dev lo`),
+      ],
+      namespace,
+    );
+  });
+  for (const namespace of namespaces) await awaitLink(namespace);
+}
+
 async function startNode(
   i: 0 | 1,
   namespace: Namespace,
@@ -142,17 +151,6 @@ async function startNode(
 ): Promise<FleetNode> {
   const { resyncMs = limits.resyncMs, level = "require", wrap = (kernel) => kernel, coordination = "pairwise" } = options;
   const ends = { ipv4: addresses.ipv4[i], ipv6: addresses.ipv6[i] };
-  const { name } = namespace;
-  ipBatch(
-    [
-      `address add ${ends.ipv4}/24 dev ${name}`,
-      `address add ${ends.ipv6}/64 dev ${name} nodad`,
-      `link set ${name} up`,
-      "link set lo up",
-      ...(options.behind?.[i] ?? []).map(({ cidr, host }) => `address add ${host}/${cidr.split("/")[1]} dev lo`),
-    ],
-    namespace,
-  );
   const said: string[] = [];
   const log = { write: (_level: string, message: string) => void said.push(message) };
   const node = await makeKernelNode(i + 1, ends, namespace, {
@@ -286,13 +284,6 @@ export function runsOnly({ view }: FleetNode, keyId: number): boolean {
   return isAlone && report.sendingOldest === keyId && isAtRest;
 }
 
-/** Where datagrams leave and arrive. */
-export interface Way {
-  readonly sender: DatagramSocket;
-  readonly receiver: DatagramSocket;
-  readonly remote: string;
-}
-
 /** From left to right, by one family. */
 function wayBetween(family: Family, [left, right]: readonly [Namespace, Namespace], { behind }: KernelFleetOptions): Way {
   const hostAt = (i: 0 | 1): string =>
@@ -300,44 +291,13 @@ function wayBetween(family: Family, [left, right]: readonly [Namespace, Namespac
   return openWay({ namespace: left, address: hostAt(0) }, { namespace: right, address: hostAt(1) });
 }
 
-export function openWay(from: End, to: End): Way {
-  const [sender, receiver] = [from, to].map(({ namespace, address }) =>
-    namespace.within(() => openDatagramSocket(familyOf(address), address, port)),
-  );
-  return { sender: sender!, receiver: receiver!, remote: to.address };
-}
-
 async function carries(ways: readonly Way[]): Promise<void> {
   for (const { sender, receiver, remote } of ways) {
     receiver.receiveAll();
     const mark = randomHex();
     await until(`a datagram arrives at ${remote}`, () => {
-      sender.send(mark, remote, port);
+      sender.send(mark, remote, streamPort);
       return receiver.receiveAll().includes(mark);
     });
   }
-}
-
-function stream(ways: readonly Way[]): Stream {
-  let [sent, received] = [0, 0];
-  const receive = (): void => {
-    for (const { receiver } of ways) received += receiver.receiveAll().length;
-  };
-  for (const { receiver } of ways) receiver.receiveAll();
-  const timer = setInterval(() => {
-    for (const { sender, remote } of ways) sender.send(`${sent++}`, remote, port);
-    receive();
-  }, 20);
-  const stop = (): void => clearInterval(timer);
-  return {
-    stop,
-    end: async () => {
-      stop();
-      for (let idleMs = 0; received < sent && idleMs < 1_000; idleMs += 20) {
-        await pause(20);
-        receive();
-      }
-      return { sent, received };
-    },
-  };
 }

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import koffi from "koffi";
 import { RequestSocket } from "../../../src/adapters/netlink/socket/request-socket.js";
 import { NetlinkDescriptor } from "../../../src/adapters/netlink/socket/descriptor.js";
@@ -60,4 +61,13 @@ export function ip(...args: readonly string[]): string {
 export function ipBatch(lines: readonly string[], namespace?: Namespace): void {
   const where = namespace === undefined ? [] : ["-n", namespace.name];
   execFileSync("ip", [...where, "-batch", "-"], { input: lines.join("\n"), encoding: "utf8" });
+}
+
+/**
+ * Waits until the device called like its namespace carries. The kernel takes up a new link by and by (linkwatch), on a busy machine
+ * seconds later; until then IPv6 has no route for what comes in, neighbour discovery's questions too. Who asks hears nothing, asks
+ * again after a second, and keeps its packets meanwhile, as they were encrypted when they were sent: their key may go before they do.
+ */
+export async function awaitLink({ name }: Namespace): Promise<void> {
+  while (!ip("-n", name, "link", "show", "dev", name).includes("state UP")) await pause(10);
 }
