@@ -11,7 +11,7 @@ import type { ServiceAddress } from "../ports/service-address.js";
 import { formatServiceAddress, isLoopback } from "./listen.js";
 import { makeAgentMetrics } from "./metrics/agent-metrics.js";
 import { makeRoutes, startStatusServer, type StatusServer, type StatusServerOptions, type StatusSource } from "./server.js";
-import type { PathCheck } from "./status.js";
+import type { PathCheck, SaListing } from "./status.js";
 import type { ServiceTls } from "./tls.js";
 import { TestAuthority, type Issued } from "../../test/support/certificates.js";
 import { agentStatus } from "../../test/support/status.js";
@@ -82,6 +82,29 @@ for (const [name, from, isLocal, body, type, status] of requests) {
   test(`routes: a probe of paths, ${name}: ${status}`, async () => {
     const asked = { method: "POST", body, headers: { "content-type": type } };
     assert.equal((await makeRoutes(from, isLocal).request("/probe", asked)).status, status);
+  });
+}
+
+const listing: SaListing = { schemaVersion: 1, node: "a", dumpedForMs: 5, sas: [] };
+const telling: StatusSource = {
+  ...source,
+  listSas: (peers) => (peers?.includes("x") === true ? { unknown: ["x"] } : peers?.[0] === "none" ? null : { ...listing, node: String(peers) }),
+};
+
+const questions: readonly (readonly [name: string, source: StatusSource, isLocal: boolean, query: string, status: number, node: string | undefined])[] = [
+  ["of all peers", telling, true, "", 200, "null"],
+  ["of two", telling, true, "?peer=b&peer=c%20d", 200, "b,c d"],
+  ["of a peer that is not known", telling, true, "?peer=b&peer=x", 404, undefined],
+  ["before the agent has read anything", telling, true, "?peer=none", 503, undefined],
+  ["from other hosts", telling, false, "", 404, undefined],
+  ["of a controller", source, true, "", 404, undefined],
+];
+
+for (const [name, from, isLocal, query, status, node] of questions) {
+  test(`routes: SAs ${name}: ${status}`, async () => {
+    const answer = await makeRoutes(from, isLocal).request(`/sas${query}`);
+    assert.equal(answer.status, status);
+    if (status === 200) assert.equal(((await answer.json()) as SaListing).node, node);
   });
 }
 

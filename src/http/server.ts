@@ -11,7 +11,7 @@ import type { PortFailure } from "../ports/failure.js";
 import type { ServiceAddress } from "../ports/service-address.js";
 import { listen } from "./listen.js";
 import type { Metrics } from "./metrics/series.js";
-import type { AgentStatus, ControllerStatus, PathCheck, UnknownPeers, Verdict } from "./status.js";
+import type { AgentStatus, ControllerStatus, PathCheck, SaListing, UnknownPeers, Verdict } from "./status.js";
 import { readMaterial, SecureService, type ServiceTls, type TlsMaterial } from "./tls.js";
 
 /** What the server answers from. Each is called for each request, so it must be cheap. */
@@ -24,6 +24,8 @@ export interface StatusSource {
   readonly metrics: Metrics;
   /** Probes the paths to these peers, or to all; null before there are any. Absent where the dataplane cannot. */
   readonly checkPaths?: (peers: readonly string[] | null) => Promise<PathCheck | UnknownPeers | null>;
+  /** The SAs with these peers, or all; null before there are any. Of an agent. */
+  readonly listSas?: (peers: readonly string[] | null) => SaListing | UnknownPeers | null;
 }
 
 export interface StatusServer {
@@ -79,7 +81,7 @@ async function firstMaterial(tls: ServiceTls): Promise<Result<TlsMaterial, PortF
 
 /**
  * The routes without a socket.
- * @param isLocal whether only this host gets here: what sends packets is for nobody else
+ * @param isLocal whether only this host gets here: what sends packets, or tells who sends to whom, is for nobody else
  */
 export function makeRoutes(source: StatusSource, isLocal = true): Hono {
   const routes = new Hono();
@@ -91,7 +93,10 @@ export function makeRoutes(source: StatusSource, isLocal = true): Hono {
       "content-type": source.metrics.contentType,
     }),
   );
-  const { checkPaths } = source;
+  const { checkPaths, listSas } = source;
+  if (listSas !== undefined && isLocal) {
+    routes.get("/sas", (context) => answerFor(context, listSas(context.req.queries("peer") ?? null), "the agent is starting"));
+  }
   if (checkPaths !== undefined && isLocal) routes.post("/probe", (context) => probe(context, checkPaths));
   return routes;
 }
@@ -102,8 +107,11 @@ async function probe(context: Context, checkPaths: NonNullable<StatusSource["che
   const body: unknown = await context.req.json().catch(() => null);
   const peers = (body as { readonly peers?: unknown } | null)?.peers;
   if (peers !== null && !isNames(peers)) return context.json({ error: "peers: a list of names, or null for all" }, 400);
-  const found = await checkPaths(peers);
-  if (found === null) return context.json({ error: "the node is not admitted to the fleet yet" }, 503);
+  return answerFor(context, await checkPaths(peers), "the node is not admitted to the fleet yet");
+}
+
+function answerFor(context: Context, found: PathCheck | SaListing | UnknownPeers | null, whyNot: string): Response {
+  if (found === null) return context.json({ error: whyNot }, 503);
   return context.json(found, "unknown" in found ? 404 : 200);
 }
 

@@ -175,6 +175,34 @@ export interface CheckedPath {
   readonly why: string | null;
 }
 
+/** What `GET /sas` answers: each SA with the peers asked for, as the last dump showed it. */
+export interface SaListing {
+  readonly schemaVersion: 1;
+  readonly node: string;
+  /** Since the last dump; null before the first. */
+  readonly dumpedForMs: number | null;
+  readonly sas: readonly SaDetail[];
+}
+
+/** What the dataplane does not count is null. */
+export interface SaDetail {
+  readonly peer: string;
+  readonly direction: Direction;
+  readonly keyId: number;
+  readonly spi: string;
+  /** The peer's address. */
+  readonly remote: string;
+  readonly packets: number;
+  readonly bytes: number | null;
+  /** Since the last packet; null where none is known of. */
+  readonly idleMs: number | null;
+  /** Highest sequence number sent or received. */
+  readonly sequence: number;
+  /** 64 bits of sequence numbers, and not 32. */
+  readonly esn: boolean | null;
+  readonly sequenceShare: number | null;
+}
+
 /** Peers that the node does not know. */
 export interface UnknownPeers {
   readonly unknown: readonly string[];

@@ -9,7 +9,7 @@ import type { Finding, Level } from "../doctor/finding.js";
 import { gather, type Subject } from "../doctor/gather.js";
 import { CliError } from "../exit.js";
 import { addOutputOptions, formatOf, formatTable, printResult, type Column, type OutputOptions } from "../output.js";
-import { askAgent } from "../probe/ask-agent.js";
+import { askForProbes } from "../ask/ask-probes.js";
 import type { Shell } from "../shell.js";
 
 interface Flags extends OutputOptions {
@@ -56,7 +56,7 @@ async function subjectOf({ peer: wanted, config: given }: Flags, shell: Shell): 
   const { file, config } = await loadAgentConfig(findConfig(given, env));
   const { dataplane, node } = config;
   if (dataplane.kind === "kernel") {
-    const ask = (address: string): Promise<PathCheck> => askAgent(config, [address], shell.interrupted());
+    const ask = (address: string): Promise<PathCheck> => askForProbes(config, [address], shell.interrupted());
     return { node: { addresses: node.addresses, reqid: dataplane.reqid, askAgent: ask }, peer };
   }
   const message = `${file}: dataplane.kind is ${dataplane.kind}, and the checks are for the kernel's`;

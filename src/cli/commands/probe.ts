@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { findConfig, loadAgentConfig } from "../config/load.js";
 import { addOutputOptions, formatOf, formatTable, printResult, type Column, type OutputOptions } from "../output.js";
-import { askAgent } from "../probe/ask-agent.js";
+import { askForProbes } from "../ask/ask-probes.js";
 import type { CheckedPath } from "../../http/status.js";
 import type { Shell } from "../shell.js";
 
@@ -27,7 +27,7 @@ export function makeCommand(shell: Shell): Command {
     .addHelpText("after", examples);
   return addOutputOptions(command).action(async (peers: readonly string[], flags: Flags) => {
     const { config } = await loadAgentConfig(findConfig(flags.config, shell.env));
-    const check = await askAgent(config, peers.length === 0 ? null : peers, shell.interrupted());
+    const check = await askForProbes(config, peers.length === 0 ? null : peers, shell.interrupted());
     await printResult(shell.stdout, formatOf(flags), check, () => formatTable(columns, check.paths, shell.stdout));
     if (!check.ok) shell.exitWith(1);
   });

@@ -26,6 +26,7 @@ import { openDataplane } from "./dataplane.js";
 import { Closers } from "../../adapters/system/closers.js";
 import { openRecording, type Recording } from "./recording.js";
 import { checkPaths } from "./path-check.js";
+import { listSas } from "./sa-listing.js";
 import { serveStatus } from "./serve-status.js";
 import { skipLogger } from "./skip-logger.js";
 
@@ -165,6 +166,7 @@ async function serveAgent(
       metrics: makeAgentMetrics(status),
       healthy: () => agentHealth(loop.inspect()),
       ready,
+      listSas: (peers) => listSas(loop.inspect(), config.node.name, peers, systemClock.nowMs()),
       ...(kernel.probe === undefined ? {} : { checkPaths: pathChecker(loop, kernel, config.node.name) }),
     };
   });

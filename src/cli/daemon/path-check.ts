@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { limits } from "../../core/limits.js";
-import type { NodeName, RosterEntry } from "../../core/node.js";
+import type { NodeName } from "../../core/node.js";
 import type { Probe, ProbeOutcome } from "../../core/probe.js";
 import type { Context } from "../../core/rotation/context.js";
 import { inputsOf, type PeerInputs } from "../../core/rotation/path-view.js";
@@ -12,6 +12,7 @@ import { failureTo, probesInUse } from "../../core/rotation/probes.js";
 import type { CheckedPath, PathCheck, UnknownPeers } from "../../http/status.js";
 import type { KernelPort } from "../../ports/kernel.js";
 import type { AgentLoop } from "../../runtime/agent-loop.js";
+import { nameOf } from "./sa-listing.js";
 
 export type SendProbes = NonNullable<KernelPort["probe"]>;
 
@@ -37,13 +38,6 @@ export async function checkPaths(
     paths.push(...(await checkBatch(loop, send, peers.slice(from, from + perBatch))));
   }
   return { schemaVersion: 1, node, paths, ok: paths.every(({ why }) => why === null) };
-}
-
-function nameOf(known: ReadonlyMap<NodeName, RosterEntry>, asked: string): NodeName {
-  const name = asked as NodeName;
-  if (known.has(name)) return name;
-  const found = [...known.values()].find(({ addresses: { ipv4, ipv6 } }) => asked === ipv4 || asked === ipv6);
-  return found?.name ?? name;
 }
 
 async function checkBatch(

@@ -1,6 +1,15 @@
 /** What the kernel counts, as an agent shows it: its drops by their own names, what passed each key's SAs, and how far their numbers are used. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { systemClock } from "../../../src/adapters/system/clock.js";
+import { loadAgentConfig } from "../../../src/cli/config/load.js";
+import { agentStatus } from "../../../src/cli/daemon/agent-status.js";
+import { listSas } from "../../../src/cli/daemon/sa-listing.js";
+import { makeAgentMetrics } from "../../../src/http/metrics/agent-metrics.js";
+import { startStatusServer } from "../../../src/http/server.js";
+import type { SaListing } from "../../../src/http/status.js";
+import { writeAgentFile } from "../../support/netlink/agent-file.js";
+import { runCommand } from "../../support/netlink/command.js";
 import type { KernelCase } from "../../support/kernel-cases.js";
 import type { Direction } from "../../../src/core/sa.js";
 import type { KeyFigure } from "../../../src/runtime/key-figures.js";
@@ -101,8 +110,46 @@ async function spentNumbersAreWarnedOf(): Promise<void> {
   });
 }
 
+/** Left's agent, asked by the command of its host, and scraped. */
+async function operatorIsTold(): Promise<void> {
+  await withKernelFleet({ resyncMs: 200 }, async ({ left, right, until, carries }) => {
+    const socket = `/run/counters-${process.pid}.sock`;
+    const file = writeAgentFile(left, socket);
+    const { config } = await loadAgentConfig(file.path);
+    const metrics = makeAgentMetrics(() => agentStatus(left.view(), config, systemClock.nowMs()));
+    const answer = (): never => assert.fail("only SAs are asked for");
+    const started = await startStatusServer(
+      { kind: "unix", path: socket },
+      { status: answer, healthy: answer, ready: answer, metrics, listSas: (peers) => listSas(left.view(), left.node.end.name, peers, systemClock.nowMs()) },
+    );
+    assert.ok(started.ok);
+    try {
+      await carries();
+      await until("the figures are read", () => (figureOf(left, 1, "out")?.packets ?? 0) >= 2);
+      const { exitCode, stdout } = await runCommand(["status", "--peer", right.address, "--json", "--config", file.path]);
+      const { sas } = JSON.parse(stdout) as SaListing;
+      assert.deepEqual([exitCode, sas.map(({ direction }) => direction).sort()], [0, ["in", "in", "out", "out"]]);
+      for (const sa of sas.filter(({ direction }) => direction === "out")) {
+        assert.ok(sa.packets > 0 && sa.sequence === sa.packets && (sa.bytes ?? 0) > 0 && sa.idleMs !== null && sa.idleMs < 60_000);
+        assert.deepEqual([sa.peer, sa.keyId, sa.esn], [right.node.end.name, 1, true]);
+      }
+      const table = await runCommand(["status", "--peer", right.node.end.name, "--config", file.path]);
+      assert.match(table.stdout, /ago +\d+ +0 % of 2\^64/);
+      const text = await metrics.render();
+      assert.match(text, /^spindle_key_packets_total\{key_id="1",direction="out"\} [1-9]/m);
+      assert.match(text, /^spindle_key_last_used_timestamp_seconds\{key_id="1",direction="out"\} \d{10}$/m);
+      assert.match(text, /^spindle_xfrm_stat_total\{reason="XfrmInNoStates"\} 0$/m);
+      assert.ok(!text.includes(right.node.end.name), "no peer is a label");
+    } finally {
+      await started.value.close();
+      file.remove();
+    }
+  });
+}
+
 export const counterCases: readonly KernelCase[] = [
   { name: "what passes the SAs of a key is counted, by direction", run: trafficIsCounted },
   { name: "all that the kernel counts of drops is read, by its own names", run: everyCounterIsRead },
+  { name: "an operator is told what passed an SA, and Prometheus what passed a key's", run: operatorIsTold },
   { name: "an outbound SA that runs out of sequence numbers is warned of, and a rotation helps", run: spentNumbersAreWarnedOf },
 ];

@@ -1,14 +1,13 @@
 /** `spindle doctor` on a real kernel: what it tries and reads is there, and what stands in the way is found. */
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { checkPaths } from "../../../src/cli/daemon/path-check.js";
 import type { Finding } from "../../../src/cli/doctor/finding.js";
 import { startStatusServer, type StatusSource } from "../../../src/http/server.js";
 import type { KernelCase } from "../../support/kernel-cases.js";
+import { writeAgentFile } from "../../support/netlink/agent-file.js";
 import { attachProgram } from "../../support/netlink/bpf.js";
 import { runCommand } from "../../support/netlink/command.js";
 import { withKernelFleet, type FleetNode } from "../../support/netlink/kernel-fleet.js";
@@ -119,24 +118,12 @@ async function programsAreFound(): Promise<void> {
 }
 
 /** As its own process in left's namespace, with the configuration of left's agent. */
-async function doctorBeside({ node, namespace }: FleetNode, socket: string, peer: string): Promise<Diagnosis> {
-  const folder = mkdtempSync("/run/doctor-");
-  const file = join(folder, "agent.yaml");
-  const { ipv4, ipv6, udpPort } = node.addresses;
-  const config = {
-    schemaVersion: 1,
-    node: { name: node.end.name, addresses: { ipv4, ipv6 }, ...(udpPort === null ? {} : { udpPort }) },
-    stateDir: folder,
-    registry: { socket: "/run/none.sock" },
-    keyFile: { path: "/run/none" },
-    dataplane: { kind: "kernel", encapsulation: udpPort === null ? "none" : "udp" },
-    metrics: { listen: socket },
-  };
-  writeFileSync(file, JSON.stringify(config));
-  const command = ["netns", "exec", namespace.name, process.execPath, main, "doctor", "--json", "--config", file, "--peer", peer];
+async function doctorBeside(left: FleetNode, socket: string, peer: string): Promise<Diagnosis> {
+  const file = writeAgentFile(left, socket);
+  const command = ["netns", "exec", left.namespace.name, process.execPath, main, "doctor", "--json", "--config", file.path, "--peer", peer];
   const ended = promisify(execFile)("ip", command).then(({ stdout }) => ({ stdout, code: 0 }));
   const { stdout, code } = await ended.catch((cause: { readonly stdout: string; readonly code: number }) => cause);
-  rmSync(folder, { recursive: true });
+  file.remove();
   return diagnosisOf(stdout, code);
 }
 

@@ -9,9 +9,9 @@ import { startStatusServer } from "../../http/server.js";
 import type { PathCheck } from "../../http/status.js";
 import type { AgentConfig } from "../config/agent.js";
 import { CliError } from "../exit.js";
-import { askAgent } from "./ask-agent.js";
+import { askForProbes } from "./ask-probes.js";
 
-type Config = Parameters<typeof askAgent>[0];
+type Config = Parameters<typeof askForProbes>[0];
 
 const kernel = { kind: "kernel" } as AgentConfig["dataplane"];
 const signal = new AbortController().signal;
@@ -44,9 +44,9 @@ async function codeOf(asked: Promise<unknown>): Promise<string> {
 
 test("probe: the agent's answer over its status socket", async (context) => {
   const config = await serve(context);
-  assert.deepEqual(await askAgent(config, null, signal), whole);
-  assert.equal(await codeOf(askAgent(config, ["x"], signal)), "PROBE_PEER_UNKNOWN");
-  assert.equal(await codeOf(askAgent(config, ["late"], signal)), "PROBE_NOT_ADMITTED");
+  assert.deepEqual(await askForProbes(config, null, signal), whole);
+  assert.equal(await codeOf(askForProbes(config, ["x"], signal)), "PROBE_PEER_UNKNOWN");
+  assert.equal(await codeOf(askForProbes(config, ["late"], signal)), "PROBE_NOT_ADMITTED");
 });
 
 const nowhere = { listen: { kind: "unix", path: join(tmpdir(), "spindle-nobody.sock") }, tls: null } as const;
@@ -62,5 +62,5 @@ const refusals: readonly (readonly [name: string, config: Config, code: string])
 ];
 
 for (const [name, config, code] of refusals) {
-  test(`probe: ${name}: ${code}`, async () => assert.equal(await codeOf(askAgent(config, null, signal)), code));
+  test(`probe: ${name}: ${code}`, async () => assert.equal(await codeOf(askForProbes(config, null, signal)), code));
 }
