@@ -189,3 +189,19 @@ clause("a megabyte that somebody wrote by hand is named, and neither a change no
   assert.ok(watch.events.every(({ kind }) => kind !== "removed"));
   assert.ok(skipped.events.every((line) => line.length < 200), "and its content is not shown");
 });
+
+clause("renewals at once share one lease, and a lease whose record somebody deleted is listed again", async (context) => {
+  const cluster = await startFor(context);
+  const options = freshFleet(cluster.endpoints);
+  const kv = new EtcdKv(options);
+  context.after(() => kv.close());
+  const renew = (): Promise<void> => kv.renewLease("a", "life", 60_000);
+  await Promise.all(Array.from({ length: 5 }, renew));
+  assert.match(await cluster.control(["lease", "list"]), /found 1 leases/);
+  const named = async (): Promise<readonly string[]> => (await kv.leases()).map(({ name }) => name);
+  assert.deepEqual(await named(), ["a"]);
+  await cluster.control(["del", `${options.prefix}leases/a`]);
+  assert.deepEqual(await named(), []);
+  await renew();
+  assert.deepEqual(await named(), ["a"]);
+});

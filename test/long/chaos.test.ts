@@ -10,7 +10,7 @@ const first = Number(process.env["SPINDLE_SEED"] ?? 100);
 const seeds = Number(process.env["SPINDLE_SEEDS"] ?? 8);
 /** Longer than every lease and time-out of a program. */
 const awayMs = Number(process.env["SPINDLE_AWAY_MS"] ?? 600_000);
-/** Faults outlast them: nodes are excluded, and come back. */
+/** Most faults outlast them, so that nodes are excluded, and come back. */
 const shortLeases = { durationMs: 1_000, silentMs: 2_500 };
 
 const registries = [

@@ -23,6 +23,8 @@ export interface ChaosOptions {
   readonly coordination: LabOptions["coordination"];
   /** Absent for the programs' own. */
   readonly leases?: LabLeases;
+  /** After the faults, a node and the leader are cut off until the fleet goes on without them: chance may not bring that about. */
+  readonly cutsOff?: boolean;
   /** The registry is away in the midst of the last rotation. */
   readonly outage?: Outage;
 }
@@ -60,6 +62,7 @@ const withWrongClocks = [node, "--import", new URL("./skewed-clocks.js", import.
 /** At 50 packets per second, much less than this apart. */
 const recentMs = 1_500;
 const convergeMsMax = 60_000;
+const pollMs = 50;
 /** A server of the registry that starts again may take so long. */
 const restartMsMax = 30_000;
 /** One node stages for so long, so that faults and outages come in the midst of rotations. */
@@ -67,7 +70,7 @@ const slowNodeMs = 4_000;
 
 /** In a fleet with wrong clocks nothing is lost, every rotation ends, and the fleet is whole at the end. */
 export async function runChaos(options: ChaosOptions): Promise<void> {
-  const { rotations, faultsPerRotation, seed, outage } = options;
+  const { rotations, faultsPerRotation, seed, outage, cutsOff = false } = options;
   const scene = await startScene(options);
   const { lab, registry, standby, story } = scene;
   try {
@@ -79,12 +82,32 @@ export async function runChaos(options: ChaosOptions): Promise<void> {
       assert.equal((await rotating).stuck, null, story.text);
       story.push(`rotation ${rotation + 1} ended`);
     }
+    if (cutsOff) await cutOffLeader(scene);
     if (outage !== undefined) await rotateWithout(scene, outage);
     await assertWhole(scene, rotations + (outage === undefined ? 0 : 1));
   } finally {
     await standby.stop();
     await lab.abandon();
     if (lab.options.keep) console.log(story.text);
+  }
+}
+
+/** The other controller leads, and excludes the node; both return. */
+async function cutOffLeader({ lab, registry, standby, story }: Scene): Promise<void> {
+  const [node, controller] = [0, lab.options.nodes];
+  const excluded = (): boolean => (lab.view.record?.excluded ?? []).some(({ name }) => name === lab.nodes[node]?.name);
+  for (const program of [node, controller]) registry.freezeProgram(program);
+  await until(() => excluded() && standby.hasLed(), `a node is excluded by the other controller: ${story.text}`);
+  for (const program of [node, controller]) registry.thawProgram(program);
+  await until(() => !excluded(), `the node counts again: ${story.text}`);
+  story.push("a node and the leader were cut off, and are back");
+}
+
+async function until(holds: () => boolean, what: string): Promise<void> {
+  const endMs = performance.now() + convergeMsMax;
+  while (!holds()) {
+    assert.ok(performance.now() < endMs, what);
+    await sleep(pollMs);
   }
 }
 

@@ -13,10 +13,12 @@ const pollMs = 20;
 
 export class Standby {
   readonly program: Program;
+  readonly #directory: string;
 
   /** @param registry the section that says where it is */
   constructor({ layout }: Lab, { spindle, note }: LabHost, registry: object) {
     const directory = join(layout.directory, "controller-2");
+    this.#directory = directory;
     mkdirSync(directory, { mode: 0o700 });
     const config = join(directory, "controller.yaml");
     const ofFirst = JSON.parse(readFileSync(layout.controllerConfig, "utf8")) as object;
@@ -35,6 +37,11 @@ export class Standby {
       assert.ok(performance.now() < untilMs, "controller 2 starts again");
       await sleep(pollMs);
     }
+  }
+
+  /** By its log. */
+  hasLed(): boolean {
+    return readFileSync(join(this.#directory, "controller.log"), "utf8").includes('"msg":"leading"');
   }
 
   async stop(): Promise<void> {

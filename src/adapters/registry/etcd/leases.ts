@@ -37,6 +37,7 @@ export class EtcdLeases {
   readonly #store: EtcdStore;
   readonly #keyPrefix: string;
   readonly #held = new Map<string, Held>();
+  readonly #renewals = new Map<string, { readonly holder: string; readonly done: Promise<void> }>();
   #leadership: Held | null = null;
   /** Starts anywhere, so that no beat of an earlier client is taken for a present one. */
   #beat = randomInt(2 ** 47);
@@ -47,15 +48,28 @@ export class EtcdLeases {
     this.#keyPrefix = keyPrefix;
   }
 
+  /** One at a time: of two, one would go on with a lease that the other has taken the key from. Who comes meanwhile shares it. */
   async renew(name: string, holder: string, leaseMs: number): Promise<void> {
-    const ttl = secondsOf(leaseMs);
+    const before = this.#renewals.get(name);
+    if (before?.holder === holder) return before.done;
+    const turn = before === undefined ? Promise.resolve() : before.done.catch(() => undefined);
+    const renewal = { holder, done: turn.then(() => this.#renew(name, holder, secondsOf(leaseMs))) };
+    this.#renewals.set(name, renewal);
+    try {
+      await renewal.done;
+    } finally {
+      if (this.#renewals.get(name) === renewal) this.#renewals.delete(name);
+    }
+  }
+
+  async #renew(name: string, holder: string, ttl: number): Promise<void> {
+    const key = this.#keyPrefix + leasePrefix + name;
     const held = this.#held.get(name);
     const isSame = held?.holder === holder && held.ttl === ttl;
-    if (isSame && (await this.#keepAlive(held.id))) return;
+    if (isSame && (await this.#keepAlive(held.id)) && (await this.#isAttached(key, held))) return;
     this.#held.delete(name);
     const id = await this.#grant(ttl);
-    const put = { key: this.#keyPrefix + leasePrefix + name, value: holder, lease: id };
-    await this.#calls.ask(txnMethod, { success: [{ put }] }, { repeat: "always" });
+    await this.#calls.ask(txnMethod, { success: [{ put: { key, value: holder, lease: id } }] }, { repeat: "always" });
     this.#held.set(name, { id, ttl, holder });
   }
 
@@ -78,7 +92,7 @@ export class EtcdLeases {
     const ttl = secondsOf(leaseMs);
     const held = this.#leadership;
     if (held !== null && held.holder === candidate.session && held.ttl === ttl) {
-      if ((await this.#keepAlive(held.id)) && (await this.#leads(held))) return true;
+      if ((await this.#keepAlive(held.id)) && (await this.#isAttached(this.#keyPrefix + leaderKey, held))) return true;
       this.#leadership = null;
     }
     // A look costs nothing; a bid that cannot win would write a lease.
@@ -115,9 +129,9 @@ export class EtcdLeases {
     return wins;
   }
 
-  /** The key may have gone without the lease, by somebody's hand or by a restore. */
-  async #leads({ id }: Held): Promise<boolean> {
-    const range = { key: this.#keyPrefix + leaderKey };
+  /** The key may have gone without the lease, by somebody's hand, by a restore, or to another lease by a write that came late. */
+  async #isAttached(key: string, { id }: Held): Promise<boolean> {
+    const range = { key };
     const answer = await this.#calls.ask(txnMethod, { success: [{ range }] }, { repeat: "always" });
     return isOf(answer.responses[0]?.range?.kvs[0], id);
   }
