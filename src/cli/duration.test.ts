@@ -7,6 +7,7 @@ const parsed: readonly (readonly [string | number, number | null])[] = [
   ["30s", 30_000],
   ["5m", 300_000],
   ["2h", 7_200_000],
+  ["30d", 2_592_000_000],
   ["1.5s", 1_500],
   ["0.1ms", 0],
   ["30 s", 30_000],
@@ -42,6 +43,9 @@ const formatted: readonly (readonly [number, string])[] = [
   [150_000, "2m 30s"],
   [3_600_000, "1h"],
   [3_900_000, "1h 5m"],
+  [47 * 3_600_000, "47h"],
+  [53 * 3_600_000, "2d 5h"],
+  [2_592_000_000, "30d"],
 ];
 
 for (const [durationMs, text] of formatted) {

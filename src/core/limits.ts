@@ -81,6 +81,11 @@ export const limits = {
   stateLockWaitMsMax: 120,
   /** How long a new key file takes to reach every node; a mounted Kubernetes Secret takes up to a minute. */
   keyDistributionMsDefault: 5_000,
+  /** The process that writes a key for a controller: two requests, and its answer. */
+  keyWriteMsMax: 30_000,
+  keyWriteAnswerMax: 4_096,
+  /** `rotation.every`: most that may be asked for. */
+  rotationEveryMsMax: 366 * 24 * 3_600_000,
   /** A node that is not covered for its share counts as ready after this long (design 4.3). */
   readyTimeoutMsDefault: 60_000,
   /** Anti-replay window of an inbound SA, in packets (design 4.1; RFC 4303, 3.4.3 asks for at least 32). */
@@ -288,6 +293,7 @@ assert(limits.probeMsMax < limits.probeRetryMs, "a probe has failed before the n
 assert(limits.drainMsMin <= limits.drainMsDefault, "drain limits are ordered");
 assert(limits.drainMsDefault < limits.retireDeadlineMsDefault, "a drain fits before the deadline");
 assert(limits.drainMsDefault >= limits.neighbourWaitMsMax, "a packet that waits for its neighbour is sent before its key goes");
+assert(limits.keyWriteMsMax > 2 * limits.registryRequestMsMax, "a key is read and written in time");
 assert(limits.replayWindowMin <= limits.replayWindowDefault, "the default replay window is allowed");
 assert(limits.replayWindowDefault <= limits.replayWindowMax, "replay window limits are ordered");
 assert(limits.dataplaneSasMax >= limits.peersMax * 6, "a rotation of the largest fleet fits the dataplane");

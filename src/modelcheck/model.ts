@@ -254,6 +254,8 @@ export class Model {
         return [{ kind: "fleet-written", version: this.registryIn(draft).fleet.version }];
       case "put-rotation":
         return [{ kind: "rotation-put" }];
+      case "write-next-key":
+        throw new Error("bug: people make the keys of this model");
     }
   }
 

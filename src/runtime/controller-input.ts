@@ -1,6 +1,7 @@
 /** All that can reach one controller from outside, as values; the counterpart of `AgentInput`. */
 import type { ControllerEffect } from "../core/fleet/controller-state.js";
 import type { FleetRecord, OperatorRequest, RotationRecord } from "../core/fleet/record.js";
+import type { KeyId } from "../core/key-id.js";
 import type { RosterEntry } from "../core/node.js";
 import type { Report } from "../core/report.js";
 import type { LeaseView, SingleEvent, WatchEvent } from "../ports/registry.js";
@@ -26,4 +27,5 @@ export type ControllerInput =
 export type ControllerEffectEnd =
   | { readonly kind: "fleet-written"; readonly version: number }
   | { readonly kind: "rotation-put" }
-  | { readonly kind: "request-cleared" };
+  | { readonly kind: "request-cleared" }
+  | { readonly kind: "next-key-written"; readonly keyId: KeyId };

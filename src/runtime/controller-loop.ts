@@ -3,6 +3,8 @@
  * of its steps. Decisions are spaced, in a large fleet by more, so that a thousand reports in a burst cost a few steps.
  * With a recorder it tells what a replay needs.
  */
+import { assert } from "../core/assert.js";
+import type { KeyId } from "../core/key-id.js";
 import { limits } from "../core/limits.js";
 import type { NodeName } from "../core/node.js";
 import type { Report } from "../core/report.js";
@@ -18,8 +20,10 @@ import type { FleetRecord } from "../core/fleet/record.js";
 import type { Clock } from "../ports/clock.js";
 import type { Done, PortFailure, Stop } from "../ports/failure.js";
 import type { Log } from "../ports/log.js";
+import type { NextKeyPort } from "../ports/next-key.js";
 import type { Recorder } from "../ports/recorder.js";
 import type { RegistryPort } from "../ports/registry.js";
+import { backoffMs } from "./backoff.js";
 import type { ControllerEffectEnd, ControllerInput } from "./controller-input.js";
 import { ForwardRegistry } from "./forward-registry.js";
 import { ControllerMachine, type StepController } from "./controller-machine.js";
@@ -30,6 +34,8 @@ export interface ControllerPorts {
   readonly clock: Clock;
   readonly registry: RegistryPort;
   readonly log: Log;
+  /** There where `generate` is set. */
+  readonly nextKey?: NextKeyPort;
   /** Gets all that a replay needs. */
   readonly recorder?: Recorder<RecordingLine>;
 }
@@ -49,6 +55,8 @@ export class ControllerLoop {
   #isTurnQueued = false;
   #isStopped = false;
   #lastTurnMs = 0;
+  /** Attempts to write a key that failed in a row. */
+  #keyFailures = 0;
   #cancelWake: Stop | null = null;
   #cancelLeases: Stop | null = null;
 
@@ -115,9 +123,17 @@ export class ControllerLoop {
     if (record === null || record === before) return;
     const { rotation, phase, target, levels } = record;
     if (phase !== before?.phase) logControllerNote(this.#ports.log, { kind: "fleet-phase", rotation, phase, target });
+    this.#tellAwaited(record.awaited, before?.awaited);
     if (levels === undefined || sameLevels(levels, before?.levels)) return;
     const { level, wanted } = levels;
     logControllerNote(this.#ports.log, { kind: "fleet-level", level, wanted, isApplied: isSettled(levels) });
+  }
+
+  #tellAwaited(awaited: FleetRecord["awaited"], before: FleetRecord["awaited"]): void {
+    if (awaited === undefined) return;
+    const { by, reason, keyId } = awaited;
+    if (by !== before?.by || reason !== before.reason) logControllerNote(this.#ports.log, { kind: "rotation-awaited", by, reason });
+    if (keyId !== null && keyId !== before?.keyId) logControllerNote(this.#ports.log, { kind: "key-written", keyId });
   }
 
   #lead(leads: boolean): void {
@@ -182,6 +198,15 @@ export class ControllerLoop {
         return registry.putRotation(effect.rotation, ending(() => ({ kind: "rotation-put" })));
       case "clear-request":
         return registry.clearRequest(effect.requestId, ending(() => ({ kind: "request-cleared" })));
+      case "write-next-key": {
+        const { nextKey } = this.#ports;
+        assert(nextKey !== undefined, "who makes keys has a place to write them to");
+        const done = ending((keyId: KeyId) => ({ kind: "next-key-written", keyId }));
+        return nextKey.write(effect, (result) => {
+          this.#keyFailures = result.ok ? 0 : this.#keyFailures + 1;
+          done(result);
+        });
+      }
     }
   }
 
@@ -196,9 +221,10 @@ export class ControllerLoop {
 
   #later(again: () => void, failure: PortFailure, what: string): void {
     const { clock, log } = this.#ports;
-    const level = failure.code === "REGISTRY_CONFLICT" ? "debug" : "warn";
+    const level = failure.code.endsWith("_CONFLICT") ? "debug" : "warn";
     log.write(level, "retrying", { effect: what, code: failure.code, why: failure.message });
-    clock.setTimer(clock.nowMs() + limits.retryMsMin, again);
+    const waitMs = what === "write-next-key" ? backoffMs(this.#keyFailures) : limits.retryMsMin;
+    clock.setTimer(clock.nowMs() + waitMs, again);
   }
 }
 

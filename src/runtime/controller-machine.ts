@@ -10,6 +10,7 @@ import {
   type ControllerOptions,
   type ControllerState,
   type ControllerStep,
+  type KeyWrite,
   type ObservedLease,
 } from "../core/fleet/controller-state.js";
 import type { FleetRecord, OperatorRequest, RotationRecord } from "../core/fleet/record.js";
@@ -36,6 +37,7 @@ export class ControllerMachine {
   #fleet: { readonly version: number; readonly record: FleetRecord | null } | null = null;
   #request: OperatorRequest | null = null;
   #audit: RotationRecord | null | undefined = undefined;
+  #keyWrite: KeyWrite | null = null;
   #leading = false;
   #watchingSinceMs: number | null = null;
   #state: ControllerState = newController;
@@ -57,6 +59,7 @@ export class ControllerMachine {
     copy.#fleet = this.#fleet;
     copy.#request = this.#request;
     copy.#audit = this.#audit;
+    copy.#keyWrite = this.#keyWrite;
     copy.#leading = this.#leading;
     copy.#watchingSinceMs = this.#watchingSinceMs;
     copy.#state = this.#state;
@@ -99,6 +102,7 @@ export class ControllerMachine {
         this.#audit = input.newest;
         return;
       case "failed":
+        if (input.effect === "write-next-key") this.#seeKeyFailure(input.code, input.why);
         return;
       case "retry-due":
         this.#underWay.delete(input.effect);
@@ -117,6 +121,9 @@ export class ControllerMachine {
         return;
       case "request-cleared":
         this.#end("clear-request");
+        return;
+      case "next-key-written":
+        this.#keyWrite = { kind: "written", rotation: this.#end("write-next-key").rotation, keyId: input.keyId };
         return;
     }
   }
@@ -140,6 +147,7 @@ export class ControllerMachine {
       fleet: this.#fleet,
       request: this.#request,
       audit: this.#audit,
+      keyWrite: this.#keyWrite,
       inFlight: new Set(this.#underWay.keys()),
       wallAt,
     };
@@ -149,6 +157,7 @@ export class ControllerMachine {
     this.#leading = leads;
     this.#state = { ...newController, beats: this.#state.beats };
     if (leads) this.#audit = undefined;
+    if (leads) this.#keyWrite = null;
     this.#watchAgain(nowMs);
   }
 
@@ -199,6 +208,14 @@ export class ControllerMachine {
   #seeFleet(event: SingleEvent<FleetRecord>): void {
     if (event.kind === "disconnected") return;
     this.#fleet = { version: event.object.version, record: event.object.value };
+    if (event.object.value?.awaited === undefined) this.#keyWrite = null;
+  }
+
+  /** That somebody else wrote first says nothing yet: the next attempt finds what they wrote. */
+  #seeKeyFailure(code: string, why: string): void {
+    const effect = this.#underWay.get("write-next-key");
+    if (effect?.kind !== "write-next-key" || code === "SECRET_CONFLICT") return;
+    this.#keyWrite = { kind: "failed", rotation: effect.rotation, problem: { code, why } };
   }
 
   /** The watch brings the same value; seeing it now keeps a step in between from writing it again. */

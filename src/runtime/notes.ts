@@ -57,6 +57,10 @@ export function logControllerNote(log: Log, note: ControllerNote): void {
       });
     case "fleet-level":
       return log.write("info", "fleet level changed", { level: note.level, wanted: note.wanted, applied: note.isApplied });
+    case "rotation-awaited":
+      return log.write("info", "rotation waits for its key", { by: note.by, why: note.reason });
+    case "key-written":
+      return log.write("info", "next key written", { keyId: note.keyId });
     case "excluded":
       return log.write("warn", "node excluded", { peer: note.node });
     case "included":

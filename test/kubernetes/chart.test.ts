@@ -169,6 +169,8 @@ const badValues: readonly (readonly [string, Readonly<Record<string, unknown>>])
   ["an interface", { encryption: { ipsec: { interface: "eth0" } } }],
   ["a relative path", { encryption: { ipsec: { mountPath: "keys" } } }],
   ["no controller", { controller: { replicas: 0 } }],
+  ["a schedule for keys that nobody makes", { rotation: { generate: false, every: "30d" } }],
+  ["a schedule without its unit", { rotation: { generate: true, every: "30" } }],
   ["a taint with its effect", { agent: { startupTaint: "spindle.dev/agent-not-ready:NoSchedule" } }],
   ["another level of logs", { log: { level: "verbose" } }],
 ];
@@ -177,6 +179,9 @@ test("chart: its schema takes the defaults and the operators' names, and refuses
   assert.ok(valuesSchema.safeParse(defaultValues()).success);
   const known = { keyRotationDuration: "20m", jitterMaxDuration: "3m", enableJitter: false, secretName: "s", mountPath: "/k", keyFile: "f", interface: "" };
   assert.ok(valuesSchema.safeParse({ encryption: { ipsec: known } }).success);
+  for (const rotation of [{ generate: true, every: "30d" }, { generate: true, every: "" }, { generate: false, every: "" }]) {
+    assert.ok(valuesSchema.safeParse({ rotation }).success);
+  }
   for (const [what, values] of badValues) assert.equal(valuesSchema.safeParse(values).success, false, what);
 });
 
@@ -314,6 +319,37 @@ async function assertOnlyPatchesNodes(administrator: ApiClient, user: string): P
   const status = { method: "PATCH", path: "/api/v1/nodes/a/status", body: {} } as const;
   await assert.rejects(client.send(status), { code: "REGISTRY_FORBIDDEN" });
   client.close();
+}
+
+test("chart: a controller that makes keys is told where they go, and alone may touch that Secret", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "spindle-chart-"));
+  process.env["POD_NAME"] = "controller-a";
+  try {
+    const ipsec = { secretName: "fleet-keys", keyFile: "fleet", keyRotationDuration: "20m" };
+    const manifests = renderChart(namespace, { encryption: { ipsec }, rotation: { generate: true, every: "30d" } });
+    const { rotation } = (await loadControllerConfig(written(manifests, "controller", folder))).config;
+    assert.deepEqual(rotation.generate, { secret: "fleet-keys", file: "fleet", namespace: null });
+    assert.deepEqual([rotation.everyMs, rotation.durationMs], [30 * 24 * 3_600_000, 20 * 60_000]);
+    assert.deepEqual(secretRules(manifests), { "spindle-controller": [{ apiGroups: [""], resources: ["secrets"], resourceNames: ["fleet-keys"], verbs: ["get", "patch"] }] });
+    assert.deepEqual(Object.keys(secretRules(renderChart(namespace))), ["spindle-operator"], "by default people write it");
+  } finally {
+    Reflect.deleteProperty(process.env, "POD_NAME");
+    rmSync(folder, { recursive: true });
+  }
+});
+
+interface Rule {
+  readonly resources: readonly string[];
+}
+
+/** By role: the rules that name Secrets, or everything. */
+function secretRules(manifests: readonly Manifest[]): Readonly<Record<string, readonly Rule[]>> {
+  const found = manifests.flatMap((manifest): readonly (readonly [string, readonly Rule[]])[] => {
+    const { rules = [] } = manifest as Manifest & { readonly rules?: readonly Rule[] };
+    const named = rules.filter(({ resources }) => resources.some((name) => ["secrets", "*"].includes(name)));
+    return named.length === 0 ? [] : [[manifest.metadata.name, named]];
+  });
+  return Object.fromEntries(found);
 }
 
 test("chart: without a start-up taint agents have no rights outside their namespace", () => {

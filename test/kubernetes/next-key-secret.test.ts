@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import type { ApiClient } from "../../src/adapters/registry/kubernetes/api-client.js";
 import { CliError } from "../../src/cli/exit.js";
-import { writeNextKey, type KeySecret } from "../../src/cli/operator/next-key-secret.js";
-import type { FleetRecord } from "../../src/core/fleet/record.js";
+import { writeNextKey, type KeySecret, type NextKey } from "../../src/cli/operator/next-key-secret.js";
+import type { KeyId } from "../../src/core/key-id.js";
+import type { FleetKeyIds } from "../../src/core/keyfile/successor.js";
 import { parseKeyFile } from "../../src/core/keyfile/parse.js";
-import { fleetRecord, key } from "../contract/registry-records.js";
 import { clientOf, skipWithoutKubernetes, startKubernetes } from "../support/kubernetes.js";
 
 const path = "/api/v1/namespaces/default/secrets";
@@ -40,38 +40,65 @@ function before(client: ApiClient, method: string, happens: () => Promise<unknow
   });
 }
 
+const none: FleetKeyIds = { current: null, refused: [] };
+
+function running(current: number, ...refused: readonly number[]): FleetKeyIds {
+  return { current: current as KeyId, refused: refused as readonly KeyId[] };
+}
+
+function isMade(keyId: number): NextKey {
+  return { keyId: keyId as KeyId, isNew: true };
+}
+
+function isThere(keyId: number): NextKey {
+  return { keyId: keyId as KeyId, isNew: false };
+}
+
 test("key Secret: made, extended by one key per rotation, and never twice at once", options, async (context: TestContext) => {
   const server = await startKubernetes(context);
   const client = clientOf(server, "default");
   context.after(() => client.close());
   const secret: KeySecret = { name: "fleet-keys", file: "keys", ring: 255 };
-  assert.equal(await writeNextKey(client, secret, null), 1);
+  assert.equal(await codeOf(writeNextKey(client, secret, none, false)), "SECRET_UNREADABLE", "a controller makes none");
+  assert.deepEqual(await writeNextKey(client, secret, none, true), isMade(1));
   assert.deepEqual(await idsIn(client, secret), [1]);
-  assert.equal(await codeOf(writeNextKey(client, secret, null)), "SECRET_AHEAD");
+  assert.deepEqual(await writeNextKey(client, secret, none, true), isThere(1));
 
-  const steady = fleetRecord(1, 1);
   const both = await Promise.allSettled([
-    writeNextKey(client, secret, steady),
-    writeNextKey(client, secret, steady),
+    writeNextKey(client, secret, running(1), false),
+    writeNextKey(client, secret, running(1), false),
   ]);
-  const lost = both.filter(({ status }) => status === "rejected");
-  assert.equal(lost.length, 1, "one of two operators wins");
-  const reason: unknown = lost[0]?.status === "rejected" ? lost[0].reason : null;
-  assert.ok(reason instanceof CliError);
-  assert.ok(["SECRET_CONFLICT", "SECRET_AHEAD"].includes(reason.fault.code));
+  const made = both.filter((one) => one.status === "fulfilled" && one.value.isNew);
+  assert.equal(made.length, 1, "one of two writers wins");
+  const reason: unknown = both.find(({ status }) => status === "rejected");
+  if (reason !== undefined) assert.match(JSON.stringify(both), /SECRET_CONFLICT/);
   assert.deepEqual(await idsIn(client, secret), [1, 2], "the key in use stays");
-  assert.equal(await codeOf(writeNextKey(client, secret, steady)), "SECRET_AHEAD");
+  assert.deepEqual(await writeNextKey(client, secret, running(1), false), isThere(2));
 
-  const running: FleetRecord = { ...steady, phase: "staging", target: key(2) };
-  assert.equal(await codeOf(writeNextKey(client, secret, running)), "ROTATION_RUNNING");
-  const aborted: FleetRecord = { ...steady, refused: [key(2)] };
-  assert.equal(await writeNextKey(client, secret, aborted), 3, "an aborted id is not used again");
+  assert.deepEqual(await writeNextKey(client, secret, running(1, 2), false), isMade(3), "an aborted id is not used again");
   assert.deepEqual(await idsIn(client, secret), [1, 3]);
 
   const other = { ...secret, file: "others" };
-  assert.equal(await codeOf(writeNextKey(client, other, steady)), "SECRET_UNREADABLE");
+  assert.equal(await codeOf(writeNextKey(client, other, running(1), true)), "SECRET_UNREADABLE");
   const missing = { ...secret, name: "gone" };
-  assert.equal(await codeOf(writeNextKey(client, missing, steady)), "SECRET_UNREADABLE");
+  assert.equal(await codeOf(writeNextKey(client, missing, running(1), true)), "SECRET_UNREADABLE");
+  assert.equal(await codeOf(writeNextKey(client, secret, running(9), true)), "SECRET_BEHIND");
+});
+
+test("key Secret: one that may not change is left alone, and said so", options, async (context: TestContext) => {
+  const server = await startKubernetes(context);
+  const client = clientOf(server, "default");
+  context.after(() => client.close());
+  const secret: KeySecret = { name: "fleet-keys", file: "keys", ring: 255 };
+  await writeNextKey(client, secret, none, true);
+  const set = async (body: object): Promise<void> => void (await client.send({ method: "PATCH", path: `${path}/fleet-keys`, body }));
+  await set({ data: { keys: Buffer.from("no keys").toString("base64") } });
+  assert.equal(await codeOf(writeNextKey(client, secret, running(1), false)), "SECRET_UNREADABLE");
+  await client.remove(`${path}/fleet-keys`);
+  await writeNextKey(client, secret, none, true);
+  await set({ immutable: true });
+  assert.equal(await codeOf(writeNextKey(client, secret, running(1), false)), "SECRET_IMMUTABLE");
+  assert.deepEqual(await idsIn(client, secret), [1]);
 });
 
 test("key Secret: a version that is no longer stored is not overwritten", options, async (context: TestContext) => {
@@ -79,12 +106,12 @@ test("key Secret: a version that is no longer stored is not overwritten", option
   const client = clientOf(server, "default");
   context.after(() => client.close());
   const secret: KeySecret = { name: "fleet-keys", file: "keys", ring: 255 };
-  await writeNextKey(client, secret, null);
+  await writeNextKey(client, secret, none, true);
   const touched = before(client, "PATCH", () => {
     const body = { metadata: { labels: { touched: "yes" } } };
     return client.send({ method: "PATCH", path: `${path}/fleet-keys`, body });
   });
-  assert.equal(await codeOf(writeNextKey(touched, secret, fleetRecord(1, 1))), "SECRET_CONFLICT");
+  assert.equal(await codeOf(writeNextKey(touched, secret, running(1), true)), "SECRET_CONFLICT");
   assert.deepEqual(await idsIn(client, secret), [1]);
 });
 
@@ -97,10 +124,10 @@ test("key Secret: who removed it, made it or lacks its namespace is told apart",
     nowhere.close();
   });
   const secret: KeySecret = { name: "fleet-keys", file: "keys", ring: 255 };
-  assert.equal(await codeOf(writeNextKey(nowhere, secret, null)), "NAMESPACE_UNKNOWN");
-  const overtaken = before(client, "POST", () => writeNextKey(client, secret, null));
-  assert.equal(await codeOf(writeNextKey(overtaken, secret, null)), "SECRET_CONFLICT");
+  assert.equal(await codeOf(writeNextKey(nowhere, secret, none, true)), "NAMESPACE_UNKNOWN");
+  const overtaken = before(client, "POST", () => writeNextKey(client, secret, none, true));
+  assert.equal(await codeOf(writeNextKey(overtaken, secret, none, true)), "SECRET_CONFLICT");
   assert.deepEqual(await idsIn(client, secret), [1]);
   const removed = before(client, "PATCH", () => client.remove(`${path}/fleet-keys`));
-  assert.equal(await codeOf(writeNextKey(removed, secret, fleetRecord(1, 1))), "SECRET_UNREADABLE");
+  assert.equal(await codeOf(writeNextKey(removed, secret, running(1), true)), "SECRET_UNREADABLE");
 });

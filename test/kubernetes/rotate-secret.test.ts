@@ -53,7 +53,7 @@ test("rotate --secret: one of two operators wins, the other is told; and nothing
 }, async (context: TestContext) => {
   const { server, client } = await startWithDefinitions(context);
   const config = writeConfig(context, server);
-  await writeNextKey(client, { name: "fleet-keys", file: "keys", ring: 255 }, null);
+  await writeNextKey(client, { name: "fleet-keys", file: "keys", ring: 255 }, { current: null, refused: [] }, true);
   const registry = registryOver(clientOf(server, "default"), {
     skipped: () => undefined,
     log: { write: () => undefined },
@@ -87,7 +87,7 @@ test("rotate --secret --wait: from the key in the Secret to the end of the rotat
 }, async (context: TestContext) => {
   const { server, client } = await startWithDefinitions(context);
   const config = writeConfig(context, server);
-  await writeNextKey(client, { name: "fleet-keys", file: "keys", ring: 255 }, null);
+  await writeNextKey(client, { name: "fleet-keys", file: "keys", ring: 255 }, { current: null, refused: [] }, true);
   const kubeconfig = server.writeKubeconfig("administrator", "default");
   const target = { kind: "kubernetes", kubeconfig, context: null, namespace: null } as const;
   const fleet = await startJoiningFleet(context, target, "barrier");

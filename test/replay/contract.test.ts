@@ -13,7 +13,7 @@ import { root } from "../support/repository.js";
 import { agentInputKinds, controllerInputKinds, recordRun, type RecordedSet } from "./recorded-runs.js";
 
 const folder = join(root, "test/replay/recordings");
-const sets: readonly RecordedSet[] = ["barrier", "pairwise", "paths", "levels"];
+const sets: readonly RecordedSet[] = ["barrier", "pairwise", "paths", "levels", "generated"];
 const bytesMax = 100 * 1024;
 
 if (process.env["RECORDINGS_REWRITE"] === "1") {
@@ -54,7 +54,9 @@ for (const set of sets) {
 const agents = sets.flatMap((set) => {
   return [...readRecordings(set)].filter(([file]) => !file.startsWith("controller")).map(([, lines]) => lines);
 });
-const controllers = [...readRecordings("barrier")].filter(([file]) => file.startsWith("controller")).map(([, lines]) => lines);
+const controllers = (["barrier", "generated"] as const).flatMap((set) => {
+  return [...readRecordings(set)].filter(([file]) => file.startsWith("controller")).map(([, lines]) => lines);
+});
 
 function kindsIn(recordings: readonly (readonly string[])[]): ReadonlySet<string> {
   const inputs = recordings.flat().map((line) => (JSON.parse(line) as { readonly input?: { readonly kind: string } }).input);

@@ -2,7 +2,8 @@
  * The runs that recordings of this version are kept of: three nodes, a rotation with a kill -9 and a restart within it,
  * a rotation that is aborted, a
  * reboot, an operation that fails, a write that comes too late, a partition; behind a barrier and pairwise. And behind a
- * barrier again, a rotation that waits for the proof of a path, and a fleet whose encryption is turned on and off.
+ * barrier again, a rotation that waits for the proof of a path, a fleet whose encryption is turned on and off, and one whose
+ * controller makes the next key.
  */
 import type { AgentInput } from "../../src/runtime/agent-input.js";
 import type { ControllerInput } from "../../src/runtime/controller-input.js";
@@ -10,6 +11,8 @@ import type { NodeName } from "../../src/core/node.js";
 import type { SimFleet } from "../../src/sim/fleet.js";
 import type { RegistryPort } from "../../src/ports/registry.js";
 import type { ControllerPorts } from "../../src/runtime/controller-loop.js";
+import { makePrng } from "../../src/core/prng.js";
+import { KeySecret } from "../sim/key-secret.js";
 import { testKey } from "../support/fleet-snapshot.js";
 import { makeRecordings, type Recordings } from "../support/sim-recordings.js";
 import { ask, askLevel, giveKeys, holds, isAtLevel, isOn, startFleet, waitFor } from "../sim/scripted.js";
@@ -17,11 +20,33 @@ import { ask, askLevel, giveKeys, holds, isAtLevel, isOn, startFleet, waitFor } 
 const names = ["a", "b", "c"] as NodeName[];
 const [a, b, c] = names as [NodeName, NodeName, NodeName];
 
-export type RecordedSet = "barrier" | "pairwise" | "paths" | "levels";
+export type RecordedSet = "barrier" | "pairwise" | "paths" | "levels" | "generated";
 
 export function recordRun(set: RecordedSet, program: string): Recordings["lines"] {
   if (set === "paths") return recordProof(program);
+  if (set === "generated") return recordGenerated(program);
   return set === "levels" ? recordLevels(program) : recordFaults(set, program);
+}
+
+/** The Secret cannot be written at first; one key is asked for, and the one after it is due. */
+function recordGenerated(program: string): Recordings["lines"] {
+  const { lines, around } = makeRecordings(program);
+  const secret = new KeySecret(testKey(1), makePrng(1));
+  const generate = { everyMs: 20_000 };
+  const wrapControllerPorts = (_name: string, ports: ControllerPorts): ControllerPorts => ({ ...ports, nextKey: secret.port(() => true) });
+  const options = { coordination: "barrier", nodes: [a, b], packetIntervalMs: 50, controller: { generate }, wrapControllerPorts } as const;
+  const fleet = startFleet(around(options));
+  secret.mountedBy(fleet);
+  secret.isAway = true;
+  ask(fleet, "rotate", testKey(9));
+  waitFor(fleet, "the problem is told", () => (fleet.registry.fleet?.awaited?.problem ?? null) !== null);
+  secret.isAway = false;
+  for (const keyId of [2, 3]) waitFor(fleet, `rest on key ${keyId}`, () => fleet.registry.fleet?.current?.keyId === keyId && isSteady(fleet), 60_000);
+  return new Map([...lines].filter(([name]) => name.startsWith("controller")));
+}
+
+function isSteady({ registry }: SimFleet): boolean {
+  return registry.fleet?.phase === "steady";
 }
 
 function recordProof(program: string): Recordings["lines"] {
@@ -140,6 +165,7 @@ export const controllerInputKinds: Readonly<Record<ControllerInput["kind"], true
   "fleet-written": true,
   "rotation-put": true,
   "request-cleared": true,
+  "next-key-written": true,
   failed: true,
   "retry-due": true,
 };

@@ -171,6 +171,17 @@ export const fleetRecordSchema: z.ZodType<FleetRecord> = z.object({
       asked: z.object({ by: text, at: text, reason: text }),
     })
     .optional(),
+  awaited: z
+    .object({
+      by: text,
+      at: text,
+      reason: text,
+      scheduled: z.boolean(),
+      compromised: key.nullable(),
+      keyId: keyId.nullable(),
+      problem: z.object({ code: text, why: text }).nullable(),
+    })
+    .optional(),
 });
 
 export const operatorRequestSchema: z.ZodType<OperatorRequest> = z.object({

@@ -40,6 +40,10 @@ async function abort(fleet: FleetWatch, flags: AbortFlags, shell: Shell): Promis
   const signal = shell.interrupted();
   const { answer, record } = await askController(fleet, request, signal);
   if (!answer.accepted) throw refusal("the abort", answer);
+  if (record.phase === "steady") {
+    shell.stderr.write(`${answer.why}\n`);
+    return endWith({ ...resultOf("abort", record, null), outcome: "withdrawn" }, fleet, flags, shell);
+  }
   shell.stderr.write(`rotation ${record.rotation} is being aborted\n`);
   const followed = await followRotation(fleet, record, { shell, signal, timeoutMs: flags.timeout });
   await endWith(resultOf("abort", record, followed), fleet, flags, shell);

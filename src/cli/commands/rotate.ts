@@ -1,9 +1,11 @@
 /** `spindle rotate`: moves the fleet to the next key, or says whether that would go well. */
 import { Command, Option } from "commander";
+import type { FleetRecord } from "../../core/fleet/record.js";
 import { CliError } from "../exit.js";
 import { systemClock } from "../../adapters/system/clock.js";
 import { keyStanding, type AwaitedKey } from "../operator/awaited-key.js";
 import { readKeyAudit, watchKey, writeKey } from "../operator/distribute-key.js";
+import { isAwaited, watchAwaited } from "../operator/follow-awaited.js";
 import { addFleetOptions, durationOption } from "../operator/flags.js";
 import type { FleetWatch } from "../operator/fleet-watch.js";
 import { followRotation, type FollowOptions } from "../operator/follow.js";
@@ -29,7 +31,7 @@ export interface RotateFlags extends FleetFlags, OutputOptions {
 
 export function makeCommand(shell: Shell): Command {
   const command = new Command("rotate")
-    .description("move the fleet to the newest key that the nodes' key files offer")
+    .description("move the fleet to the newest key that the nodes' key files offer, or to one that the controller makes")
     .option("--wait", "show progress until the rotation ends; interrupting it only detaches")
     .addOption(durationOption("--timeout <duration>", "how long --wait waits", 600_000, "10m"))
     .option("--reason <text>", "why, for the record of the rotation", "asked for by an operator")
@@ -126,15 +128,29 @@ async function rotate(fleet: FleetWatch, flags: RotateFlags, shell: Shell): Prom
   const request = makeRequest({ kind: "rotate", reason: flags.reason, compromised, abort: null });
   const signal = shell.interrupted();
   const { answer, record } = await askController(fleet, request, signal);
-  const isRunning = record.phase !== "steady" && record.phase !== "aborting";
+  const isRunning = (record.phase !== "steady" && record.phase !== "aborting") || isAwaited(record);
   const mayJoin = flags.wait === true && compromised === null && isRunning;
   const hint = isRunning ? "spindle rotate --wait follows the running rotation" : null;
   if (!answer.accepted && !mayJoin) throw refusal("the rotation", answer, hint);
   shell.stderr.write(`${answer.why}${answer.accepted ? "" : "; following it"}\n`);
+  const untilMs = systemClock.nowMs() + flags.timeout;
+  const options = (): FollowOptions => ({ shell, signal, timeoutMs: Math.max(0, untilMs - systemClock.nowMs()) });
+  if (isAwaited(record)) return followAwaited(fleet, record, options, flags, shell);
   if (flags.wait !== true) return endWith(resultOf("rotate", record, null), fleet, flags, shell);
-  const options: FollowOptions = { shell, signal, timeoutMs: flags.timeout };
-  const followed = await followRotation(fleet, record, options);
+  const followed = await followRotation(fleet, record, options());
   await endWith(resultOf("rotate", record, followed), fleet, flags, shell);
+}
+
+/** The controller has yet to write the key: with `--wait` until the rotation to it ends, within one time-out. */
+async function followAwaited(fleet: FleetWatch, asked: FleetRecord, options: () => FollowOptions, flags: RotateFlags, shell: Shell): Promise<void> {
+  const keys = { from: asked.current?.keyId ?? null, to: asked.awaited?.keyId ?? null };
+  if (flags.wait !== true) return endWith(keyResult(keys, "awaited"), fleet, flags, shell);
+  const waited = await watchAwaited(fleet, asked, options());
+  if (waited.kind !== "reached") return endWith(keyResult(keys, "detached"), fleet, flags, shell);
+  const { begun } = waited.value;
+  if (begun === null) return endWith(keyResult(keys, "withdrawn"), fleet, flags, shell);
+  const followed = await followRotation(fleet, begun, options());
+  await endWith(resultOf("rotate", begun, followed), fleet, flags, shell);
 }
 
 function leakedKey({ fleet }: FleetWatch): NonNullable<FleetWatch["fleet"]>["current"] {

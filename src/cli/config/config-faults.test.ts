@@ -57,7 +57,7 @@ const agentFaults: readonly (readonly [string, string, RegExp])[] = [
   [
     "drain too short",
     "rotation: { drain: 50ms }",
-    /rotation\.drain must be a duration .*, from 100ms to 168h/,
+    /rotation\.drain must be a duration .*, from 100ms to 7d/,
   ],
   [
     "drain beyond the deadline",
@@ -199,6 +199,12 @@ const controllerFaults: readonly (readonly [string, string, RegExp])[] = [
     "stragglers: { slow: exclude }",
     /stragglers\.slow must be one of wait, abort/,
   ],
+  [
+    "keys without Secrets",
+    "rotation: { generate: { secret: keys } }",
+    /:4:13: rotation\.generate needs registry\.kind kubernetes: there are no Secrets elsewhere/,
+  ],
+  ["a schedule without keys", "rotation: { every: 30d }", /:4:13: rotation\.every needs rotation\.generate: who makes the key\?/],
   ["bad start", "rotation: { start: automatic }", /rotation\.start must be one of auto, manual/],
 ];
 

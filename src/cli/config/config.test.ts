@@ -62,6 +62,8 @@ test("config: a controller needs three fields, the rest has defaults", async () 
       stageDeadlineMs: 600_000,
       retireDeadlineMs: 600_000,
       emergencyDeadlineMs: 30_000,
+      generate: null,
+      everyMs: null,
     },
     stragglers: { slow: "wait", silent: "exclude", silentAfterMs: 30_000, excludeShareMax: 0.1 },
     preflight: { jitterMaxMs: 150_000, jitterMinNodes: 50, keyDistributionMs: 5_000 },

@@ -8,7 +8,8 @@ import type { KeyRing } from "../../core/key-id.js";
 import { limits } from "../../core/limits.js";
 import type { NodeName } from "../../core/node.js";
 import { formatDuration } from "../duration.js";
-import { durationField, nodeNameField, pathField, shareField } from "./fields.js";
+import { durationField, nodeNameField, pathField, secretFileField, secretNameField, shareField } from "./fields.js";
+import { namespaceField } from "./kubernetes.js";
 import {
   checkControllerRegistry,
   leaderRegistrySection,
@@ -54,6 +55,18 @@ export interface ControllerRotationConfig {
   readonly stageDeadlineMs: number;
   readonly retireDeadlineMs: number;
   readonly emergencyDeadlineMs: number;
+  /** Null where people make the next key. */
+  readonly generate: GenerateConfig | null;
+  /** Null where rotations are only asked for. */
+  readonly everyMs: number | null;
+}
+
+/** Where the controller writes the next key: a Secret that the nodes mount. */
+export interface GenerateConfig {
+  readonly secret: string;
+  readonly file: string;
+  /** Null: the registry's. */
+  readonly namespace: string | null;
 }
 
 export interface StragglersConfig {
@@ -85,6 +98,14 @@ export const controllerSchema = z.strictObject({
       stageDeadline: durationField().default(defaultMs.stageDeadline),
       retireDeadline: durationField().default(defaultMs.retireDeadline),
       emergencyDeadline: durationField().default(defaultMs.emergencyDeadline),
+      generate: z
+        .strictObject({
+          secret: secretNameField,
+          file: secretFileField.default("keys"),
+          namespace: namespaceField.optional(),
+        })
+        .optional(),
+      every: durationField({ min: 1, max: limits.rotationEveryMsMax }).optional(),
     })
     .prefault({}),
   stragglers: z
@@ -116,9 +137,22 @@ export function checkController(fields: ControllerFields, folder: string): reado
   return [
     ...checkControllerRegistry(fields.registry, folder),
     ...checkDeadlines(fields.rotation),
+    ...checkGenerate(fields),
     ...checkLease(fields),
     ...checkMetrics(fields.metrics),
   ];
+}
+
+/** Keys are written into Secrets, by who decides for the fleet. */
+function checkGenerate({ rotation, registry, coordination }: ControllerFields): readonly Remark[] {
+  const { generate, every, duration } = rotation;
+  const remarks: Remark[] = [];
+  const add = (field: string, message: string): number => remarks.push({ path: ["rotation", field], message });
+  if (generate !== undefined && registry.kind !== "kubernetes") add("generate", "needs registry.kind kubernetes: there are no Secrets elsewhere");
+  if (generate !== undefined && coordination === "pairwise") add("generate", "needs coordination barrier: a pairwise fleet has nobody to ask");
+  if (every !== undefined && generate === undefined) add("every", "needs rotation.generate: who makes the key?");
+  if (every !== undefined && every <= duration) add("every", `must be longer than rotation.duration (${formatDuration(duration)})`);
+  return remarks;
 }
 
 /** A lease must have ended before its node counts as silent. */
@@ -169,6 +203,8 @@ export function toControllerConfig(fields: ControllerFields, folder: string): Co
       stageDeadlineMs: rotation.stageDeadline,
       retireDeadlineMs: rotation.retireDeadline,
       emergencyDeadlineMs: rotation.emergencyDeadline,
+      generate: toGenerate(rotation.generate),
+      everyMs: rotation.every ?? null,
     },
     stragglers: {
       slow: stragglers.slow,
@@ -181,6 +217,10 @@ export function toControllerConfig(fields: ControllerFields, folder: string): Co
     metrics: toMetrics(fields.metrics, folder),
     log: fields.log,
   };
+}
+
+function toGenerate(section: ControllerFields["rotation"]["generate"]): GenerateConfig | null {
+  return section === undefined ? null : { ...section, namespace: section.namespace ?? null };
 }
 
 /** The jitter maximum is what an agent with the same `rotation.duration` has by default. */

@@ -92,6 +92,22 @@ export const taintKeyField = z
   })
   .describe(taintWords);
 
+const secretWords = "the name of a Secret: at most 253 of a-z, 0-9, - and .";
+
+export const secretNameField = z
+  .string()
+  .max(253)
+  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, { error: `must be ${secretWords}` })
+  .describe(secretWords);
+
+const secretFileWords = "the name of a file in a Secret: at most 253 of letters, digits, -, _ and .";
+
+export const secretFileField = z
+  .string()
+  .max(253)
+  .regex(/^(?!\.\.?$)[-._a-zA-Z0-9]+$/, { error: `must be ${secretFileWords}` })
+  .describe(secretFileWords);
+
 export const logLevelField = z.enum(["error", "warn", "info", "debug"]);
 
 function refuse(context: z.core.$RefinementCtx, message: string): never {

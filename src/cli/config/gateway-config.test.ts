@@ -51,7 +51,7 @@ const hubFaults: readonly (readonly [string, object, RegExp])[] = [
   ["a site joined with itself", { links: [{ ...link, client: "a" }] }, /links\.0 is refused: .*joins site a with itself/],
   ["one name twice", { links: [link, link] }, /links\.1\.name is the name of an earlier link/],
   ["too many pairs", { links: [{ ...link, pairs: limits.gatewayPairsMax + 1 }] }, /links\.0\.pairs must be a whole number from 1 to 16/],
-  ["a certificate that is renewed before its round", { certificates: { lifetime: "100h" } }, /certificates\.lifetime must be longer than 100h, twice the sum of rotation\.interval, two jitters and hold/],
+  ["a certificate that is renewed before its round", { certificates: { lifetime: "100h" } }, /certificates\.lifetime must be longer than 4d 4h, twice the sum of rotation\.interval, two jitters and hold/],
   ["a root that ends too early", { certificates: { rootLifetime: "200h" } }, /certificates\.rootLifetime must be at least twice/],
 ];
 for (const [what, change, words] of hubFaults) {

@@ -52,6 +52,33 @@ for (const [name, section, message] of faults) {
   });
 }
 
+const onKubernetes = [...controllerLines, "registry: { kind: kubernetes, kubernetes: {} }"];
+
+test("config: a controller that makes the next key is told where it goes, and how old one may become", async () => {
+  const short = await loadController([...onKubernetes, "rotation: { generate: { secret: fleet-keys }, every: 30d }"]);
+  const { generate, everyMs } = short.config.rotation;
+  assert.deepEqual(generate, { secret: "fleet-keys", file: "keys", namespace: null });
+  assert.equal(everyMs, 30 * 24 * 3_600_000);
+  const section = "rotation: { generate: { secret: fleet-keys, file: f, namespace: n } }";
+  const whole = (await loadController([...onKubernetes, section])).config.rotation;
+  assert.deepEqual([whole.generate, whole.everyMs], [{ secret: "fleet-keys", file: "f", namespace: "n" }, null]);
+});
+
+const generateFaults: readonly (readonly [string, string, RegExp])[] = [
+  ["no Secret's name", "rotation: { generate: { secret: A_b } }", /generate\.secret must be the name of a Secret/],
+  ["a path for a file", "rotation: { generate: { secret: s, file: ../f } }", /generate\.file must be the name of a file/],
+  ["the folder itself", "rotation: { generate: { secret: s, file: .. } }", /generate\.file must be the name of a file/],
+  ["a schedule that is too tight", "rotation: { generate: { secret: s }, every: 5m }", /every must be longer than rotation\.duration \(5m\)/],
+  ["nobody to ask", "rotation: { generate: { secret: s } }\ncoordination: pairwise", /generate needs coordination barrier/],
+];
+
+for (const [name, lines, message] of generateFaults) {
+  test(`config: a controller that makes the next key, with ${name}`, async () => {
+    const fault = await faultIn(loadController([...onKubernetes, lines]));
+    assert.match(fault.details.join("\n"), message);
+  });
+}
+
 test("config: a pairwise fleet on Kubernetes needs its controller, to admit nodes", async () => {
   const line = "registry: { kind: kubernetes, kubernetes: {} }";
   const { warnings } = await loadController([...controllerLines, "coordination: pairwise", line]);

@@ -8,15 +8,16 @@ import type { Remark } from "./sections.js";
 
 const namespaceWords = "the name of a namespace: at most 63 of a-z, 0-9 and -";
 
+export const namespaceField = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: `must be ${namespaceWords}` })
+  .describe(namespaceWords);
+
 export const kubernetesSection = z
   .strictObject({
     kubeconfig: pathField.optional(),
     context: z.string().min(1).max(256).optional(),
-    namespace: z
-      .string()
-      .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: `must be ${namespaceWords}` })
-      .optional()
-      .describe(namespaceWords),
+    namespace: namespaceField.optional(),
   })
   .describe("a section, {} inside a pod");
 

@@ -11,10 +11,11 @@ import { formatServiceAddress } from "../../http/listen.js";
 import type { ControllerStatus, RegistryWrites } from "../../http/status.js";
 import type { Log } from "../../ports/log.js";
 import type { RegistryPort } from "../../ports/registry.js";
-import { ControllerLoop, type ControllerLoopOptions } from "../../runtime/controller-loop.js";
+import { ControllerLoop, type ControllerLoopOptions, type ControllerPorts } from "../../runtime/controller-loop.js";
 import type { ControllerConfig } from "../config/controller.js";
 import { Closers } from "../../adapters/system/closers.js";
 import { controllerHealth, controllerReadiness, controllerStatus } from "./controller-status.js";
+import { openNextKey } from "./next-key-process.js";
 import { openRecording } from "./recording.js";
 import { serveStatus } from "./serve-status.js";
 import { skipLogger } from "./skip-logger.js";
@@ -44,7 +45,8 @@ export async function runController(
     const opened = await openRegistry(config, log);
     closers.add(opened.close);
     const options = loopOptions(config);
-    const loop = new ControllerLoop(options, { clock: systemClock, registry: opened.registry, log, ...recording });
+    const ports = { clock: systemClock, registry: opened.registry, log, ...recording, ...keyWriter(config, signal) };
+    const loop = new ControllerLoop(options, ports);
     closers.add(() => loop.stop());
     closers.add(await serveController(config, options, loop, opened, log));
     if (config.coordination === "barrier") loop.start();
@@ -53,6 +55,13 @@ export async function runController(
   } finally {
     await closers.closeAll();
   }
+}
+
+function keyWriter({ registry, rotation: { generate }, keyFile }: ControllerConfig, signal: AbortSignal): Pick<ControllerPorts, "nextKey"> {
+  if (generate === null || registry.role !== "connect" || registry.target.kind !== "kubernetes") return {};
+  const { kubeconfig, context, namespace } = registry.target;
+  const place = { kubeconfig, context, namespace: generate.namespace ?? namespace };
+  return { nextKey: openNextKey(place, { name: generate.secret, file: generate.file, ring: keyFile.ring }, signal) };
 }
 
 /** In pairwise coordination nobody decides for the fleet; on Kubernetes somebody must admit nodes all the same. */
@@ -120,5 +129,6 @@ function loopOptions(config: ControllerConfig): ControllerLoopOptions {
     jitterMinNodes: preflight.jitterMinNodes,
     keyDistributionMs: preflight.keyDistributionMs,
     leaseMs: config.lease.durationMs,
+    ...(rotation.generate === null ? {} : { generate: { everyMs: rotation.everyMs } }),
   };
 }

@@ -1,20 +1,21 @@
 /**
- * Writes the next fleet key into the Secret that the nodes mount, so that nobody needs to read it:
- * the new key goes from the random numbers of this process to the API server.
+ * Writes the next fleet key into the Secret that the nodes mount, so that nobody needs to read it: the new key goes from the
+ * random numbers of this process to the API server. For `rotate --secret`, and for the process that a controller starts.
  *
- * Invariant: the Secret is written once per rotation. The write names the version that was read, so
- * of two operators one wins; and while a newer key than the fleet's is there, none is added.
+ * Invariant: the Secret is written once per rotation. The write names the version that was read, so of two writers one
+ * wins; and while a key that the fleet has yet to take up is there, none is added. What passed through this process cannot be
+ * wiped all (a request's text is a string): it ends after the write.
  */
 import { generateLike, generateLine } from "../../adapters/keyfile/generate.js";
-import type { ApiClient } from "../../adapters/registry/kubernetes/api-client.js";
+import { PortError } from "../../adapters/port-error.js";
+import type { ApiAnswer, ApiClient, ApiRequest } from "../../adapters/registry/kubernetes/api-client.js";
 import type { KubeObject } from "../../adapters/registry/kubernetes/kube-object.js";
-import type { FleetRecord } from "../../core/fleet/record.js";
 import { parseKeyId, type KeyId, type KeyRing } from "../../core/key-id.js";
 import { describeFault } from "../../core/keyfile/fault.js";
 import { formatKeyFile } from "../../core/keyfile/format.js";
 import { newestLine, wipeLines, type KeyFile, type KeyLine } from "../../core/keyfile/key-file.js";
 import { parseKeyFile } from "../../core/keyfile/parse.js";
-import { planSuccessor } from "../../core/keyfile/successor.js";
+import { planNextKey, type FleetKeyIds } from "../../core/keyfile/successor.js";
 import { CliError } from "../exit.js";
 
 export interface KeySecret {
@@ -24,46 +25,40 @@ export interface KeySecret {
   readonly ring: KeyRing;
 }
 
-/**
- * @param record of the fleet; null when it has none yet
- * @returns the id of the new key
- * @throws CliError NAMESPACE_UNKNOWN, ROTATION_RUNNING, SECRET_AHEAD, SECRET_CONFLICT, SECRET_UNREADABLE
- */
-export async function writeNextKey(
-  client: ApiClient,
-  secret: KeySecret,
-  record: FleetRecord | null,
-): Promise<KeyId> {
-  if (record !== null && record.phase !== "steady") {
-    const message = `rotation ${record.rotation} runs: no key is added before it ends`;
-    throw refused("ROTATION_RUNNING", message, "spindle rotate --wait follows it");
-  }
-  const path = `/api/v1/namespaces/${encodeURIComponent(client.namespace)}/secrets`;
-  const secretPath = `${path}/${encodeURIComponent(secret.name)}`;
-  const found = await client.send({ method: "GET", path: secretPath });
-  return found.kind === "object"
-    ? addKey(client, secretPath, found.object, secret, record)
-    : makeSecret(client, path, secret, record);
+export interface NextKey {
+  readonly keyId: KeyId;
+  /** False when it was there already, for the fleet to take up. */
+  readonly isNew: boolean;
 }
 
-async function makeSecret(
-  client: ApiClient,
-  path: string,
-  { name, file, ring }: KeySecret,
-  record: FleetRecord | null,
-): Promise<KeyId> {
-  if (record !== null && record.current !== null) {
-    const message = `there is no Secret ${name}, and the fleet runs key ${record.current.keyId}`;
+/**
+ * @param mayMake a Secret that is absent is made, with a first key, for a fleet that has none
+ * @throws CliError NAMESPACE_UNKNOWN, SECRET_BEHIND, SECRET_CONFLICT, SECRET_FORBIDDEN, SECRET_IMMUTABLE, SECRET_UNREADABLE
+ */
+export async function writeNextKey(client: ApiClient, secret: KeySecret, known: FleetKeyIds, mayMake: boolean): Promise<NextKey> {
+  const { name } = secret;
+  const path = `/api/v1/namespaces/${encodeURIComponent(client.namespace)}/secrets`;
+  const secretPath = `${path}/${encodeURIComponent(name)}`;
+  const found = await send(client, name, { method: "GET", path: secretPath });
+  if (found.kind === "object") return addKey(client, secretPath, found.object, secret, known);
+  if (known.current !== null) {
+    const message = `there is no Secret ${name} in namespace ${client.namespace}, and the fleet runs key ${known.current}`;
     throw refused("SECRET_UNREADABLE", message, "name the Secret that the nodes mount");
   }
+  if (mayMake) return makeSecret(client, path, secret);
+  const message = `there is no Secret ${name} in namespace ${client.namespace}`;
+  throw refused("SECRET_UNREADABLE", message, "make it: spindle keyfile generate, then kubectl create secret");
+}
+
+async function makeSecret(client: ApiClient, path: string, { name, file, ring }: KeySecret): Promise<NextKey> {
   const first = parseKeyId(1, ring);
   if (!first.ok) throw new Error(first.error);
   const lines = [generateLine(first.value, "aes-gcm-128")];
   try {
     const metadata = { name };
     const body = { apiVersion: "v1", kind: "Secret", metadata, data: { [file]: encoded(lines) } };
-    const answer = await client.send({ method: "POST", path, body });
-    if (answer.kind === "object") return first.value;
+    const answer = await send(client, name, { method: "POST", path, body });
+    if (answer.kind === "object") return { keyId: first.value, isNew: true };
     throw answer.kind === "conflict" ? conflict(name) : namespaceUnknown(client.namespace);
   } finally {
     wipeLines(lines);
@@ -75,40 +70,39 @@ async function addKey(
   path: string,
   object: KubeObject,
   { name, file, ring }: KeySecret,
-  record: FleetRecord | null,
-): Promise<KeyId> {
+  known: FleetKeyIds,
+): Promise<NextKey> {
   const read = decoded(object, name, file, ring);
   const secrets = [...read.lines];
   try {
-    refuseAhead(read, name, record);
-    const plan = planSuccessor(read, ring, record?.current?.keyId ?? null);
-    if (!plan.ok) throw refused("SECRET_UNREADABLE", plan.error, "see docs/reference/keyfile.md");
-    const { kept, keyId } = plan.value;
-    const fresh = generateLike(newestLine(read), keyId);
+    const plan = planNextKey(read.lines.map(({ keyId }) => keyId), ring, known);
+    if (plan.kind === "there") return { keyId: plan.keyId, isNew: false };
+    if (plan.kind === "behind") throw behind(name, plan.newest, known.current);
+    if (plan.kind === "full") throw ringFull(plan.keyId, known.current);
+    if (object.immutable === true) throw immutable(name);
+    const kept = read.lines.filter(({ keyId }) => keyId === plan.kept);
+    const fresh = generateLike(newestLine(read), plan.keyId);
     secrets.push(fresh);
     const { resourceVersion } = object.metadata;
-    const data = { [file]: encoded([kept, fresh]) };
+    const data = { [file]: encoded([...kept, fresh]) };
     const body = { metadata: { resourceVersion }, data };
-    const answer = await client.send({ method: "PATCH", path, body });
-    if (answer.kind === "object") return keyId;
+    const answer = await send(client, name, { method: "PATCH", path, body });
+    if (answer.kind === "object") return { keyId: plan.keyId, isNew: true };
     throw answer.kind === "conflict" ? conflict(name) : removed(name);
   } finally {
     wipeLines(secrets);
   }
 }
 
-/** A key that was aborted stays in the file until the next one; another newer one is on its way. */
-function refuseAhead(file: KeyFile, name: string, record: FleetRecord | null): void {
-  const newest = newestLine(file).keyId;
-  const isRefused = record?.refused.some(({ keyId }) => keyId === newest) === true;
-  const current = record?.current?.keyId ?? null;
-  if (current === newest || isRefused) return;
-  const running = current === null ? "no key yet" : `key ${current}`;
-  throw refused(
-    "SECRET_AHEAD",
-    `Secret ${name} holds key ${newest} already, and the fleet runs ${running}`,
-    "a mounted Secret takes up to a minute to every node; spindle status shows who offers the key",
-  );
+async function send(client: ApiClient, name: string, request: ApiRequest): Promise<ApiAnswer> {
+  try {
+    return await client.send(request);
+  } catch (cause) {
+    if (!(cause instanceof PortError) || cause.code !== "REGISTRY_FORBIDDEN") throw cause;
+    const verb = { GET: "get", POST: "create", PATCH: "patch", PUT: "update", DELETE: "delete" }[request.method];
+    const message = `the API server does not let this account ${verb} Secret ${name}: no key was written`;
+    throw refused("SECRET_FORBIDDEN", message, "give it get and patch on this Secret (the chart's rotation.generate)");
+  }
 }
 
 /** The caller wipes the lines. Messages hold no byte of the file. */
@@ -116,7 +110,7 @@ function decoded({ data }: KubeObject, name: string, file: string, ring: KeyRing
   const content = (data as Readonly<Record<string, unknown>> | undefined)?.[file];
   if (typeof content !== "string") {
     const message = `Secret ${name} has no file ${file}`;
-    throw refused("SECRET_UNREADABLE", message, "--secret-file names the key file in it");
+    throw refused("SECRET_UNREADABLE", message, "name the key file in it: --secret-file, or rotation.generate.file");
   }
   const bytes = Buffer.from(content, "base64");
   const parsed = parseKeyFile(bytes, ring);
@@ -136,6 +130,21 @@ function encoded(lines: readonly KeyLine[]): string {
   const text = bytes.toString("base64");
   bytes.fill(0);
   return text;
+}
+
+function behind(name: string, newest: KeyId, current: KeyId | null): CliError {
+  const message = `Secret ${name} ends with key ${newest}, and the fleet runs key ${current ?? "?"}, which must be in it`;
+  return refused("SECRET_BEHIND", message, "name the Secret that the nodes mount, or put the key in use back into it");
+}
+
+function ringFull(keyId: KeyId, current: KeyId | null): CliError {
+  const message = `key id ${keyId} would not count as newer than ${current ?? "?"}, which the fleet runs: too many were aborted`;
+  return refused("SECRET_BEHIND", message, "see docs/reference/keyfile.md");
+}
+
+function immutable(name: string): CliError {
+  const message = `Secret ${name} is immutable: no key can be added to it`;
+  return refused("SECRET_IMMUTABLE", message, "make it anew with the same content, without immutable: true");
 }
 
 function conflict(name: string): CliError {

@@ -14,12 +14,14 @@ import { summaryLine } from "./summary-text.js";
 
 /**
  * - distributed: the next key is where the nodes read it, and nobody waited for more
+ * - awaited: accepted; the controller writes the key first, and nobody waited for more
+ * - withdrawn: it was called off while it waited for its key
  * - started: accepted, and nobody waited for the end
  * - done, aborted: it ended with the new key, or with the old one
  * - replaced: the key that was written never came into use, as the fleet runs a newer one
  * - detached: the command stopped waiting, the work goes on
  */
-export type RotationOutcome = "distributed" | "started" | "done" | "aborted" | "replaced" | "detached";
+export type RotationOutcome = "distributed" | "awaited" | "withdrawn" | "started" | "done" | "aborted" | "replaced" | "detached";
 
 export interface RotationResult {
   readonly schemaVersion: 1;
@@ -81,9 +83,9 @@ export async function endWith(
 
 function exitCodeOf({ command, outcome }: RotationResult): ExitCode {
   if (outcome === "detached") return 4;
-  if (outcome === "started" || outcome === "distributed") return 0;
+  if (outcome === "started" || outcome === "distributed" || outcome === "awaited") return 0;
   if (outcome === "replaced") return 1;
-  return (outcome === "aborted") === (command === "abort") ? 0 : 1;
+  return (outcome === "aborted" || outcome === "withdrawn") === (command === "abort") ? 0 : 1;
 }
 
 function describe(result: RotationResult, fleet: FleetWatch, stream: Terminal): string {
@@ -96,6 +98,10 @@ function describe(result: RotationResult, fleet: FleetWatch, stream: Terminal): 
         `key ${result.to ?? "?"} is on its way: the rotation starts when nodes offer it ` +
         "(rotation.start: auto), or by spindle rotate (manual)"
       );
+    case "awaited":
+      return `the controller writes the next key; the rotation starts when nodes offer it\n${colors.dim("spindle status --watch follows it")}`;
+    case "withdrawn":
+      return colors.yellow("the rotation that waited for its key was withdrawn");
     case "started":
       return `${name} started: ${keys}\n${colors.dim("spindle status --watch follows it")}`;
     case "detached":

@@ -98,6 +98,16 @@ const notes: readonly (readonly [string, Partial<FleetSummary>, RegExp])[] = [
     /\n\nkey 8 is offered by 2 of 3 nodes; no rotation has started$/,
   ],
   [
+    "a rotation that waits for its key",
+    { awaited: { by: "ann@host", reason: "quarterly", keyId: eight.keyId, problem: null, forMs: 1 }, offered: { key: eight, nodes: 2 } },
+    /\n\nrotation by ann@host \(quarterly\) waits for its key: key 8 is written; 2 of 3 nodes offer it$/,
+  ],
+  [
+    "what keeps a key from being written",
+    { awaited: { by: "ann@host", reason: "quarterly", keyId: null, problem: { code: "SECRET_IMMUTABLE", why: "no" }, forMs: 1 } },
+    /waits for its key: the controller could not write the next key, and tries again: SECRET_IMMUTABLE: no$/,
+  ],
+  [
     "a request",
     { request: { kind: "abort", by: "ann@host", reason: "wrong key" } },
     /\n\nrequest to abort by ann@host: wrong key$/,
@@ -131,7 +141,7 @@ test("status: JSON has the rows only where they were asked for", () => {
   assert.equal("rows" in long, true);
   const names =
     "schemaVersion,coordination,phase,phaseForMs,rotation,emergency,current,target,nodes,counted,";
-  const rest = "steps,offered,timeLeftMs,level,exceptions,request,lastRotation,lastRetire";
+  const rest = "steps,offered,awaited,timeLeftMs,level,exceptions,request,lastRotation,lastRetire";
   assert.equal(Object.keys(short).join(), names + rest);
 });
 

@@ -3,6 +3,7 @@
  */
 import type { Colors, Terminal } from "../../adapters/system/terminal.js";
 import { colorsFor } from "../../adapters/system/terminal.js";
+import { awaitedWords } from "./awaited-text.js";
 import type { NodeException } from "../../core/fleet/exceptions.js";
 import type { FleetSummary, NodeRow } from "../../core/fleet/summary.js";
 import { formatDuration } from "../duration.js";
@@ -93,9 +94,13 @@ export function formatSeconds(durationMs: number): string {
 
 /** What concerns the fleet as a whole and is not as it should be, or waits for someone. */
 export function fleetNotes(summary: FleetSummary): readonly string[] {
-  const { offered, request, lastRetire, phase, counted, level } = summary;
+  const { offered, awaited, request, lastRetire, phase, counted, level } = summary;
   const notes: string[] = [];
-  if (offered !== null) {
+  if (awaited !== null) {
+    const { by, reason } = awaited;
+    const offering = `${awaited.keyId === offered?.key.keyId ? offered.nodes : 0} of ${counted} nodes`;
+    notes.push(`rotation by ${by} (${reason}) waits for its key: ${awaitedWords(awaited, offering)}`);
+  } else if (offered !== null) {
     const waits =
       phase === "steady" ? "no rotation has started" : "it waits for this rotation to end";
     notes.push(

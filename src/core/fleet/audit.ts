@@ -74,6 +74,7 @@ function openAudit(
 ): RotationRecord {
   const { request } = observation;
   const isRequested = request !== null && record.answer?.requestId === request.id && record.answer.accepted;
+  const asked = isRequested ? request : (record.awaited ?? null);
   const nodes = observation.roster.entries.size;
   const preflight = checkPreflight(nodes, state.stagingMs, record.emergency, options);
   return {
@@ -81,8 +82,8 @@ function openAudit(
     rotation: record.rotation,
     from: record.current,
     to: record.target ?? unreachableTarget(record),
-    reason: isRequested ? request.reason : "the key files offer a newer key",
-    by: isRequested ? request.by : `controller ${options.name}`,
+    reason: asked?.reason ?? "the key files offer a newer key",
+    by: asked?.by ?? `controller ${options.name}`,
     emergency: record.emergency,
     startedAt: observation.wallAt,
     endedAt: null,

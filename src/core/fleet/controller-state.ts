@@ -1,10 +1,10 @@
 /** What the controller knows and carries. All that matters is in the fleet record; the rest can be lost in a crash. */
-import type { KeyIdentity, KeyRing } from "../key-id.js";
+import type { KeyId, KeyIdentity, KeyRing } from "../key-id.js";
 import type { IncarnationId, NodeName } from "../node.js";
 import type { PolicyLevel } from "../policy-level.js";
 import type { Report } from "../report.js";
 import type { Roster } from "../roster.js";
-import type { FleetPhase, FleetRecord, OperatorRequest, RotationRecord } from "./record.js";
+import type { FleetPhase, FleetRecord, KeyProblem, OperatorRequest, RotationRecord } from "./record.js";
 
 export interface ControllerOptions {
   readonly name: string;
@@ -22,6 +22,13 @@ export interface ControllerOptions {
   readonly jitterMaxMs: number;
   readonly jitterMinNodes: number;
   readonly keyDistributionMs: number;
+  /** The controller makes the next key itself; absent where people do. */
+  readonly generate?: GenerateOptions | undefined;
+}
+
+export interface GenerateOptions {
+  /** How old a key may become before the next rotation is due; null where only people ask. */
+  readonly everyMs: number | null;
 }
 
 export interface ObservedLease {
@@ -40,10 +47,17 @@ export interface ControllerObservation {
   readonly request: OperatorRequest | null;
   /** The stored audit record of the rotation that runs, read on election; undefined while not read yet. */
   readonly audit: RotationRecord | null | undefined;
+  /** How this process's last attempt to write a key ended. */
+  readonly keyWrite: KeyWrite | null;
   readonly inFlight: ReadonlySet<ControllerEffect["kind"]>;
   /** Wall clock, ISO 8601; only shown. */
   readonly wallAt: string;
 }
+
+/** For the rotation that comes after number `rotation`. */
+export type KeyWrite =
+  | { readonly kind: "written"; readonly rotation: number; readonly keyId: KeyId }
+  | { readonly kind: "failed"; readonly rotation: number; readonly problem: KeyProblem };
 
 /** The last change of a node's lease, or its first sight in this incarnation, on this process's clock. */
 export interface Beat {
@@ -72,6 +86,10 @@ export interface ControllerState {
   /** The level that this process saw last; null while the record names none. */
   readonly level: LevelSeen | null;
   readonly audit: RotationRecord | null;
+  /** When the last rotation ended, on this process's clock; null while unknown, and where no rotation is ever due. */
+  readonly ended: { readonly rotation: number; readonly atMs: number } | null;
+  /** When this process first saw that the awaited rotation's key is written. */
+  readonly keyWritten: { readonly keyId: KeyId; readonly sinceMs: number } | null;
   /** How long the last staging took here, without jitter; null before the first. */
   readonly stagingMs: number | null;
   readonly conditions: readonly Condition[];
@@ -83,6 +101,8 @@ export const newController: ControllerState = {
   started: null,
   level: null,
   audit: null,
+  ended: null,
+  keyWritten: null,
   stagingMs: null,
   conditions: [],
 };
@@ -97,11 +117,23 @@ export interface Condition {
 export type ControllerEffect =
   | { readonly kind: "write-fleet"; readonly record: FleetRecord; readonly expectedVersion: number }
   | { readonly kind: "put-rotation"; readonly rotation: RotationRecord }
-  | { readonly kind: "clear-request"; readonly requestId: string };
+  | { readonly kind: "clear-request"; readonly requestId: string }
+  | ({ readonly kind: "write-next-key" } & NextKeyOrder);
+
+/** What the key must follow. */
+export interface NextKeyOrder {
+  /** The fleet's count of rotations when the key was asked for. */
+  readonly rotation: number;
+  readonly current: KeyId | null;
+  /** Ids that are not used again. */
+  readonly refused: readonly KeyId[];
+}
 
 export type ControllerNote =
   | { readonly kind: "fleet-phase"; readonly rotation: number; readonly phase: FleetPhase; readonly target: KeyIdentity | null }
   | { readonly kind: "fleet-level"; readonly level: PolicyLevel | null; readonly wanted: PolicyLevel; readonly isApplied: boolean }
+  | { readonly kind: "rotation-awaited"; readonly by: string; readonly reason: string }
+  | { readonly kind: "key-written"; readonly keyId: KeyId }
   | { readonly kind: "excluded"; readonly node: NodeName }
   | { readonly kind: "included"; readonly node: NodeName }
   | { readonly kind: "condition"; readonly condition: Condition }

@@ -17,6 +17,7 @@ import {
 } from "./barrier.js";
 import { isBelow } from "../policy-level.js";
 import type { Condition, ControllerObservation, ControllerOptions, ControllerState } from "./controller-state.js";
+import { awaitRotation, awaitedConditions, isSpread, withoutAwaited } from "./next-key.js";
 import { findConflicts, mostOffered, newestOffered } from "./offers.js";
 import { checkPreflight } from "./preflight.js";
 import type { FleetRecord, OperatorRequest } from "./record.js";
@@ -30,15 +31,16 @@ export function decideFleet(
   record: FleetRecord,
   state: ControllerState,
   observation: ControllerObservation,
-  phaseMs: number,
+  nowMs: number,
   options: ControllerOptions,
 ): Decision {
+  const phaseMs = nowMs - (state.seen?.sinceMs ?? nowMs);
   const nodes = countedNodes(observation.roster, observation.reports, record.excluded);
   if (nodes.length === 0) return { record, conditions: [] };
   const conflicts = findConflicts(record, nodes);
   switch (record.phase) {
     case "steady":
-      return withConditions(decideSteady(record, state, observation, nodes, conflicts, options), conflicts);
+      return withConditions(decideSteady(record, state, observation, nodes, conflicts, nowMs, options), conflicts);
     case "staging":
       return withConditions(decideStaging(record, observation, nodes, conflicts, phaseMs, options), conflicts);
     case "staged":
@@ -64,29 +66,57 @@ function decideSteady(
   observation: ControllerObservation,
   nodes: readonly CountedNode[],
   conflicts: readonly Condition[],
+  nowMs: number,
   options: ControllerOptions,
 ): Decision {
   const { request } = observation;
+  const { awaited } = record;
   const raised = record.current === null ? record : raise(record, observation, nodes, record.current);
-  if (request?.kind === "abort") return decided(answer(raised, request, false, "no rotation is running"));
+  if (request?.kind === "abort") return decided(withdraw(raised, request, options));
   if (record.levels?.level === "off") {
     const why = "the fleet is at level off, where no key is in use: see spindle level";
     return decided(request === null ? raised : answer(raised, request, false, why));
   }
-  if (request === null && options.start === "manual" && !needsFirstKey(record)) return decided(raised);
+  if (request === null && awaited === undefined && options.start === "manual" && !needsFirstKey(record)) return decided(raised);
   const target = newestOffered(record, nodes, options.ring);
-  if (target === null) {
-    const why = "no node offers a newer key: run `spindle keyfile next` and distribute the file";
-    return decided(request === null ? raised : answer(raised, request, false, why));
-  }
+  const held = awaitedConditions(record, state, target !== null, nowMs, options);
+  if (target === null && request === null) return decided(raised, ...held);
+  if (target === null && request !== null && options.generate === undefined) return decided(answerNoKey(raised, request), ...held);
   if (conflicts.length > 0) {
-    return decided(request === null ? raised : answer(raised, request, false, "key files disagree; see the conditions"));
+    return decided(request === null ? raised : answer(raised, request, false, "key files disagree; see the conditions"), ...held);
   }
-  const emergency = isCompromised(request, record);
+  const emergency = isCompromised(request ?? awaited ?? null, record);
   const preflight = checkPreflight(nodes.length, state.stagingMs, emergency, options);
   if (!preflight.fits && !emergency) return refusePreflight(raised, request, preflight.notes);
+  if (target === null) return request === null ? decided(raised) : decided(askForKey(raised, request), ...held);
+  if (request === null && !isSpread(record, state, nodes, target, nowMs, options)) return decided(raised, ...held);
   const begun = begin(raised, target, emergency, options);
-  return decided(request === null ? begun : answer(begun, request, true, `rotation ${begun.rotation} started`));
+  if (request === null) return decided(begun);
+  return decided(answer(withoutAwaited(begun), request, true, `rotation ${begun.rotation} started`));
+}
+
+function answerNoKey(record: FleetRecord, request: OperatorRequest): FleetRecord {
+  const why = "no node offers a newer key: run `spindle keyfile next` and distribute the file";
+  return answer(record, request, false, why);
+}
+
+/** No node offers a newer key, and the controller may make one. */
+function askForKey(record: FleetRecord, request: OperatorRequest): FleetRecord {
+  const asked = awaitRotation(record, request);
+  if (asked === null) return answer(record, request, false, "a rotation waits for its key already");
+  return answer({ ...record, awaited: asked.awaited }, request, true, asked.why);
+}
+
+/** A rotation that only waits for its key. */
+function withdraw(record: FleetRecord, request: OperatorRequest, { start }: ControllerOptions): FleetRecord {
+  const { awaited } = record;
+  if (awaited === undefined) return answer(record, request, false, "no rotation is running");
+  const { keyId } = awaited;
+  if (keyId !== null && start === "auto") {
+    return answer(record, request, false, `key ${keyId} is on its way to the nodes: abort the rotation when it has begun`);
+  }
+  const rest = keyId === null ? "" : `; key ${keyId} is written and waits for spindle rotate`;
+  return answer(withoutAwaited(record), request, true, `the rotation that waited for its key is withdrawn${rest}`);
 }
 
 /** Who asked for encryption asked for the key that it takes. */
@@ -101,8 +131,8 @@ function refusePreflight(record: FleetRecord, request: OperatorRequest | null, n
   return decided(answered, { code, message, node: null });
 }
 
-function isCompromised(request: OperatorRequest | null, record: FleetRecord): boolean {
-  return record.current !== null && sameKey(request?.compromised ?? null, record.current);
+function isCompromised(order: Pick<OperatorRequest, "compromised"> | null, record: FleetRecord): boolean {
+  return record.current !== null && sameKey(order?.compromised ?? null, record.current);
 }
 
 function begin(record: FleetRecord, target: KeyIdentity, emergency: boolean, options: ControllerOptions): FleetRecord {
@@ -233,7 +263,7 @@ function takeAlong(record: FleetRecord, nodes: readonly CountedNode[], target: K
 
 function finish(record: FleetRecord, target: KeyIdentity): FleetRecord {
   const through = record.through.filter((mark) => sameKey(mark.key, target));
-  return { ...record, phase: "steady", current: target, target: null, emergency: false, through };
+  return { ...withoutAwaited(record), phase: "steady", current: target, target: null, emergency: false, through };
 }
 
 /** The target changed after the operator looked: what is running now was never to be aborted. */
@@ -277,5 +307,5 @@ function decideAborting(record: FleetRecord, observation: ControllerObservation,
   if (!hasPurged(nodes, target)) return decided(answered);
   const through = answered.through.filter((mark) => !sameKey(mark.key, target));
   const refused = [...answered.refused, target];
-  return decided({ ...answered, phase: "steady", target: null, purge: false, emergency: false, through, refused });
+  return decided({ ...withoutAwaited(answered), phase: "steady", target: null, purge: false, emergency: false, through, refused });
 }

@@ -2,7 +2,7 @@
  * The fleet record: the one object that all agents watch in barrier coordination, written by the controller alone and
  * only by compare-and-set. The rotation record is the audit trail that stays behind.
  */
-import { sameKey, type KeyIdentity } from "../key-id.js";
+import { sameKey, type KeyId, type KeyIdentity } from "../key-id.js";
 import type { IncarnationId, NodeName, RosterRevision } from "../node.js";
 import type { PolicyLevel } from "../policy-level.js";
 
@@ -56,6 +56,29 @@ export interface FleetRecord {
   readonly answer: RequestAnswer | null;
   /** Absent until an operator first asks for a level: each agent goes by its own configuration. */
   readonly levels?: FleetLevels | undefined;
+  /** The rotation that waits for a key which the controller makes, and then who asked for the one that runs. Absent for others. */
+  readonly awaited?: AwaitedRotation | undefined;
+}
+
+/** A rotation that is to begin and has no key yet (next-key.ts). */
+export interface AwaitedRotation {
+  /** Who asked, when (wall clock, ISO 8601, only shown) and why. */
+  readonly by: string;
+  readonly at: string;
+  readonly reason: string;
+  /** Nobody asked: it was due. */
+  readonly scheduled: boolean;
+  /** The key that leaked, where that is why. */
+  readonly compromised: KeyIdentity | null;
+  /** Of its key, once that is where the nodes read it: none other is made for it. */
+  readonly keyId: KeyId | null;
+  /** Why the key could not be written; null while nothing is known to be wrong. */
+  readonly problem: KeyProblem | null;
+}
+
+export interface KeyProblem {
+  readonly code: string;
+  readonly why: string;
 }
 
 export const newFleet: FleetRecord = {

@@ -17,6 +17,7 @@ import { decideFleet } from "./decide.js";
 import { updateAudit } from "./audit.js";
 import { countedNodes } from "./barrier.js";
 import { askLevel, decideLevel, seeLevel } from "./levels.js";
+import { decideDue, seeEnd, seeWritten, wantNextKey, withKeyWrite } from "./next-key.js";
 import type { NodeName } from "../node.js";
 import { newFleet, type FleetRecord } from "./record.js";
 import { decideExclusions, observeBeats } from "./stragglers.js";
@@ -30,13 +31,14 @@ export function stepController(
   const watched: ControllerState = { ...before, beats: observeBeats(before, observation, nowMs) };
   if (!mayDecide(observation)) return { state: watched, effects: [], notes: [], wakeAtMs: null };
   const record = observation.fleet?.record ?? newFleet;
-  const state = seePhase(watched, record, observation, nowMs);
+  const state = seeRecord(watched, record, observation, nowMs, options);
   const notes: ControllerNote[] = [];
   const decision = decide(record, state, observation, nowMs, options, notes);
   const effects: ControllerEffect[] = [];
   const audited = updateAudit(state, record, observation, nowMs, options, effects);
   wantWrite(record, decision.record, observation, effects);
   wantClear(record, observation, effects, notes);
+  wantNextKey(record, observation, decision.isQuiet, options, effects);
   noteConditions(before.conditions, decision.conditions, notes);
   const finalState = { ...audited, conditions: decision.conditions };
   return { state: finalState, effects, notes, wakeAtMs: nowMs + limits.controllerTickMs };
@@ -47,6 +49,19 @@ function mayDecide(observation: ControllerObservation): boolean {
   if (!observation.roster.complete) return false;
   const promised = Math.max(0, ...(observation.fleet.record?.through ?? []).map((mark) => mark.revision));
   return observation.roster.revision >= promised;
+}
+
+function seeRecord(
+  state: ControllerState,
+  record: FleetRecord,
+  observation: ControllerObservation,
+  nowMs: number,
+  options: ControllerOptions,
+): ControllerState {
+  const seen = seePhase(state, record, observation, nowMs);
+  const ended = seeEnd(seen, record, observation, nowMs, options);
+  const keyWritten = seeWritten(seen, record, nowMs);
+  return ended === seen.ended && keyWritten === seen.keyWritten ? seen : { ...seen, ended, keyWritten };
 }
 
 /** Remembers when this process first saw phase and level, so that a deadline is counted on one clock. */
@@ -65,17 +80,23 @@ function decide(
   nowMs: number,
   options: ControllerOptions,
   notes: ControllerNote[],
-): { readonly record: FleetRecord; readonly conditions: readonly Condition[] } {
+): Decided & { readonly isQuiet: boolean } {
   const unreadable = [...observation.roster.unreadable].map(unreadableNode);
-  if (unreadable.length > 0) return { record, conditions: unreadable };
+  if (unreadable.length > 0) return { record, conditions: unreadable, isQuiet: false };
   const { excluded, held } = decideExclusions(record, state, observation, nowMs, options);
   if (!observation.inFlight.has("write-fleet")) noteExclusions(record, excluded, notes);
   const counted = withExclusions(record, excluded);
-  const decision = decideCounted(counted, state, withoutAnswered(observation, record), nowMs, options);
+  const isQuiet = excluded.length === 0 && held.length === 0;
+  const decision = decideCounted(counted, state, withoutAnswered(observation, record), isQuiet, nowMs, options);
   const tooMany = held.map((node): Condition => {
     return { code: "TOO_MANY_SILENT", message: `node ${node} is silent, but too many are to exclude it`, node };
   });
-  return { record: decision.record, conditions: [...tooMany, ...decision.conditions] };
+  return { record: decision.record, conditions: [...tooMany, ...decision.conditions], isQuiet };
+}
+
+interface Decided {
+  readonly record: FleetRecord;
+  readonly conditions: readonly Condition[];
 }
 
 /** One thing at a time: a level that moves is written first, and what else there is to decide is decided after it. */
@@ -83,17 +104,21 @@ function decideCounted(
   record: FleetRecord,
   state: ControllerState,
   observation: ControllerObservation,
+  isQuiet: boolean,
   nowMs: number,
   options: ControllerOptions,
-): { readonly record: FleetRecord; readonly conditions: readonly Condition[] } {
+): Decided {
   const { request } = observation;
   if (request?.kind === "level") return { record: askLevel(record, request), conditions: [] };
   const nodes = countedNodes(observation.roster, observation.reports, record.excluded);
   const moved = decideLevel(record, nodes, state.level, nowMs, options);
   if (moved.record !== record) return moved;
-  const phaseMs = nowMs - (state.seen?.sinceMs ?? nowMs);
-  const decision = decideFleet(record, state, observation, phaseMs, options);
-  return { record: decision.record, conditions: [...moved.conditions, ...decision.conditions] };
+  const told = withKeyWrite(record, observation);
+  if (told !== record) return { record: told, conditions: moved.conditions };
+  const due = decideDue(record, state, observation, isQuiet, nowMs, options);
+  if (due.record !== record) return due;
+  const decision = decideFleet(record, state, observation, nowMs, options);
+  return { record: decision.record, conditions: [...moved.conditions, ...due.conditions, ...decision.conditions] };
 }
 
 /** A node that is there and of which nothing is known may hold no key and send with any: no barrier is passed then. */

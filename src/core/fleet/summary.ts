@@ -16,7 +16,7 @@ import { findExceptions, type NodeException } from "./exceptions.js";
 import { isSettled, whyLevelHeld, whyNotApplied } from "./levels.js";
 import { countSteps, nodeStep, type NodeStep, type StepCounts } from "./node-step.js";
 import { derivePairwise, isFulfilled } from "./pairwise-view.js";
-import { newFleet, type FleetPhase, type FleetRecord, type OperatorRequest, type RotationRecord } from "./record.js";
+import { newFleet, type AwaitedRotation, type FleetPhase, type FleetRecord, type OperatorRequest, type RotationRecord } from "./record.js";
 
 /** Everything the registry shows, at one moment. */
 export interface FleetSnapshot {
@@ -53,6 +53,8 @@ export interface FleetSummary {
   readonly steps: StepCounts;
   /** The newest key that files offer and nothing uses yet, and how many offer it. */
   readonly offered: { readonly key: KeyIdentity; readonly nodes: number } | null;
+  /** A rotation that waits for a key which the controller makes; null when none does. */
+  readonly awaited: AwaitedSummary | null;
   /**
    * What the pre-flight estimate leaves; 0 when it takes longer; null when nothing runs or nothing
    * was estimated.
@@ -67,6 +69,10 @@ export interface FleetSummary {
   /** How the last key went, by the reports of the nodes. */
   readonly lastRetire: RetireLosses;
   readonly rows: readonly NodeRow[];
+}
+
+export interface AwaitedSummary extends Pick<AwaitedRotation, "by" | "reason" | "keyId" | "problem"> {
+  readonly forMs: number | null;
 }
 
 export interface LevelSummary {
@@ -139,6 +145,7 @@ export function summarizeFleet(snapshot: FleetSnapshot): FleetSummary {
     counted: counted.length,
     steps: countSteps(counted.map((node) => nodeStep(node, record, counted.length - 1))),
     offered: newestOffer(record, counted, snapshot.ring),
+    awaited: awaitedOf(record, snapshot),
     timeLeftMs,
     level: levelOf(record, counted, snapshot),
     exceptions: findExceptions({ record, nodes, leases: snapshot.leases, phaseForMs, isLate, levelForMs: levelAge(record, snapshot) }),
@@ -210,6 +217,12 @@ function levelOf(record: FleetRecord, counted: readonly CountedNode[], snapshot:
     why: isPaused ? "a rotation runs" : hold?.node === null ? hold.why : null,
     asked: { by: asked.by, reason: asked.reason, forMs: levelAge(record, snapshot) },
   };
+}
+
+function awaitedOf({ phase, awaited }: FleetRecord, { ageMs }: FleetSnapshot): AwaitedSummary | null {
+  if (phase !== "steady" || awaited === undefined) return null;
+  const { by, reason, keyId, problem, at } = awaited;
+  return { by, reason, keyId, problem, forMs: ageMs(at) };
 }
 
 function newestOffer(

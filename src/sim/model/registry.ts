@@ -94,6 +94,11 @@ export class SimRegistry {
     return this.#fleet.value;
   }
 
+  /** The one that waits for its answer, or for being cleared. */
+  get request(): OperatorRequest | null {
+    return this.#request;
+  }
+
   get rotations(): readonly RotationRecord[] {
     return [...this.#rotations.values()];
   }

@@ -13,6 +13,8 @@ const kubeObjectSchema = z.object({
   spec: z.unknown().optional(),
   status: z.unknown().optional(),
   data: z.unknown().optional(),
+  /** Of a Secret whose content may not change. */
+  immutable: z.boolean().optional(),
 });
 
 export type KubeObject = z.infer<typeof kubeObjectSchema>;
