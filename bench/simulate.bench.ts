@@ -5,7 +5,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { heapBytesFor } from "../src/cli/simulate/heap.js";
+import { heapBytesFor, heapFlagsFor } from "../src/cli/simulate/heap.js";
 import { Simulation } from "../src/sim/run/simulation.js";
 import { simulationDefaults, type SimulationOptions } from "../src/sim/run/simulation-options.js";
 import { runSwarmSeed } from "../src/sim/swarm/swarm-seed.js";
@@ -45,7 +45,6 @@ const swarmSeeds = 200;
 const swarmTargetPerSecond = 20;
 /** Time per node, from the smallest fleet to the largest of the same degree. */
 const growthMax = 2;
-const mebibyte = 1024 * 1024;
 
 function peersOf({ nodes, degree }: Size): number {
   return Math.min(degree ?? Infinity, nodes - 1);
@@ -63,8 +62,7 @@ function runHere({ nodes, degree, coordination }: Size): Figures {
 }
 
 function runApart(size: Size): Figures {
-  const heap = `--max-old-space-size=${Math.ceil(heapBytesFor(size.nodes, peersOf(size)) / mebibyte)}`;
-  const words = [heap, fileURLToPath(import.meta.url), oneFlag, JSON.stringify(size)];
+  const words = [...heapFlagsFor(heapBytesFor(size.nodes, peersOf(size))), fileURLToPath(import.meta.url), oneFlag, JSON.stringify(size)];
   return JSON.parse(execFileSync(process.execPath, words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })) as Figures;
 }
 

@@ -50,6 +50,8 @@ export const limits = {
   /** Least time between two decisions of a controller, and for each node of a large fleet, which takes some 2 us of a step. */
   controllerSpacingMs: 10,
   controllerSpacingMsPerNode: 0.02,
+  /** Pairwise, after a turn the next report of a peer waits so long for others, for each node: a tenth of a second for 1,000. */
+  reportTurnMsPerNode: 0.1,
   /** The controller looks at leases and deadlines this often when nothing changes. */
   controllerTickMs: 1_000,
   /** Pre-flight, before anything was measured: peers whose SAs one agent installs and reads back per second. */

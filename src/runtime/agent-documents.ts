@@ -34,3 +34,10 @@ export function parseCheckpoint(text: string | null): Result<Checkpoint, string>
   const nodes = parsed.nodes ?? [];
   return succeed(PersistentMap.from(nodes.map((node) => [node.entry.name, node] as const)));
 }
+
+/** Of the nodes that this one had when it last ran. */
+export function newestRevision(checkpoint: PersistentMap<NodeName, CheckpointNode>): number {
+  let newest = 0;
+  for (const [, { entry }] of checkpoint) newest = Math.max(newest, entry.revision);
+  return newest;
+}

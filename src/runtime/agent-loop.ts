@@ -4,10 +4,12 @@
  * loop runs in production, in the lab and in the simulator; with a recorder it tells what a replay needs.
  */
 import { assert } from "../core/assert.js";
+import { limits } from "../core/limits.js";
 import type { IncarnationId, NodeName, RosterEntry } from "../core/node.js";
 import type { PersistentMap } from "../core/persistent-map.js";
 import type { CheckpointNode, DurableState } from "../core/rotation/durable.js";
 import type { Effect, EffectKind, Note } from "../core/rotation/effect.js";
+import type { Report } from "../core/report.js";
 import type { AgentOptions, AgentState } from "../core/rotation/state.js";
 import type { Clock } from "../ports/clock.js";
 import type { Done, PortFailure, Stop } from "../ports/failure.js";
@@ -15,12 +17,13 @@ import type { ApplyOutcome, KernelPort, Recognise } from "../ports/kernel.js";
 import type { KeyFileReading, KeystorePort } from "../ports/keystore.js";
 import type { Log } from "../ports/log.js";
 import type { Recorder } from "../ports/recorder.js";
-import type { RegisterRequest, RegistryPort, WatchEvent } from "../ports/registry.js";
+import type { RegistryPort, WatchEvent } from "../ports/registry.js";
 import type { StoragePort } from "../ports/storage.js";
 import {
   checkpointDocument,
   formatCheckpoint,
   formatDurable,
+  newestRevision,
   parseCheckpoint,
   parseDurable,
   stateDocument,
@@ -74,6 +77,7 @@ export class AgentLoop {
   #machine: AgentMachine | null = null;
   #spare: IncarnationId;
   #isTurnQueued = false;
+  #lastTurnMs = -Infinity;
   #isStopped = false;
   #cancelWake: Stop | null = null;
   #wakeDueMs: number | null = null;
@@ -147,7 +151,7 @@ export class AgentLoop {
     if (this.#options.coordination === "barrier") {
       this.#stops.push(registry.watchFleet((event) => this.#take(machine, { kind: "fleet", event })));
     } else {
-      this.#stops.push(registry.watchReports((event) => this.#take(machine, { kind: "reports", event })));
+      this.#stops.push(registry.watchReports((event) => this.#seeReports(machine, event)));
       this.#stops.push(registry.watchRequest((event) => this.#take(machine, { kind: "request", event })));
     }
     this.#stops.push(kernel.watch((change) => this.#seeDataplane(machine, change)));
@@ -203,6 +207,15 @@ export class AgentLoop {
     this.#ports.log.write("error", "registry lost changes, treated as away", { code: rolledBackCode, why: event.reason });
   }
 
+  /** In a large fleet everybody reports at about the same time: a turn takes the reports of some milliseconds together. */
+  #seeReports(machine: AgentMachine, event: WatchEvent<Report>): void {
+    this.#feed(machine, { kind: "reports", event });
+    const nowMs = this.#ports.clock.nowMs();
+    const dueMs = this.#lastTurnMs + Math.floor(machine.world.roster.entries.size * limits.reportTurnMsPerNode);
+    if (event.kind !== "put" || dueMs <= nowMs) return this.#queueTurn();
+    if (!this.#isTurnQueued && dueMs < (this.#wakeDueMs ?? Infinity)) this.#wakeAt(dueMs, nowMs);
+  }
+
   #seeDataplane(machine: AgentMachine, change: DataplaneChange): void {
     const { world } = machine;
     const before = world.kernel.connected;
@@ -253,6 +266,7 @@ export class AgentLoop {
     const machine = this.#machine;
     if (machine === null) return;
     const nowMs = this.#ports.clock.nowMs();
+    this.#lastTurnMs = nowMs;
     const chances: Chances = { spareIncarnationId: this.#spare, chance: this.#ports.chance() };
     this.#ports.recorder?.write({ atMs: nowMs, turn: chances });
     const step = machine.turn(chances, nowMs);
@@ -302,7 +316,7 @@ export class AgentLoop {
         );
       case "register": {
         this.writes.roster += 1;
-        const request = registrationOf(this.#options.name, effect);
+        const request = { name: this.#options.name, incarnationId: effect.incarnationId, addresses: effect.addresses };
         return registry.register(request, ending((entry) => ({ kind: "admitted", entry })));
       }
       case "apply":
@@ -381,15 +395,4 @@ export interface AgentView {
   readonly forcedRetires: number;
   readonly checkpointSavedAtMs: number | null;
   readonly writes: AgentLoop["writes"];
-}
-
-/** Of the nodes that this one had when it last ran. */
-function newestRevision(checkpoint: PersistentMap<NodeName, CheckpointNode>): number {
-  let newest = 0;
-  for (const [, { entry }] of checkpoint) newest = Math.max(newest, entry.revision);
-  return newest;
-}
-
-function registrationOf(name: NodeName, effect: Extract<Effect, { kind: "register" }>): RegisterRequest {
-  return { name, incarnationId: effect.incarnationId, addresses: effect.addresses };
 }
