@@ -150,7 +150,13 @@ function planBatch(state: AgentState, observation: Observation, nowMs: number, w
 }
 
 function mergeStages(plans: readonly PeerPlan[]): readonly (readonly Operation[])[] {
-  return stageNames.map((name) => plans.flatMap((plan) => plan[name])).filter((stage) => stage.length > 0);
+  const stages: Operation[][] = [];
+  for (const name of stageNames) {
+    const stage: Operation[] = [];
+    for (const plan of plans) for (const operation of plan[name]) stage.push(operation);
+    if (stage.length > 0) stages.push(stage);
+  }
+  return stages;
 }
 
 type IsHeldBack = (name: NodeName) => boolean;

@@ -231,25 +231,30 @@ export class SimKernel {
   }
 
   #apply(stages: readonly (readonly Operation[])[], recognise: Recognise): ApplyOutcome {
+    const operations = stages.flat();
+    const records = operations.map((operation) => this.#table.at(placeOf(operation)));
     const remotes = new Set<Remote>();
-    for (const stage of stages) {
-      for (const operation of stage) {
-        for (const remote of withCarried(this.#table.at(placeOf(operation)))) remotes.add(remote);
-      }
+    for (const record of records) {
+      if (record.carries.length === 0) remotes.add(record);
+      else for (const remote of withCarried(record)) remotes.add(remote);
     }
-    const failed = this.#run(stages);
-    const outcome = { ...this.#readBack(stages, recognise), failed };
+    const failed = this.#run(stages, records);
+    const outcome = { ...this.#readBack(operations, records, recognise), failed };
     this.paths?.changed(remotes);
     for (const remote of remotes) this.#table.tidy(remote);
     return outcome;
   }
 
-  /** A stage after one that failed does not run. */
-  #run(stages: readonly (readonly Operation[])[]): readonly FailedOperation[] {
+  /**
+   * A stage after one that failed does not run.
+   * @param records of the operations of all stages
+   */
+  #run(stages: readonly (readonly Operation[])[], records: readonly Remote[]): readonly FailedOperation[] {
     const failed: FailedOperation[] = [];
+    let at = 0;
     for (const stage of stages) {
       for (const operation of stage) {
-        const code = this.#runOne(operation);
+        const code = this.#runOne(operation, records[at++] as Remote);
         if (code !== null) failed.push({ operation, code, message: "simulated" });
       }
       if (failed.length > 0) break;
@@ -257,10 +262,10 @@ export class SimKernel {
     return failed;
   }
 
-  #runOne(operation: Operation): string | null {
+  #runOne(operation: Operation, remote: Remote): string | null {
     if (this.fails()) return "ENOBUFS";
     if (operation.kind === "install-sa" && this.#isForeign(operation)) return slotForeign;
-    const code = this.#table.run(this.#table.at(placeOf(operation)), operation);
+    const code = this.#table.run(remote, operation);
     const isRepair = this.#tampered.size > 0 && operation.kind === "install-sa" && code === null;
     if (isRepair) this.#tampered.delete(operationSlotKey(operation));
     return code;
@@ -270,21 +275,20 @@ export class SimKernel {
     return this.foreignSlots.size > 0 && this.foreignSlots.has(operationSlotKey(operation));
   }
 
-  /** What is there now of all that the stages name. */
-  #readBack(stages: readonly (readonly Operation[])[], recognise: Recognise): Pick<ApplyOutcome, "sas" | "policies"> {
+  /** What is there now of all that the operations name. */
+  #readBack(operations: readonly Operation[], records: readonly Remote[], recognise: Recognise): Pick<ApplyOutcome, "sas" | "policies"> {
     const sas = new Set<SimSa>();
     const policies = new Set<PolicySpec>();
-    for (const stage of stages) {
-      for (const operation of stage) {
-        const remote = this.#table.at(placeOf(operation));
-        if (operation.kind === "install-sa" || operation.kind === "delete-sa") {
-          const sa = saIn(remote, operation.kind === "install-sa" ? operation.sa : operation.slot);
-          if (sa !== undefined) sas.add(sa);
-          if (sa !== undefined) this.paths?.settle(withCarried(remote).filter((one) => isInUse(one, sa)));
-        } else {
-          const policy = policyIn(remote, operation.policy);
-          if (policy !== null) policies.add(policy);
-        }
+    for (const [at, operation] of operations.entries()) {
+      const remote = records[at] as Remote;
+      if (operation.kind === "install-sa" || operation.kind === "delete-sa") {
+        const sa = saIn(remote, operation.kind === "install-sa" ? operation.sa : operation.slot);
+        if (sa === undefined) continue;
+        sas.add(sa);
+        this.paths?.settle(withCarried(remote).filter((one) => isInUse(one, sa)));
+      } else {
+        const policy = policyIn(remote, operation.policy);
+        if (policy !== null) policies.add(policy);
       }
     }
     return { sas: Array.from(sas, (sa) => viewOf(sa, recognise)), policies: Array.from(policies, viewOfPolicy) };

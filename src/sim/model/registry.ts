@@ -15,6 +15,7 @@ import type { VirtualTime } from "../engine/virtual-time.js";
 import { Audience } from "./audience.js";
 import type { Mesh } from "./mesh.js";
 import { replaceAll, type RegistryCopy } from "./registry-copy.js";
+import { hand, type Watcher } from "./watcher.js";
 
 export type Stream = "roster" | "reports" | "fleet" | "request";
 
@@ -27,22 +28,6 @@ export interface Link {
   isPartitioned: boolean;
   /** Events of these streams wait, in order: a slow watcher. */
   readonly held: Set<Stream>;
-}
-
-interface Watcher<E = never> {
-  readonly stream: Stream;
-  readonly link: Link;
-  readonly owner: NodeName | null;
-  readonly send: (event: E) => void;
-  /** Sends the whole present value, as after a gap. */
-  readonly relist: () => void;
-  readonly lose: () => void;
-  readonly waiting: (() => void)[];
-  lastAtMs: number;
-  /** Some of what it waits for is no longer there: only a listing helps. */
-  hasGap: boolean;
-  /** The roster revision up to which it was sent everything that it sees. */
-  toldRevision: number;
 }
 
 /** How often a node that does not see all of the roster is told how far it has come. */
@@ -114,7 +99,7 @@ export class SimRegistry {
   setRequest(request: OperatorRequest | null): void {
     this.#request = request;
     this.hadEmergency ||= (request?.compromised ?? null) !== null;
-    for (const watcher of this.#audiences.request.everyone()) this.#deliver(watcher, this.#requestEvent());
+    this.#deliverAll(this.#audiences.request.everyone(), this.#requestEvent());
   }
 
   /** Cuts a process off. One that notices hears `disconnected`; one that does not goes on with what it last saw. */
@@ -220,7 +205,7 @@ export class SimRegistry {
     const event = { kind: "removed", revision: this.#rosterRevision, name } as const;
     this.#tellRoster(name, event);
     if (this.#reports.delete(name)) {
-      for (const watcher of this.#audiences.reports.seeing(name)) this.#deliver(watcher, event);
+      this.#deliverAll(this.#audiences.reports.seeing(name), event);
     }
     return this.#rosterRevision as RosterRevision;
   }
@@ -248,10 +233,9 @@ export class SimRegistry {
   }
 
   #tellRoster(name: NodeName, event: WatchEvent<RosterEntry>): void {
-    for (const watcher of this.#audiences.roster.seeing(name)) {
-      watcher.toldRevision = this.#rosterRevision;
-      this.#deliver(watcher, event);
-    }
+    const seeing = Array.from(this.#audiences.roster.seeing(name));
+    for (const watcher of seeing) watcher.toldRevision = this.#rosterRevision;
+    this.#deliverAll(seeing, event);
     this.#changedLast = name;
     if (this.#isProgressDue || !this.#audiences.roster.isDivided) return;
     this.#isProgressDue = true;
@@ -262,11 +246,9 @@ export class SimRegistry {
   #tellProgress(): void {
     this.#isProgressDue = false;
     const event = { kind: "removed", revision: this.#rosterRevision, name: this.#changedLast } as const;
-    for (const watcher of this.#audiences.roster.partial()) {
-      if (watcher.toldRevision >= this.#rosterRevision) continue;
-      watcher.toldRevision = this.#rosterRevision;
-      this.#deliver(watcher, event);
-    }
+    const behind = Array.from(this.#audiences.roster.partial()).filter(({ toldRevision }) => toldRevision < this.#rosterRevision);
+    for (const watcher of behind) watcher.toldRevision = this.#rosterRevision;
+    this.#deliverAll(behind, event);
   }
 
   #publish(report: Report): null {
@@ -275,7 +257,7 @@ export class SimRegistry {
     this.writes.report += 1;
     this.#reports.set(report.node, report);
     const event = { kind: "put", revision: this.#revision, item: report } as const;
-    for (const watcher of this.#audiences.reports.seeing(report.node)) this.#deliver(watcher, event);
+    this.#deliverAll(this.#audiences.reports.seeing(report.node), event);
     return null;
   }
 
@@ -286,7 +268,7 @@ export class SimRegistry {
     this.#fleet = { version: this.#revision, value: record };
     this.closingAtRevision = mayBeginPlain(record) ? null : (this.closingAtRevision ?? this.#revision);
     const event = this.#fleetEvent();
-    for (const watcher of this.#audiences.fleet.everyone()) this.#deliver(watcher, event);
+    this.#deliverAll(this.#audiences.fleet.everyone(), event);
     return succeed(this.#revision);
   }
 
@@ -368,17 +350,33 @@ export class SimRegistry {
     };
   }
 
-  /** Events of one watcher arrive in order, each after its own delay; a partition loses them until `heal`. */
   #deliver<E>(watcher: Watcher<E>, event: E): void {
-    const { link } = watcher;
-    if (link.isPartitioned) return;
+    this.#deliverAll([watcher], event);
+  }
+
+  /** Whoever gets it in the same moment gets it in one event of virtual time: there are a thousand watchers and twenty delays. */
+  #deliverAll<E>(watchers: Iterable<Watcher<E>>, event: E): void {
+    const groups = new Map<number, Watcher<E>[]>();
+    for (const watcher of watchers) {
+      const atMs = this.#arrivalOf(watcher);
+      if (atMs === null) continue;
+      const group = groups.get(atMs);
+      if (group === undefined) groups.set(atMs, [watcher]);
+      else group.push(watcher);
+    }
+    for (const [atMs, group] of groups) {
+      this.#time.post(atMs, () => {
+        for (const watcher of group) hand(watcher, event);
+      });
+    }
+  }
+
+  /** Events of one watcher arrive in order, each after its own delay; a partition loses them until `heal` (null). */
+  #arrivalOf<E>(watcher: Watcher<E>): number | null {
+    if (watcher.link.isPartitioned) return null;
     this.watchEvents += 1;
     watcher.lastAtMs = Math.max(watcher.lastAtMs, this.#time.nowMs + this.#delayMs());
-    this.#time.post(watcher.lastAtMs, () => {
-      if (!link.isAlive()) return;
-      if (!link.held.has(watcher.stream)) watcher.send(event);
-      else if (!watcher.hasGap) watcher.waiting.push(() => watcher.send(event));
-    });
+    return watcher.lastAtMs;
   }
 }
 
