@@ -54,6 +54,11 @@ const cases: readonly (readonly [name: string, rules: string, expected: readonly
     [["unknown", "rules of chain i of table inet t may drop IP protocol 50 (ESP), on other conditions that were not looked at"]],
   ],
   [
+    "a device's packets leave a chain that drops all",
+    "chain more { iifname eth0 return; drop; }\nchain i { type filter hook input priority 0; jump more; }",
+    [["warning", "chain i of table inet t lets IP protocol 50 (ESP) pass only on conditions that were not looked at"]],
+  ],
+  [
     "a chain that is jumped to rejects ESP on its way out",
     "chain more { meta l4proto esp reject; }\nchain o { type filter hook output priority 0; jump more; }",
     [["obstacle", "chain o of table inet t drops IP protocol 50 (ESP)"]],

@@ -37,6 +37,7 @@ const healthy: Facts = {
   firewall: noChains,
   links: [{ name: "eth0", mtu: 1_500, kind: null, isUp: true }],
   strictReversePath: [],
+  reversePathDrops: 0,
   node,
   peer,
 };
@@ -53,6 +54,16 @@ const overlay = (mtu: number): Partial<Facts> => ({
 const towards = (change: Partial<PeerPath>, udpPort: number | null = null): Partial<Facts> => ({
   peer: { ...peer, udpPort, path: { ...path, ...change } },
 });
+/** A node and a peer in tunnel mode. */
+const inTunnel = (network: string, pathMtu: number): Partial<Facts> => {
+  const isIpv6 = network.includes(":");
+  const [ipv4, ipv6] = isIpv6 ? [null, "2001:db8::1"] : ["192.0.2.1", null];
+  const local = [isIpv6 ? "2001:db8::1" : "192.0.2.1"];
+  return {
+    node: { addresses: { ipv4, ipv6, udpPort: null, cidrs: [`${network}/24`] }, local, isPortTaken: false },
+    peer: { ...peer, address: isIpv6 ? "2001:db8::2" : "192.0.2.2", path: { ...path, source: local[0]!, pathMtu, routeMtu: pathMtu } },
+  };
+};
 const beside = (change: Partial<PeerFacts>): Partial<Facts> => ({ peer: { ...peer, ...change } });
 const eth0 = { device: "eth0", isInHardware: false } as const;
 const dropsAll = { family: "inet", table: "t", name: "in", hook: "input", drops: true, rules: [] } as const;
@@ -78,7 +89,7 @@ const cases: readonly (readonly [name: string, change: Partial<Facts>, check: st
     "obstacle",
     /IKE daemon/,
   ],
-  ["a strict reverse path filter", { strictReversePath: ["eth0"] }, "reverse path", "warning", /rp_filter to 2/],
+  ["a strict reverse path filter", { strictReversePath: ["eth0"] }, "reverse path", "warning", /if packets.*eth0\/rp_filter=2$/],
   [
     "three quarters of 32 bits",
     { tables: { ...tables, highest: { spi: "0x03000010", sequence: 0.75 * 2 ** 32, esn: false } } },
@@ -115,6 +126,8 @@ const cases: readonly (readonly [name: string, change: Partial<Facts>, check: st
   ["a container", { seesAllPrograms: false }, "other IPsec", "unknown", /hostPID/],
   ["tables that cannot be read", { tables: null }, "other policies", "unknown", /privileges/],
   ["no /proc", { strictReversePath: null }, "reverse path", "unknown", /rp_filter|net\.ipv4\.conf/],
+  ["a strict reverse path that dropped", { strictReversePath: ["eth0"], reversePathDrops: 3 }, "reverse path", "warning", /^packets come by another/],
+  ["a tunnel without room for IPv6", inTunnel("2001:db8::", 1_350), "mtu", "obstacle", /1357/],
   ["a clock that nobody keeps", { isClockSynchronised: false }, "clock", "warning", /chrony/],
   ["a clock that cannot be read", { isClockSynchronised: null }, "clock", "unknown", /chrony/],
   ["an XDP program", { attached: { listed: [{ ...eth0, kind: "xdp", name: "12" }], tcx: [] } }, "bpf and offload", "warning", /bpftool net/],
@@ -170,6 +183,20 @@ test("doctor: what is just enough is fine", () => {
     assert.deepEqual(diagnose({ ...healthy, ...change }).filter(({ level }) => level !== "ok"), []);
   }
 });
+
+const rooms: readonly (readonly [name: string, change: Partial<Facts>, bytes: number])[] = [
+  ["transport mode", {}, 1_463],
+  ["in UDP", towards({}, 4_500), 1_455],
+  ["a tunnel", inTunnel("10.1.0.0", 1_500), 1_443],
+  ["a tunnel of IPv6", inTunnel("2001:db8::", 1_500), 1_423],
+];
+
+for (const [name, change, bytes] of rooms) {
+  test(`doctor: room inside ESP, ${name}`, () => {
+    const found = diagnose({ ...healthy, ...change }).find(({ check }) => check === "mtu");
+    assert.equal(found?.what, `1500 bytes, ${bytes} of them inside ESP`);
+  });
+}
 
 test("doctor: without privileges the missing cipher is not blamed on the kernel", () => {
   const denied = { ok: false, code: "EPERM", message: "not permitted" } as const;

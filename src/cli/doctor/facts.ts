@@ -24,6 +24,8 @@ export interface Facts {
   readonly firewall: Firewall;
   /** Where `rp_filter` is strict; null where that cannot be read. */
   readonly strictReversePath: readonly string[] | null;
+  /** Packets that it dropped in this network namespace; null where the kernel does not count them. */
+  readonly reversePathDrops: number | null;
   /** From the agent's configuration, if it was given. */
   readonly node: NodeFacts | null;
   readonly peer: PeerFacts | null;

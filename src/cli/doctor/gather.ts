@@ -55,6 +55,7 @@ export async function gather({ node, peer }: Subject): Promise<Facts> {
       ...(await readLinks(libc)),
       firewall: await readFirewall(),
       strictReversePath: strictReversePath(),
+      reversePathDrops: reversePathDrops(),
       node: libc === null || node === null ? null : nodeFacts(libc, node.addresses),
       peer: libc === null || peer === null ? null : await peerFacts(libc, peer, node),
     };
@@ -144,6 +145,16 @@ function strictReversePath(): readonly string[] | null {
   const forAll = modes.find(([name]) => name === "all")?.[1] ?? 0;
   const devices = modes.filter(([name]) => name !== "all" && name !== "default" && name !== "lo");
   return devices.filter(([, mode]) => Math.max(mode, forAll) === 1).map(([name]) => name);
+}
+
+/** Of /proc/net/netstat: a line of names, and one of values, for each group. */
+function reversePathDrops(): number | null {
+  const [names = [], values = []] = readOr("/proc/net/netstat")
+    .split("\n")
+    .filter((line) => line.startsWith("TcpExt:"))
+    .map((line) => line.split(" "));
+  const value = values[names.indexOf("IPReversePathFilter")];
+  return value === undefined ? null : Number(value);
 }
 
 function nodeFacts(libc: Libc, addresses: NodeAddresses): NodeFacts {

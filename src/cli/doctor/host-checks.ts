@@ -136,15 +136,20 @@ function udpPort({ node }: Facts): readonly Finding[] {
   return [finding("udp port", "obstacle", `another program has UDP ${port}`, todo)];
 }
 
-function reversePath({ strictReversePath }: Facts): readonly Finding[] {
+function reversePath({ strictReversePath, reversePathDrops }: Facts): readonly Finding[] {
   if (strictReversePath === null) {
     const todo = "mount /proc, or look at `sysctl net.ipv4.conf`";
     return [finding("reverse path", "unknown", "/proc/sys/net/ipv4/conf cannot be read", todo)];
   }
   if (strictReversePath.length === 0) return fine("reverse path", "no strict filter");
-  const where = strictReversePath.join(", ");
-  const todo = "if packets of a peer can arrive at another device than the one its route names, set rp_filter to 2";
-  return [finding("reverse path", "warning", `rp_filter is strict on ${where}`, todo)];
+  const what = `rp_filter is strict on ${strictReversePath.join(", ")}`;
+  const loose = strictReversePath.map((device) => `sysctl net/ipv4/conf/${device}/rp_filter=2`).join("; ");
+  if (reversePathDrops !== null && reversePathDrops > 0) {
+    const todo = `packets come by another device than the one that leads back to their sender: let both ways be one, or ${loose}`;
+    return [finding("reverse path", "warning", `${what}, and ${reversePathDrops} packets were dropped for it since boot`, todo)];
+  }
+  const todo = `if packets of a peer can arrive at another device than the one its route names: ${loose}`;
+  return [finding("reverse path", "warning", what, todo)];
 }
 
 /** With 64 bits no SA of a fleet that rotates comes near the end. */

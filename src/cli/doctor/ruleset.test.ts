@@ -19,6 +19,7 @@ const vmap = (key: unknown, ...pairs: readonly (readonly [unknown, Statement])[]
 const states = vmap({ ct: { key: "state" } }, ["established", accept], ["invalid", drop]);
 const protocols = vmap({ payload: { protocol: "ip", field: "protocol" } }, ["esp", accept]);
 const tcpPorts = vmap({ payload: { protocol: "tcp", field: "dport" } }, [22, accept]);
+const leave: Statement = { return: null };
 const jump: Statement = { jump: { target: "more" } };
 const goTo: Statement = { goto: { target: "more" } };
 
@@ -80,6 +81,18 @@ const cases: readonly (readonly [name: string, rules: Rules, esp: string, udp: s
   ["a match that nft cannot show", { input: [[protocol("esp"), { xt: null }, drop]] }, "perhaps", "passes"],
   ["a chain that is jumped to", { input: [[jump]], more: [[protocol("esp"), drop]] }, "drops", "passes"],
   ["a chain that returns", { input: [[jump], [drop]], more: [[protocol("esp"), { return: null }]] }, "drops", "drops"],
+  ["a chain left on an interface before it drops", { input: [[jump]], more: [[interfaceIs, leave], [drop]] }, "perhaps", "perhaps"],
+  ["ESP leaves on an interface before all is dropped", { input: [[interfaceIs, protocol("esp"), leave], [drop]] }, "perhaps", "drops"],
+  ["a base chain left on an interface before it drops", { input: [[interfaceIs, leave], [drop]] }, "perhaps", "perhaps"],
+  ["a base chain left on an interface before it accepts", { input: [[interfaceIs, leave], [accept]], policy: "drop" }, "unclear", "unclear"],
+  ["a chain left on an interface before it accepts", { input: [[jump]], more: [[interfaceIs, leave], [accept]], policy: "drop" }, "unclear", "unclear"],
+  ["a drop for those that left on an interface", { input: [[jump], [drop]], more: [[interfaceIs, leave], [accept]] }, "unclear", "unclear"],
+  ["an accept for those that left on an interface", { input: [[jump], [accept]], more: [[interfaceIs, leave], [drop]] }, "perhaps", "perhaps"],
+  ["a chain left on an interface, and then nothing", { input: [[jump]], more: [[interfaceIs, leave]] }, "passes", "passes"],
+  ["ESP that leaves before all is dropped", { input: [[jump]], more: [[protocol("esp"), leave], [drop]] }, "passes", "drops"],
+  ["another protocol leaves before all is dropped", { input: [[protocol("tcp"), leave], [drop]] }, "drops", "drops"],
+  ["a goto on an interface, and no way back", { input: [[interfaceIs, goTo], [drop]] }, "perhaps", "perhaps"],
+  ["a jump on an interface, and back to a drop", { input: [[interfaceIs, jump], [drop]] }, "drops", "drops"],
   ["a jump that decides nothing", { input: [[jump], [protocol("esp"), drop]] }, "drops", "passes"],
   ["a goto never comes back", { input: [[goTo], [drop]] }, "passes", "passes"],
   ["a goto ends with the policy", { input: [[goTo]], policy: "drop" }, "drops", "drops"],

@@ -91,14 +91,14 @@ export function blockedBy({ chains }: Ruleset, packet: Packet): readonly Blocked
 
 function blocks(ends: ReadonlySet<End>, policyDrops: boolean): Blocked["how"] | null {
   const drops = ends.has("drop") || (ends.has("through") && policyDrops);
-  const passes = ends.has("accept") || (ends.has("through") && !policyDrops);
+  const passes = ends.has("accept") || (!policyDrops && (ends.has("through") || ends.has("unclear-through")));
   if (drops && passes) return "perhaps";
   if (drops) return ends.has("unclear-accept") ? "unclear" : "certainly";
-  return ends.has("unclear-drop") ? "unclear" : null;
+  return ends.has("unclear-drop") || (ends.has("unclear-through") && policyDrops) ? "unclear" : null;
 }
 
 /** How a chain can end for the packet; `through` is that no rule decides, `unclear-…` that one might decide so. */
-type End = "accept" | "drop" | "through" | "unclear-accept" | "unclear-drop";
+type End = "accept" | "drop" | "through" | "unclear-accept" | "unclear-drop" | "unclear-through";
 
 interface Way {
   readonly chains: readonly Chain[];
@@ -106,23 +106,36 @@ interface Way {
   readonly jumps: number;
 }
 
-/** A drop on unknown conditions is unclear unless its rule is about such packets: most rulesets have one. */
+/**
+ * A drop on unknown conditions is unclear unless its rule is about such packets: most rulesets have one. So is what comes
+ * after a chain that was left on such conditions, by `return`.
+ */
 function endsOf(chain: Chain, way: Way): ReadonlySet<End> {
   const ends = new Set<End>();
+  let isInDoubt = false;
   for (const rule of chain.rules) {
     const { fit, isAboutPacket } = fitOf(rule, way.packet);
     const verdict = fit === "no" ? null : verdictOf(rule);
     if (verdict === null) continue;
+    const isUnclear = isInDoubt || (fit === "perhaps" && !isAboutPacket);
+    const comesBack = verdict.kind === "jump" && verdict.comesBack;
     const then = verdict.kind === "jump" ? endsOfTarget(chain, verdict.target, way) : endsOfVerdict(verdict.kind);
-    for (const end of then) {
-      const isUnclear = fit === "perhaps" && end === "drop" && !isAboutPacket;
-      if (end !== "through") ends.add(isUnclear ? "unclear-drop" : end);
-    }
-    const goesOn = fit === "perhaps" || verdict.kind === "unclear" || (then.has("through") && verdict.kind === "jump" && verdict.comesBack);
-    if (goesOn) continue;
-    return then.has("through") ? ends.add("through") : ends;
+    for (const end of then) if (!comesBack || !isThrough(end)) ends.add(isUnclear ? inDoubt(end) : end);
+    if (fit === "perhaps" || verdict.kind === "unclear") continue;
+    if (!comesBack || ![...then].some(isThrough)) return ends;
+    if (!then.has("through")) isInDoubt = true;
   }
-  return ends.add("through");
+  return ends.add(isInDoubt ? "unclear-through" : "through");
+}
+
+function isThrough(end: End): boolean {
+  return end === "through" || end === "unclear-through";
+}
+
+/** What is accepted perhaps is no obstacle either way. */
+function inDoubt(end: End): End {
+  if (end === "drop") return "unclear-drop";
+  return end === "through" ? "unclear-through" : end;
 }
 
 function endsOfVerdict(kind: Exclude<Verdict["kind"], "jump">): ReadonlySet<End> {

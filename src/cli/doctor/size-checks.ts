@@ -1,5 +1,6 @@
 /** Checks of sizes: what ESP adds must fit, on the way to a peer and below an overlay. */
-import type { Facts, Link, PeerPath } from "./facts.js";
+import { modeOf } from "../../core/node.js";
+import type { Facts, Link, NodeFacts, PeerFacts, PeerPath } from "./facts.js";
 import { fine, finding, type Check, type Finding } from "./finding.js";
 
 export const sizeChecks: readonly Check[] = [mtu, overlays];
@@ -10,6 +11,8 @@ export const sizeChecks: readonly Check[] = [mtu, overlays];
  */
 export const espOverheadBytes = 37;
 const udpHeaderBytes = 8;
+/** Without options and extensions. In a tunnel a packet keeps its own, and gets the peer's address in another. */
+const ipHeaderBytes = { ipv4: 20, ipv6: 40 } as const;
 /**
  * What an overlay adds, with IPv6 outside: outer IP, then UDP, its own header and the inner Ethernet header (VXLAN,
  * Geneve), a GRE header, or UDP and WireGuard's header and tag.
@@ -20,15 +23,17 @@ const carrierKinds: ReadonlySet<string | null> = new Set([null, "veth", "vlan", 
 /** RFC 8200, 5. */
 const ipv6MtuMin = 1_280;
 
-/** What is left of the path for a packet inside ESP. */
-function room({ pathMtu }: PeerPath, port: number | null): number {
-  return pathMtu - espOverheadBytes - (port === null ? 0 : udpHeaderBytes);
+/** What is left of the path for a packet, which goes inside ESP. */
+function room({ pathMtu }: PeerPath, { address, udpPort }: PeerFacts, node: NodeFacts | null): number {
+  const isTunnel = node !== null && modeOf(node.addresses) === "tunnel";
+  const outerBytes = isTunnel ? ipHeaderBytes[address.includes(":") ? "ipv6" : "ipv4"] : 0;
+  return pathMtu - outerBytes - espOverheadBytes - (udpPort === null ? 0 : udpHeaderBytes);
 }
 
-function mtu({ peer }: Facts): readonly Finding[] {
+function mtu({ peer, node }: Facts): readonly Finding[] {
   if (peer === null || peer.path === null) return [];
   const { routeMtu, pathMtu, answer } = peer.path;
-  const left = room(peer.path, peer.udpPort);
+  const left = room(peer.path, peer, node);
   if (peer.address.includes(":") && left < ipv6MtuMin) {
     const todo = `raise the MTU on the way to at least ${ipv6MtuMin + pathMtu - left}`;
     return [finding("mtu", "obstacle", `${pathMtu} bytes leave ${left} inside ESP, and IPv6 needs ${ipv6MtuMin}`, todo)];

@@ -1,6 +1,7 @@
 /** `spindle doctor` on a real kernel: what it tries and reads is there, and what stands in the way is found. */
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { checkPaths } from "../../../src/cli/daemon/path-check.js";
@@ -10,7 +11,7 @@ import type { KernelCase } from "../../support/kernel-cases.js";
 import { writeAgentFile } from "../../support/netlink/agent-file.js";
 import { attachProgram } from "../../support/netlink/bpf.js";
 import { runCommand } from "../../support/netlink/command.js";
-import { withKernelFleet, type FleetNode } from "../../support/netlink/kernel-fleet.js";
+import { until, withKernelFleet, type FleetNode } from "../../support/netlink/kernel-fleet.js";
 import { makeKernelNode } from "../../support/netlink/kernel-node.js";
 import { openDatagramSocket } from "../../support/netlink/datagrams.js";
 import { ip, ipBatch, makeNamespace } from "../../support/netlink/namespace.js";
@@ -89,6 +90,46 @@ async function wayToPeer(): Promise<void> {
     assert.equal((await runCommand(["doctor", "--peer", "localhost"])).exitCode, 2);
   } finally {
     ip("link", "delete", "near");
+    far.close();
+  }
+}
+
+/**
+ * Packets go to far by `near`, and come from it by `back`:
+ *
+ *   198.51.100.1 near ───── far  198.51.100.2
+ *    203.0.113.1 back ───── away 203.0.113.2
+ */
+async function asymmetricRouteIsFound(): Promise<void> {
+  const far = makeNamespace("far");
+  const strict = "/proc/sys/net/ipv4/conf/back/rp_filter";
+  ipBatch([
+    "link add near type veth peer name far netns far",
+    "link add back type veth peer name away netns far",
+    ...["address add 198.51.100.1/24 dev near", "address add 203.0.113.1/24 dev back", "link set near up", "link set back up"],
+  ]);
+  ipBatch(["address add 198.51.100.2/24 dev far", "address add 203.0.113.2/24 dev away", "link set far up", "link set away up"], far);
+  ipBatch(["route add 198.51.100.1/32 via 203.0.113.1 dev away src 198.51.100.2"], far);
+  const [from, to] = [far.within(() => openDatagramSocket("ipv4", "198.51.100.2", 7_000)), openDatagramSocket("ipv4", "198.51.100.1", 7_000)];
+  const found = async (): Promise<Finding | undefined> => (await doctor("--peer", "198.51.100.2")).findings.find(({ check }) => check === "reverse path");
+  try {
+    writeFileSync(strict, "2");
+    await until("a packet comes by the other device", () => {
+      from.send("x", "198.51.100.1", 7_000);
+      return to.receiveAll().length > 0;
+    });
+    assert.equal((await found())?.level, "ok");
+    writeFileSync(strict, "1");
+    assert.match((await found())?.todo ?? "", /^if packets/);
+    from.send("x", "198.51.100.1", 7_000);
+    assert.deepEqual(to.receiveAll(), []);
+    const { level, what = "", todo } = (await found()) ?? {};
+    assert.equal(level, "warning");
+    assert.match(what, /^rp_filter is strict on back, and [1-9]\d* packets were dropped for it/);
+    assert.match(todo ?? "", /^packets come by another device.*sysctl net\/ipv4\/conf\/back\/rp_filter=2$/);
+  } finally {
+    for (const socket of [from, to]) socket.close();
+    for (const device of ["near", "back"]) ip("link", "delete", device);
     far.close();
   }
 }
@@ -178,6 +219,7 @@ export const doctorCases: readonly KernelCase[] = [
   { name: "doctor finds nothing in the way on a healthy host, and leaves nothing behind", run: healthyHost },
   { name: "doctor finds Cilium's IPsec, beside which no agent starts unasked", run: ciliumIsFound },
   { name: "doctor finds XDP programs and filters of traffic control", run: programsAreFound },
+  { name: "doctor finds that a strict reverse path filter drops what comes by another device", run: asymmetricRouteIsFound },
   { name: "doctor finds that protocol 50 is dropped on the way to a peer", run: () => closedPathIsFound(null, "-p esp") },
   { name: "doctor finds that UDP 4500 is dropped on the way to a peer", run: () => closedPathIsFound(4_500, "-p udp --dport 4500") },
   { name: "doctor finds route, source, MTU and answer of a peer, and policies before ours", run: wayToPeer },
