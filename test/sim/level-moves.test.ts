@@ -48,6 +48,19 @@ test("levels: from accept to require and back, and no packet is lost", () => {
   assert.deepEqual(fleet.losses(), []);
 });
 
+test("levels: at off a fleet goes from transport to tunnel mode, one node after the other, and no packet is lost", () => {
+  const fleet = fleetAt("require");
+  goTo(fleet, "off");
+  for (const [i, name] of fleet.live().entries()) {
+    fleet.renumber(name, [`10.1.${i}.0/24`]);
+    fleet.run(1_000);
+  }
+  goTo(fleet, "require");
+  const networks = [...fleet.node(a).kernel.policies()].filter(({ direction, action }) => direction === "out" && action.kind === "protect");
+  assert.deepEqual(networks.map(({ remote }) => remote.address).filter((remote) => remote.startsWith("10.1.")).sort(), ["10.1.1.0/24", "10.1.2.0/24"]);
+  assert.deepEqual(fleet.losses(), []);
+});
+
 test("levels: networks are blocked when everybody has applied require, and no longer than that is wanted", () => {
   const fleet = fleetAt("accept");
   const guarded = (): readonly (boolean | null)[] => fleet.live().map((name) => fleet.node(name).kernel.isGuarded);

@@ -14,7 +14,7 @@ import type { StatusSource } from "../../http/server.js";
 import { isClosed } from "../../core/fleet/record.js";
 import type { Stop } from "../../ports/failure.js";
 import type { StoragePort } from "../../ports/storage.js";
-import { parseDurable, stateDocument } from "../../runtime/agent-documents.js";
+import { checkpointDocument, parseCheckpoint, parseDurable, stateDocument } from "../../runtime/agent-documents.js";
 import type { AgentStatus, Verdict } from "../../http/status.js";
 import type { KernelPort } from "../../ports/kernel.js";
 import type { Log } from "../../ports/log.js";
@@ -25,6 +25,7 @@ import { agentHealth, agentReadiness, agentStatus } from "./agent-status.js";
 import { openDataplane } from "./dataplane.js";
 import { Closers } from "../../adapters/system/closers.js";
 import { openRecording, type Recording } from "./recording.js";
+import { refuseModeChange, type Known } from "./mode-change.js";
 import { checkPaths } from "./path-check.js";
 import { listSas } from "./sa-listing.js";
 import { serveStatus } from "./serve-status.js";
@@ -72,7 +73,9 @@ async function openAgent(
   closers.add(() => keyring.wipe());
   const storage = await openStateDirectory(config.stateDir, log);
   closers.add(() => storage.close());
-  const isGuarded = await wasGuarded(config, storage);
+  const known = await loadKnown(storage);
+  refuseModeChange(known, loopOptions(config));
+  const isGuarded = wasGuarded(config, known);
   const kernel = await openDataplane(config, isGuarded, keyring, log, overrides.stagingDelayMs ?? 0);
   closers.add(() => kernel.close());
   if (config.dataplane.kind === "kernel") closers.add(answerProbes(config.dataplane.probePort, config, log));
@@ -90,13 +93,19 @@ async function openAgent(
   return loop;
 }
 
+async function loadKnown(storage: StoragePort): Promise<Known> {
+  const [state, nodes] = await Promise.all([stateDocument, checkpointDocument].map((document) => load(storage, document)));
+  const [durable, checkpoint] = [parseDurable(state ?? null), parseCheckpoint(nodes ?? null)];
+  return { durable: durable.ok ? durable.value : null, peers: checkpoint.ok ? [...checkpoint.value].map(([, peer]) => peer) : [] };
+}
+
+function load(storage: StoragePort, document: string): Promise<string | null> {
+  return new Promise((resolve) => storage.load(document, (result) => resolve(result.ok ? result.value : null)));
+}
+
 /** As the fleet's level was when the node last heard of it; by its configuration when it never did. */
-async function wasGuarded({ policy, coordination }: AgentConfig, storage: StoragePort): Promise<boolean> {
-  const text = await new Promise<string | null>((resolve) => {
-    storage.load(stateDocument, (result) => resolve(result.ok ? result.value : null));
-  });
-  const durable = parseDurable(text);
-  const record = durable.ok && coordination === "barrier" ? durable.value.fleet?.record : undefined;
+function wasGuarded({ policy, coordination }: AgentConfig, { durable }: Known): boolean {
+  const record = coordination === "barrier" ? durable?.fleet?.record : undefined;
   return record?.levels === undefined ? policy.level === "require" : isClosed(record);
 }
 
