@@ -67,6 +67,8 @@ export interface PeerCounts {
   readonly behind: number;
   /** Peers that this node sends nothing to, because no common key is proven. */
   readonly blocked: number;
+  /** Peers that it sends plain packets to, as the policy level allows. */
+  readonly plain: number;
   /** Peers that it keeps on an older key, because no probe with the next one was answered. */
   readonly unproven: number;
 }

@@ -26,7 +26,7 @@ export const agentStatus: AgentStatus = {
   phaseForMs: 1_500,
   keys: { previous: null, current: key(7), next: key(8) },
   keysInUse: 2,
-  peers: { total: 4, covered: 3, behind: 1, blocked: 0, unproven: 1 },
+  peers: { total: 4, covered: 3, behind: 1, blocked: 0, plain: 2, unproven: 1 },
   exceptions: [{ peer: "slow-peer", why: "does not hold key 8", forMs: 1_200 }],
   counters: { XfrmInNoStates: 0 },
   policy: { level: "require", cidrs: [] },

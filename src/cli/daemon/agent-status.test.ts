@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fact } from "../../core/rotation/peer-facts.js";
 import { noTally, type Tally } from "../../core/rotation/tally.js";
 import type { AgentView } from "../../runtime/agent-loop.js";
-import { agentReadiness } from "./agent-status.js";
+import { agentReadiness, unencrypted } from "./agent-status.js";
 
 interface Case {
   readonly name: string;
@@ -54,3 +55,9 @@ for (const { name, tally, connected = true, admitted = true, keys, level = "requ
     if (says !== null) assert.match(reasons[0] ?? "", says);
   });
 }
+
+test("agent status: a peer that is sent to plainly does not count as blocked", () => {
+  const facts = [fact.live | fact.blocked, fact.live | fact.blocked | fact.plain | fact.unproven, fact.live | fact.onCurrent, fact.blocked];
+  const peers = facts.map((one, i) => [`n${i}`, one] as const);
+  assert.deepEqual(unencrypted({ state: { peers } } as unknown as AgentView), { blocked: 1, plain: 1 });
+});

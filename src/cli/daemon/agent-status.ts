@@ -2,7 +2,7 @@
 import type { NodeName } from "../../core/node.js";
 import type { Context } from "../../core/rotation/context.js";
 import { inputsOf } from "../../core/rotation/path-view.js";
-import { is } from "../../core/rotation/peer-facts.js";
+import { is, type PeerFacts } from "../../core/rotation/peer-facts.js";
 import { failureTo, type FailedProbe } from "../../core/rotation/probes.js";
 import { agentPhases } from "../../core/rotation/state.js";
 import type { Tally } from "../../core/rotation/tally.js";
@@ -33,7 +33,7 @@ export function agentStatus(view: AgentView | null, config: AgentConfig, nowMs: 
       total: tally.peers,
       covered: tally.covered,
       behind: behind(view),
-      blocked: tally.blocked,
+      ...unencrypted(view),
       unproven: tally.unanswered,
     },
     exceptions: exceptionsOf(view, nowMs),
@@ -75,7 +75,7 @@ function emptyStatus(config: AgentConfig): AgentStatus {
     phaseForMs: 0,
     keys: { previous: null, current: null, next: null },
     keysInUse: 0,
-    peers: { total: 0, covered: 0, behind: 0, blocked: 0, unproven: 0 },
+    peers: { total: 0, covered: 0, behind: 0, blocked: 0, plain: 0, unproven: 0 },
     exceptions: [],
     counters: {},
     policy: {
@@ -111,6 +111,17 @@ function behind({ state }: AgentView): number {
   return state.context?.next === null ? 0 : state.tally.onCurrent + state.tally.onOther;
 }
 
+/** Exported for its test. */
+export function unencrypted({ state }: Pick<AgentView, "state">): Pick<AgentStatus["peers"], "blocked" | "plain"> {
+  let [blocked, plain] = [0, 0];
+  for (const [, facts] of state.peers) {
+    if (!is(facts, "live")) continue;
+    if (is(facts, "plain")) plain += 1;
+    else if (is(facts, "blocked")) blocked += 1;
+  }
+  return { blocked, plain };
+}
+
 function lastStage({ lastStage }: AgentView): AgentStatus["lastStage"] {
   if (lastStage === null) return null;
   return { keyId: lastStage.key.keyId, sas: lastStage.sas, stagingMs: Math.round(lastStage.stagingMs) };
@@ -124,7 +135,7 @@ function exceptionsOf(view: AgentView, nowMs: number): readonly PeerException[] 
     if (found.length === exceptionsMax) break;
     const why = whyExceptional(view, name);
     if (why !== null) found.push({ peer: name === "" ? "(unknown)" : name, why, forMs });
-    else if (is(facts, "live") && is(facts, "blocked")) found.push({ peer: name, why: whyUncovered(state), forMs });
+    else if (is(facts, "live") && is(facts, "blocked")) found.push({ peer: name, why: whyUnencrypted(facts), forMs });
   }
   found.unshift(...world.keyFigures.filter(isLow).map((figure) => spent(figure)));
   if (state.deletionsHeld) found.unshift({ peer: "(roster)", why: "deletions held: the listing removes too many", forMs });
@@ -136,8 +147,9 @@ function spent({ keyId, sequenceShare }: KeyFigure): PeerException {
   return { peer: `(key ${keyId})`, why, forMs: 0 };
 }
 
-function whyUncovered({ context }: AgentView["state"]): string {
-  return context?.level === "require" ? "blocked: no key is covered" : "sent to plainly: no key is covered";
+function whyUnencrypted(facts: PeerFacts): string {
+  if (!is(facts, "plain")) return "blocked: no key is covered";
+  return is(facts, "unproven") ? "sent to plainly: its path is not proven yet" : "sent to plainly: no key is covered";
 }
 
 function whyExceptional(view: AgentView, name: NodeName): string | null {

@@ -117,13 +117,19 @@ function refusedKeys(state: AgentState): readonly KeyIdentity[] {
   return phase === "aborting" && target !== null ? [target] : [];
 }
 
+/** Named is one that is kept on an old key, which a rotation waits for, before one that is plain, which it does not. */
 function unprovenPeers(state: AgentState, observation: Observation): UnprovenPeers {
   const { context, tally } = state;
+  let plain: UnprovenPeers | null = null;
   for (const name of state.unproven.keys()) {
     const failed = context === null ? null : failureTo(context, inputsOf(observation, name));
-    if (failed !== null) return { count: tally.unanswered, peer: name, why: failed.failure.message };
+    if (failed === null) continue;
+    const found = { count: tally.unanswered, peer: name, why: failed.failure.message };
+    if (!failed.isPlain) return found;
+    plain ??= found;
   }
-  assert(false, "a peer that counts as unanswered has a probe that failed");
+  assert(plain !== null, "a peer that counts as unanswered has a probe that failed");
+  return plain;
 }
 
 /** May `report` be sent now? Otherwise when; null for never, as nothing changed. */

@@ -107,6 +107,13 @@ export const agentMetricRows: readonly MetricRow<AgentStatus>[] = [
   },
   {
     kind: "gauge",
+    name: "spindle_peers_plain",
+    help: "Peers that this node sends plain packets to, as the policy level allows.",
+    labels: [],
+    read: (status) => single(status.peers.plain),
+  },
+  {
+    kind: "gauge",
     name: "spindle_peers_unproven",
     help: "Peers that this node keeps on an older key, or plain, because no probe with the next one was answered.",
     labels: [],

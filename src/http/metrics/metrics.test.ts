@@ -89,6 +89,7 @@ const agentCases: readonly (readonly [string, number | undefined])[] = [
   ["spindle_peers", 4],
   ["spindle_peers_behind", 1],
   ["spindle_peers_blocked", 0],
+  ["spindle_peers_plain", 2],
   ["spindle_peers_unproven", 1],
   ["spindle_sequence_highest", 1234],
   ['spindle_key_packets_total{key_id="7",direction="in"}', 70],
